@@ -1,0 +1,1 @@
+"""The wiring of the portal: settings, URLs, ASGI, sign-in, and `serve`."""

@@ -1,0 +1,34 @@
+"""The errors a person may see: what happened, and what to do about it."""
+
+
+class PortalError(Exception):
+    """An expected failure with words for a person.
+
+    `message` says what happened, `advice` what to do; both are whole sentences.
+    Anything else that is raised is a bug and is shown as an error id only.
+    """
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}".strip()
+
+
+class UserError(PortalError):
+    """What was asked for can't be done as asked: the person can change it."""
+
+
+class TargetError(PortalError):
+    """A compute target did not do what it should.
+
+    `permanent` tells that trying again, unchanged, can't help.
+    """
+
+    def __init__(
+        self, message: str, advice: str = "", *, permanent: bool = False
+    ) -> None:
+        super().__init__(message, advice)
+        self.permanent = permanent

@@ -1,0 +1,180 @@
+"""Django settings: each comes from the environment and none has to be given.
+
+docs/settings.md has the table of the variables.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+from csp.constants import NONE, SELF
+
+from aml_portal.broker import broker_url
+from aml_portal.env import env_bool, env_int, env_list, env_secret, env_str
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def _data_folder() -> Path:
+    folder = Path(env_str("AML_PORTAL_DATA") or BASE_DIR / "var").resolve()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def _secret_key(file: Path) -> str:
+    given = env_secret("AML_PORTAL_SECRET_KEY")
+    if given:
+        return given
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return file.read_text(encoding="ascii")
+    with os.fdopen(descriptor, "w", encoding="ascii") as new:
+        new.write(secrets.token_urlsafe(48))
+    return file.read_text(encoding="ascii")
+
+
+# Where everything that the portal writes lies.
+DATA = _data_folder()
+RUNS_FOLDER = DATA / "runs"
+JOBS_FOLDER = DATA / "jobs"
+OBJECTS_FOLDER = DATA / "objects"
+UPLOADS_FOLDER = DATA / "uploads"
+
+SECRET_KEY = _secret_key(DATA / "secret_key")
+DEBUG = env_bool("AML_PORTAL_DEBUG")
+PORTAL_HOST = env_str("AML_PORTAL_HOST", "127.0.0.1")
+PORTAL_PORT = env_int("AML_PORTAL_PORT", 8000, minimum=0)
+ALLOWED_HOSTS: list[str] = env_list(
+    "AML_PORTAL_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", PORTAL_HOST]
+)
+CSRF_TRUSTED_ORIGINS: list[str] = env_list("AML_PORTAL_TRUSTED_ORIGINS", [])
+
+SNAPSHOT_MAX_BYTES = env_int("AML_PORTAL_SNAPSHOT_MAX_BYTES", 2 * 1024**3, minimum=1)
+SNAPSHOT_MAX_FILES = env_int("AML_PORTAL_SNAPSHOT_MAX_FILES", 50_000, minimum=1)
+WORKERS = env_int("AML_PORTAL_WORKERS", 1, minimum=1)
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "channels",
+    "csp",
+    "django_htmx",
+    "django_rq",
+    "aml_portal",
+    "computes",
+    "environments",
+    "runs",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "aml_portal.urls"
+ASGI_APPLICATION = "aml_portal.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# IMMEDIATE: a writer waits for its turn at BEGIN, where the busy timeout holds, and
+# not at its first write, where SQLite refuses at once with "database is locked".
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": DATA / "db.sqlite3",
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": (
+                "PRAGMA journal_mode=WAL;"
+                "PRAGMA synchronous=NORMAL;"
+                "PRAGMA mmap_size=134217728;"
+            ),
+        },
+        "TEST": {"NAME": DATA / "test.sqlite3"},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = broker_url(DATA)
+RQ_QUEUES = {"runs": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600}}
+RQ = {"WORKER_CLASS": "rq.worker.Worker"}
+
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "sign-in"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+# Cookies are not told apart by port: two portals on one host need two names.
+SESSION_COOKIE_NAME = "aml_portal_session"
+CSRF_COOKIE_NAME = "aml_portal_csrf"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env_bool("AML_PORTAL_HTTPS")
+if SESSION_COOKIE_SECURE:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "base-uri": [NONE],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "img-src": [SELF, "data:", "blob:"],
+        "object-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+    }
+}
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "aml_portal.staticfiles.HashedStaticFilesStorage"
+    },
+}
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = env_str("AML_PORTAL_TIME_ZONE", "UTC")
+USE_I18N = False
+USE_TZ = True
