@@ -1,0 +1,33 @@
+"""The one gate to runs: views and sockets get a run only here.
+
+Whoever is signed in belongs to the workspace and sees all runs; a run is changed by
+its owner and by administrators.
+"""
+
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+
+from runs.models import Run, RunQuerySet
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+
+def get_run(request: HttpRequest, run_id: str, *, write: bool = False) -> Run:
+    """The run, or 404; 403 if `write` and the person may not change it."""
+    run = get_object_or_404(Run.objects.with_names(), run_id=run_id)
+    if write and not may_change(request.user, run):
+        raise PermissionDenied("Only the owner of a run or an administrator may.")
+    return run
+
+
+def may_change(user: "AbstractBaseUser | AnonymousUser", run: Run) -> bool:
+    return bool(user.is_staff or run.owner_id == user.pk)
+
+
+def changeable(user: "AbstractBaseUser | AnonymousUser", runs: RunQuerySet) -> RunQuerySet:
+    """Those of `runs` that the person may change."""
+    return runs if user.is_staff else runs.filter(owner_id=user.pk)

@@ -1,0 +1,107 @@
+"""The script run configuration: what to run, free of where and with what."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from aml_portal.errors import UserError
+
+# Azure ML's default: 30 days.
+DEFAULT_MAX_DURATION = 30 * 24 * 3600
+DEFAULT_GRACE = 30
+LONGEST_GRACE = 24 * 3600
+# Linux refuses a longer string in a program's arguments or environment.
+_LONGEST_STRING = 128 * 1024 - 1
+_LONGEST_TOGETHER = 1024 * 1024
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptRunConfiguration:
+    """A script of the snapshot, its arguments and variables, and its time limits.
+
+    Durations are in seconds; a `max_run_duration_seconds` of None is no limit. The
+    arguments reach the script as they are: no shell sees them.
+    """
+
+    script: str
+    arguments: tuple[str, ...] = ()
+    environment_variables: Mapping[str, str] = field(default_factory=dict)
+    max_run_duration_seconds: int | None = DEFAULT_MAX_DURATION
+    grace_seconds: int = DEFAULT_GRACE
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "ScriptRunConfiguration":
+        return cls(**{**stored, "arguments": tuple(stored["arguments"])})
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "arguments": list(self.arguments)}
+
+    def check(self) -> None:
+        """Raise UserError if the configuration can't be run on any target."""
+        if not self.script:
+            raise UserError("No script was chosen.", "Pick one from the files.")
+        _check_arguments(self.arguments)
+        _check_variables(self.environment_variables)
+        _check_durations(self.max_run_duration_seconds, self.grace_seconds)
+
+
+def _check_arguments(arguments: tuple[str, ...]) -> None:
+    for number, argument in enumerate(arguments, start=1):
+        if "\0" in argument:
+            raise UserError(
+                f"Argument {number} contains a NUL character, which no program can"
+                " receive.",
+                "Remove it.",
+            )
+        if len(_encoded(argument, f"Argument {number}")) > _LONGEST_STRING:
+            raise UserError(
+                f"Argument {number} is longer than 128 KiB.",
+                "Put the text into a file and give its name.",
+            )
+    if sum(len(argument) for argument in arguments) > _LONGEST_TOGETHER:
+        raise UserError(
+            "The arguments together are longer than 1 MiB.",
+            "Put them into a file and give its name.",
+        )
+
+
+def _check_variables(variables: Mapping[str, str]) -> None:
+    for name, value in variables.items():
+        if not _VARIABLE.fullmatch(name):
+            raise UserError(
+                f"“{name}” is not a name for an environment variable.",
+                "Use letters, digits and underscores, not beginning with a digit.",
+            )
+        if "\0" in value:
+            raise UserError(
+                f"The value of {name} contains a NUL character.", "Remove it."
+            )
+        if len(_encoded(value, f"The value of {name}")) + len(name) > _LONGEST_STRING:
+            raise UserError(
+                f"The value of {name} is longer than 128 KiB.",
+                "Put it into a file of the snapshot.",
+            )
+
+
+def _encoded(text: str, what: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{what} contains half of a Unicode surrogate pair.", "Remove it."
+        ) from error
+
+
+def _check_durations(limit: int | None, grace: int) -> None:
+    if limit is not None and limit < 1:
+        raise UserError(
+            "The maximum duration is less than a second.",
+            "Give a longer one, or none.",
+        )
+    if not 0 <= grace <= LONGEST_GRACE:
+        raise UserError(
+            "The grace period is not between 0 seconds and one day.",
+            "Give the seconds that the script may take to end after a cancel.",
+        )

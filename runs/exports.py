@@ -1,0 +1,89 @@
+"""A submission as others write it: a `.runconfig` file and Azure ML SDK v1 code.
+
+The keys and their defaults are those of azureml-core 1.61; a key is left out where
+that package would write its own default.
+"""
+
+from typing import Any
+
+import yaml
+
+from runs.configuration import DEFAULT_MAX_DURATION, ScriptRunConfiguration
+
+
+def as_runconfig(
+    configuration: ScriptRunConfiguration,
+    *,
+    target: str,
+    environment: str,
+    interpreter: str,
+    environment_variables: dict[str, str],
+) -> str:
+    """The text of a `.runconfig` file, as `RunConfiguration.load` reads it."""
+    content: dict[str, Any] = {
+        "script": configuration.script,
+        "arguments": list(configuration.arguments),
+        "target": target,
+        "framework": "Python",
+        "communicator": "None",
+        "maxRunDurationSeconds": configuration.max_run_duration_seconds,
+        "nodeCount": 1,
+        "environment": {
+            "name": environment,
+            "environmentVariables": environment_variables,
+            "python": {
+                "userManagedDependencies": True,
+                "interpreterPath": interpreter,
+            },
+        },
+        "environmentVariables": dict(configuration.environment_variables),
+        "history": {
+            "outputCollection": True,
+            "snapshotProject": True,
+            "directoriesToWatch": ["logs"],
+        },
+    }
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def as_python(
+    configuration: ScriptRunConfiguration,
+    *,
+    experiment: str,
+    target: str,
+    environment: str,
+    tags: dict[str, str],
+) -> str:
+    """Python that submits the same run through the Azure ML SDK v1."""
+    lines = [
+        "from azureml.core import Environment, Experiment, ScriptRunConfig, Workspace",
+        "",
+        "workspace = Workspace.from_config()",
+        f"experiment = Experiment(workspace, {experiment!r})",
+        f"environment = Environment.get(workspace, {environment!r})",
+    ]
+    for name, value in configuration.environment_variables.items():
+        lines.append(f"environment.environment_variables[{name!r}] = {value!r}")
+    lines += ["", "config = ScriptRunConfig(", '    source_directory=".",']
+    lines.append(f"    script={configuration.script!r},")
+    if configuration.arguments:
+        lines.append(f"    arguments={_list(configuration.arguments)},")
+    lines.append(f"    compute_target={target!r},")
+    lines.append("    environment=environment,")
+    if configuration.max_run_duration_seconds != DEFAULT_MAX_DURATION:
+        limit = configuration.max_run_duration_seconds
+        lines.append(f"    max_run_duration_seconds={limit!r},")
+    lines.append(")")
+    submitted = "config, tags=" + repr(tags) if tags else "config"
+    lines += [
+        f"run = experiment.submit({submitted})",
+        "run.wait_for_completion(show_output=True)",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _list(values: tuple[str, ...]) -> str:
+    inline = repr(list(values))
+    if len(inline) <= 60:
+        return inline
+    return "[\n" + "".join(f"        {value!r},\n" for value in values) + "    ]"

@@ -1,0 +1,260 @@
+"""Experiments, runs, their snapshots, tags and timelines."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models, transaction
+from django.db.models import F
+from django.urls import reverse
+from django.utils import timezone
+
+from computes.models import ComputeTarget
+from environments.models import Environment
+from runs.configuration import ScriptRunConfiguration
+from runs.notices import announce_status
+from runs.status import ACTIVE, FOLLOWED, PLACED, TERMINAL, RunStatus, sources
+
+
+class Experiment(models.Model):
+    """A named series of runs; the runs are counted within it."""
+
+    name = models.CharField(
+        max_length=255,
+        unique=True,
+        validators=[
+            RegexValidator(
+                r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,254}\Z",
+                "Use letters, digits, dashes and underscores, beginning with a letter"
+                " or a digit.",
+            )
+        ],
+    )
+    description = models.TextField(blank=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_number = models.PositiveIntegerField(default=0, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("runs:experiment", args=[self.name])
+
+    def take_number(self) -> int:
+        """The next run's number; needs the transaction of the caller."""
+        Experiment.objects.filter(pk=self.pk).update(last_number=F("last_number") + 1)
+        self.refresh_from_db(fields=["last_number"])
+        return self.last_number
+
+
+class Snapshot(models.Model):
+    """A source folder as it was submitted; equal folders are one snapshot.
+
+    The files and their manifest are in the object store under `id`.
+    """
+
+    id = models.CharField(primary_key=True, max_length=64)
+    name = models.CharField(max_length=255, blank=True)
+    files = models.PositiveIntegerField()
+    bytes = models.PositiveBigIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.id[:12]
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    def active(self) -> "RunQuerySet":
+        return self.filter(status__in=ACTIVE)
+
+    def followed(self) -> "RunQuerySet":
+        return self.filter(status__in=FOLLOWED)
+
+    def placed(self) -> "RunQuerySet":
+        return self.filter(status__in=PLACED)
+
+    def queued(self) -> "RunQuerySet":
+        """Those that wait for a place, in the order in which they get one."""
+        return self.filter(status=RunStatus.QUEUED).order_by("id")
+
+    def with_names(self) -> "RunQuerySet":
+        """For lists: all that a row shows, in a fixed number of queries."""
+        return self.select_related(
+            "experiment", "target", "environment", "owner"
+        ).prefetch_related("tags")
+
+
+class Run(models.Model):
+    """One submission of a script, and what became of it."""
+
+    run_id = models.CharField(max_length=300, unique=True, editable=False)
+    experiment = models.ForeignKey(
+        Experiment, on_delete=models.PROTECT, related_name="runs"
+    )
+    number = models.PositiveIntegerField(editable=False)
+    display_name = models.CharField(max_length=255, blank=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="runs"
+    )
+    parent = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="children"
+    )
+    # A form that is sent twice carries the same token, and makes one run.
+    submission_token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+
+    script_run_configuration = models.JSONField()
+    snapshot = models.ForeignKey(Snapshot, on_delete=models.PROTECT, related_name="runs")
+    target = models.ForeignKey(
+        ComputeTarget, on_delete=models.PROTECT, related_name="runs"
+    )
+    environment = models.ForeignKey(
+        Environment, on_delete=models.PROTECT, related_name="runs"
+    )
+    properties = models.JSONField(default=dict, blank=True)
+
+    status = models.CharField(
+        max_length=16, choices=RunStatus, default=RunStatus.NOT_STARTED, editable=False
+    )
+    end_reason = models.CharField(max_length=16, blank=True, editable=False)
+    error = models.TextField(blank=True, editable=False)
+    exit_code = models.IntegerField(null=True, editable=False)
+
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(null=True, editable=False)
+    ended_at = models.DateTimeField(null=True, editable=False)
+    # Seconds from the start to the end of the script; kept so that lists sort by it.
+    duration = models.FloatField(null=True, editable=False)
+    cancel_requested_at = models.DateTimeField(null=True, editable=False)
+    archived_at = models.DateTimeField(null=True, blank=True)
+    # When the job's folder was removed from the target, after all was mirrored.
+    cleaned_at = models.DateTimeField(null=True, editable=False)
+
+    # How often the submission was put into the queue; part of the RQ job's id.
+    attempts = models.PositiveIntegerField(default=0, editable=False)
+    # What the target needs to find the job again; None until it was started.
+    handle = models.JSONField(null=True, editable=False)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["experiment", "number"], name="one_run_per_number"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["status", "id"]),
+            models.Index(fields=["experiment", "id"]),
+            models.Index(fields=["target", "status", "id"]),
+            models.Index(fields=["owner", "id"]),
+            models.Index(fields=["created_at"]),
+            models.Index(fields=["duration", "id"]),
+            models.Index(fields=["display_name", "id"]),
+            models.Index(
+                fields=["id"],
+                name="runs_to_clean",
+                condition=models.Q(cleaned_at=None, status__in=TERMINAL),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.display_name or f"{self.experiment.name} #{self.number}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("runs:detail", args=[self.run_id])
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in ACTIVE
+
+    @property
+    def configuration(self) -> ScriptRunConfiguration:
+        return ScriptRunConfiguration.from_json(self.script_run_configuration)
+
+    def move(
+        self,
+        to: RunStatus,
+        *,
+        reason: str = "",
+        time: datetime | None = None,
+        **fields: Any,
+    ) -> bool:
+        """Move to `to`, if the state in the database allows it, and say so.
+
+        True only for the one caller that made the move: the conditional UPDATE lets
+        two processes try the same and one succeed. `fields` are written with it, and
+        `reason` goes to the timeline. `time` is when it happened, if that is not now.
+        """
+        with transaction.atomic():
+            moved = Run.objects.filter(pk=self.pk, status__in=sources(to)).update(
+                status=to, **fields
+            )
+            if not moved:
+                return False
+            self.events.create(
+                status=to, detail=reason, time=time or timezone.now()
+            )
+            transaction.on_commit(lambda: announce_status(self.run_id, to))
+        self.status = to
+        for name, value in fields.items():
+            setattr(self, name, value)
+        return True
+
+    def note(self, detail: str, *, time: datetime | None = None) -> None:
+        """Add a line to the timeline that changes no state."""
+        self.events.create(detail=detail, time=time or timezone.now())
+
+
+class RunTag(models.Model):
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="tags")
+    name = models.CharField(max_length=255)
+    value = models.CharField(max_length=1000, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "name"], name="one_value_per_tag")
+        ]
+        indexes = [models.Index(fields=["name", "value"])]
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value}" if self.value else self.name
+
+
+class RunEvent(models.Model):
+    """A line of a run's timeline: a new state, or something worth knowing."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events")
+    time = models.DateTimeField()
+    # Empty: the state did not change.
+    status = models.CharField(max_length=16, choices=RunStatus, blank=True)
+    detail = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.time:%H:%M:%S} {self.status} {self.detail}".strip()
+
+
+class Lease(models.Model):
+    """Lets one process at a time do a piece of work, and another take over.
+
+    A holder that dies simply stops renewing; no clean-up is needed.
+    """
+
+    name = models.CharField(primary_key=True, max_length=100)
+    owner = models.CharField(max_length=100)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.owner})"
