@@ -1,6 +1,7 @@
 """Experiments, runs, their snapshots, tags and timelines."""
 
 import uuid
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,16 @@ from computes.models import ComputeTarget
 from environments.models import Environment
 from runs.configuration import ScriptRunConfiguration
 from runs.notices import announce_status
-from runs.status import ACTIVE, FOLLOWED, PLACED, TERMINAL, RunStatus, sources
+from runs.status import (
+    ACTIVE,
+    END_STATUS,
+    FOLLOWED,
+    PLACED,
+    TERMINAL,
+    EndReason,
+    RunStatus,
+    sources,
+)
 
 
 class Experiment(models.Model):
@@ -186,6 +196,7 @@ class Run(models.Model):
         *,
         reason: str = "",
         time: datetime | None = None,
+        only_from: Collection[RunStatus] | None = None,
         **fields: Any,
     ) -> bool:
         """Move to `to`, if the state in the database allows it, and say so.
@@ -193,21 +204,51 @@ class Run(models.Model):
         True only for the one caller that made the move: the conditional UPDATE lets
         two processes try the same and one succeed. `fields` are written with it, and
         `reason` goes to the timeline. `time` is when it happened, if that is not now.
+        `only_from` narrows the states that the move may start from.
         """
+        allowed = [s for s in sources(to) if only_from is None or s in only_from]
         with transaction.atomic():
-            moved = Run.objects.filter(pk=self.pk, status__in=sources(to)).update(
+            moved = Run.objects.filter(pk=self.pk, status__in=allowed).update(
                 status=to, **fields
             )
             if not moved:
                 return False
-            self.events.create(
-                status=to, detail=reason, time=time or timezone.now()
-            )
+            self.events.create(status=to, detail=reason, time=time or timezone.now())
             transaction.on_commit(lambda: announce_status(self.run_id, to))
         self.status = to
         for name, value in fields.items():
             setattr(self, name, value)
         return True
+
+    def end(
+        self,
+        why: EndReason,
+        *,
+        detail: str = "",
+        time: datetime | None = None,
+        only_from: Collection[RunStatus] | None = None,
+        exit_code: int | None = None,
+    ) -> bool:
+        """Move to the final state that `why` means; True only for who made the move.
+
+        `detail` is the sentence for the person; the reason's own where it is empty.
+        """
+        time = time or timezone.now()
+        status = END_STATUS[why]
+        sentence = detail or why.label
+        return self.move(
+            status,
+            reason=sentence,
+            time=time,
+            only_from=only_from,
+            end_reason=why,
+            error="" if status == RunStatus.COMPLETED else sentence,
+            exit_code=exit_code,
+            ended_at=time,
+            duration=(time - self.started_at).total_seconds()
+            if self.started_at
+            else None,
+        )
 
     def note(self, detail: str, *, time: datetime | None = None) -> None:
         """Add a line to the timeline that changes no state."""

@@ -74,8 +74,8 @@ class EndReason(models.TextChoices):
     """Why a run ended; the label is the sentence that the run page shows."""
 
     SUCCEEDED = "succeeded", "The script ended with exit code 0."
-    EXIT_CODE = "exit_code", "The script ended with exit code {exit_code}."
-    SIGNAL = "signal", "The script was ended by {signal}."
+    EXIT_CODE = "exit_code", "The script ended with an exit code other than 0."
+    SIGNAL = "signal", "The script was ended by a signal."
     CANCELED = "canceled", "The run was canceled."
     MAX_DURATION = "max_duration", "The run reached its maximum duration."
     START_FAILED = "start_failed", "The script could not be started."

@@ -1,0 +1,70 @@
+"""What a host answers, whichever way it is reached."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class StreamClosed(Exception):
+    """The far end of a stream has gone; nothing is known about its jobs."""
+
+
+class Stream(Protocol):
+    """Both ends of a `runner follow`."""
+
+    def read(self, timeout: float) -> bytes:
+        """What has arrived, after at most `timeout` seconds; b"" if nothing has.
+
+        Raises StreamClosed when nothing will arrive any more.
+        """
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Have `data` sent, without waiting for it; any thread may call it.
+
+        What can't be sent is lost, and then `read` raises StreamClosed soon.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class Host(Protocol):
+    """A machine with job folders, and the runner on it.
+
+    `job` is the name of a job folder, the same for every call about a job. All calls
+    but `follow` return soon, may be repeated at any time, and raise TargetError when
+    the host did not do what it should. None of them ends a job, except `cancel`.
+    """
+
+    key: str
+
+    def stage(
+        self, job: str, spec: dict[str, Any], lay_out: Callable[[Path], None]
+    ) -> None:
+        """Make the job folder: the files that `lay_out` makes, then `job.json`.
+
+        A folder that is staged already stays as it is.
+        """
+        ...
+
+    def start(self, job: str) -> dict[str, Any]:
+        """Start the staged job, once however often this is called; its handle."""
+        ...
+
+    def state(self, job: str) -> dict[str, Any]:
+        """The runner's word on the job: "state" is absent, not_started, running,
+        ended or lost."""
+        ...
+
+    def cancel(self, job: str, *, grace_seconds: float, reason: str) -> None:
+        """End the job, or see to it that it never starts."""
+        ...
+
+    def clean(self, job: str) -> None:
+        """Remove the folder of a job that has ended; absent is fine."""
+        ...
+
+    def follow(self) -> Stream:
+        """Open the stream that tells what grows in the job folders."""
+        ...

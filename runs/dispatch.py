@@ -1,0 +1,79 @@
+"""Gives the places of a compute target to the runs that wait for one, in order."""
+
+import logging
+
+import django_rq
+import redis
+from django.db import transaction
+from django.db.models import F
+
+from computes.models import ComputeTarget
+from runs.models import Run
+from runs.status import RunStatus
+
+_log = logging.getLogger(__name__)
+
+
+def dispatch(target: ComputeTarget) -> int:
+    """Move the next runs of `target` into its free places; how many were moved.
+
+    Called whenever a place may have become free or a run has come; any number of
+    processes may call it at once.
+    """
+    with transaction.atomic():
+        # The row lock keeps two dispatchers from giving one place away twice.
+        max_runs = ComputeTarget.objects.select_for_update().get(pk=target.pk).max_runs
+        free = max_runs - Run.objects.placed().filter(target=target).count()
+        waiting = Run.objects.queued().filter(target=target)[: max(free, 0)]
+        moved = [run for run in waiting if run.move(RunStatus.PREPARING)]
+        for run in moved:
+            enqueue_start(run)
+    return len(moved)
+
+
+def enqueue_start(run: Run) -> None:
+    """Put the submission of `run` into RQ's queue once the transaction is through.
+
+    Each time under a new id, since RQ may hold the last one for lost yet. If the
+    broker is away, the reconciler comes back to the run.
+    """
+    Run.objects.filter(pk=run.pk).update(attempts=F("attempts") + 1)
+    run.refresh_from_db(fields=["attempts"])
+    transaction.on_commit(
+        lambda: _enqueue(
+            "runs.tasks.start_run", run.pk, f"run-{run.pk}-submit-{run.attempts}"
+        )
+    )
+
+
+def enqueue_clean(run: Run) -> None:
+    """Have the job's folder removed from the target."""
+    transaction.on_commit(
+        lambda: _enqueue("runs.tasks.clean_run", run.pk, f"run-{run.pk}-clean")
+    )
+
+
+def _enqueue(function: str, run_pk: int, job_id: str) -> None:
+    try:
+        django_rq.get_queue("runs").enqueue_call(
+            function, args=(run_pk,), job_id=job_id, result_ttl=0, failure_ttl=86400
+        )
+    except redis.RedisError as error:
+        _log.warning("%s waits for the reconciler: %s", job_id, error)
+
+
+def why_waiting(run: Run) -> str:
+    """Why the run has not begun, in a sentence; empty once it has its place."""
+    if run.status != RunStatus.QUEUED:
+        return ""
+    placed = Run.objects.placed().filter(target=run.target).count()
+    ahead = Run.objects.queued().filter(target=run.target, pk__lt=run.pk).count()
+    others = "no other run waits" if ahead == 0 else f"{_runs(ahead)} ahead of it"
+    return (
+        f"{run.target} runs {run.target.max_runs} at a time and has {placed} now;"
+        f" {others}."
+    )
+
+
+def _runs(count: int) -> str:
+    return "1 run is" if count == 1 else f"{count} runs are"

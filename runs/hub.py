@@ -1,0 +1,107 @@
+"""One subscription per web process, shared by all of its sockets.
+
+Notices only say that something is new. What they announce is on disk or in the
+database, so a socket that has slept through some looks once and has missed nothing.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import redis.asyncio
+from django.conf import settings
+
+from runs.notices import LIVE_CHANNEL
+
+_log = logging.getLogger(__name__)
+
+# How often all watchers look for themselves while the broker is away, in seconds.
+_WITHOUT_BROKER = 1.0
+
+
+class Watcher:
+    """What has been announced to one socket and not been taken by it yet."""
+
+    def __init__(self) -> None:
+        self._news = asyncio.Event()
+        self._notices: dict[tuple[str, str], dict[str, Any]] = {}
+        self._look = False
+
+    def tell(self, notice: dict[str, Any]) -> None:
+        """Keep the newest notice of each kind; a slow socket can't pile them up."""
+        self._notices[notice["run"], notice.get("changed", "log")] = notice
+        self._news.set()
+
+    def look(self) -> None:
+        """Notices may have been missed: the watcher must see for itself."""
+        self._look = True
+        self._news.set()
+
+    def wake(self) -> None:
+        self._news.set()
+
+    async def news(self) -> tuple[list[dict[str, Any]], bool]:
+        """Wait until woken; the notices since, and whether some may be missing."""
+        await self._news.wait()
+        self._news.clear()
+        notices, self._notices = list(self._notices.values()), {}
+        look, self._look = self._look, False
+        return notices, look
+
+
+class Hub:
+    """Hands each notice to the watchers of its run and to those of everything."""
+
+    def __init__(self) -> None:
+        self._watchers: dict[str, set[Watcher]] = defaultdict(set)
+        self._listening: asyncio.Task[None] | None = None
+
+    @contextlib.contextmanager
+    def watching(self, run_id: str = "") -> Iterator[Watcher]:
+        """A watcher of one run, or of all if no run is named."""
+        if self._listening is None or self._listening.done():
+            self._listening = asyncio.create_task(self._listen())
+        watcher = Watcher()
+        self._watchers[run_id].add(watcher)
+        try:
+            yield watcher
+        finally:
+            self._watchers[run_id].discard(watcher)
+            if not self._watchers[run_id]:
+                del self._watchers[run_id]
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
+                async with client, client.pubsub() as subscription:
+                    await subscription.subscribe(LIVE_CHANNEL)
+                    # Something may have been announced while nobody listened.
+                    self._let_all_look()
+                    async for message in subscription.listen():
+                        if message["type"] == "message":
+                            self._hand_out(json.loads(message["data"]))
+            except (redis.RedisError, OSError) as error:
+                _log.debug("The broker is away: %s", error)
+                await asyncio.sleep(_WITHOUT_BROKER)
+                self._let_all_look()
+
+    def _hand_out(self, notice: dict[str, Any]) -> None:
+        for watcher in self._watchers.get(notice["run"], ()):
+            watcher.tell(notice)
+        # Who watches everything wants states, not each grown log.
+        if "changed" in notice:
+            for watcher in self._watchers.get("", ()):
+                watcher.tell(notice)
+
+    def _let_all_look(self) -> None:
+        for watchers in self._watchers.values():
+            for watcher in watchers:
+                watcher.look()
+
+
+hub = Hub()

@@ -1,0 +1,234 @@
+"""The sockets of the pages: what grows and what changes, as it happens.
+
+A log travels as binary frames, an offset of eight bytes (big-endian) and then the
+log's bytes from there on. The browser asks from the offset that it has, so neither a
+lost connection nor a restart of anything leaves a gap.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import time
+from collections.abc import Awaitable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.urls import path as route
+
+from runs import logs
+from runs.hub import Watcher, hub
+from runs.mirror import log_path
+from runs.models import Run
+from runs.status import TERMINAL
+
+_FRAME = 512 * 1024
+# Bytes on their way to a browser that it has not acknowledged yet.
+_WINDOW = 2 * 1024 * 1024
+# A viewer of the tail that is further behind than this goes on at the new tail.
+_BACKLOG = 4 * 1024 * 1024
+_GROWN_EVERY = 0.25
+
+_NOT_SIGNED_IN = 4401
+_NO_SUCH_RUN = 4404
+
+
+class _Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
+    """A socket of a signed-in person, served by a task until it closes."""
+
+    _task: asyncio.Task[None] | None = None
+
+    async def connect(self) -> None:
+        # Accepted first: a browser can't read the code of a refused handshake.
+        await self.accept()
+        if not self.scope["user"].is_authenticated:
+            await self.close(_NOT_SIGNED_IN)
+        elif await self.prepare():
+            self._task = asyncio.create_task(self.serve())
+
+    async def disconnect(self, code: int) -> None:
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def prepare(self) -> bool:
+        """Find what the socket is about; False once it was closed instead."""
+        return True
+
+    async def serve(self) -> None:
+        raise NotImplementedError
+
+    def say(self, message: dict[str, Any]) -> Awaitable[None]:
+        sending: Awaitable[None] = self.send(text_data=json.dumps(message))
+        return sending
+
+
+class WorkspaceConsumer(_Socket):
+    """Tells of every run whose state changes."""
+
+    async def serve(self) -> None:
+        with hub.watching() as watcher:
+            while True:
+                notices, look = await watcher.news()
+                for notice in notices:
+                    if notice["changed"] == "status":
+                        await self.say(
+                            {"run": notice["run"], "status": notice["status"]}
+                        )
+                if look:
+                    await self.say({"run": None})
+
+
+class RunConsumer(_Socket):
+    """Tells of one run, and sends its log to who follows it."""
+
+    async def prepare(self) -> bool:
+        self._run_id: str = self.scope["url_route"]["kwargs"]["run_id"]
+        status = await _status(self._run_id)
+        if status is None:
+            await self.close(_NO_SUCH_RUN)
+            return False
+        self._path = log_path(self._run_id)
+        self._status = status
+        self._watcher = Watcher()
+        self._requests: list[str] = []
+        self._following = self._skip = self._ended = False
+        self._sent = self._acknowledged = 0
+        self._told = -1
+        self._told_at = 0.0
+        return True
+
+    async def receive(
+        self, text_data: str | None = None, bytes_data: bytes | None = None
+    ) -> None:
+        # Only kept here: what a request changes belongs to the serving task.
+        if self._task:
+            self._requests.append(text_data or "")
+            self._watcher.wake()
+
+    async def serve(self) -> None:
+        with hub.watching(self._run_id) as self._watcher:
+            self._watcher.look()
+            while True:
+                notices, look = await self._watcher.news()
+                requests, self._requests = self._requests, []
+                for request in requests:
+                    await self._answer(request)
+                await self._tell_changes(notices, look=look)
+                await self._tell_growth()
+                await self._push()
+
+    async def _answer(self, request: str) -> None:
+        try:
+            message = json.loads(request)
+            match message["type"]:
+                case "follow":
+                    await self._follow(message["from"], bool(message.get("skip")))
+                case "ack":
+                    self._acknowledged = min(int(message["offset"]), self._sent)
+                case "unfollow":
+                    self._following = False
+        except (ValueError, TypeError, KeyError):
+            # What no page of ours sends is not worth an answer.
+            return
+
+    async def _follow(self, start: int | str, skip: bool) -> None:  # noqa: FBT001
+        end = _size(self._path)
+        if start == "tail":
+            offset, line = await asyncio.to_thread(logs.tail_start, self._path)
+        else:
+            offset = min(max(int(start), 0), end)
+            line = await asyncio.to_thread(logs.line_of, self._path, offset)
+        self._following, self._skip, self._ended = True, skip, False
+        self._sent = self._acknowledged = offset
+        await self.say({"type": "log", "from": offset, "line": line, "end": end})
+
+    async def _tell_changes(self, notices: list[dict[str, Any]], *, look: bool) -> None:
+        for notice in notices:
+            if "changed" in notice:
+                self._status = notice.get("status", self._status)
+                await self._tell_change(notice["changed"])
+        if look:
+            before, self._status = self._status, await _status(self._run_id) or ""
+            if before != self._status:
+                await self._tell_change("status")
+
+    async def _tell_change(self, what: str) -> None:
+        await self.say({"type": "changed", "what": [what], "status": self._status})
+
+    async def _tell_growth(self) -> None:
+        size = _size(self._path)
+        now = time.monotonic()
+        if size == self._told:
+            return
+        wait = self._told_at + _GROWN_EVERY - now
+        if wait > 0 and self._status not in TERMINAL:
+            asyncio.get_running_loop().call_later(wait, self._watcher.wake)
+            return
+        self._told, self._told_at = size, now
+        lines = await asyncio.to_thread(_total_lines, self._path, size)
+        await self.say({"type": "grown", "end": size, "lines": lines})
+
+    async def _push(self) -> None:
+        size = _size(self._path)
+        if size < self._sent:
+            await self._start_over()
+        if self._following and self._skip and size - self._sent > _BACKLOG:
+            await self._skip_to_tail(size)
+        while self._following and self._sent < size:
+            if self._sent - self._acknowledged >= _WINDOW:
+                return
+            data = _read(self._path, self._sent, min(_FRAME, size - self._sent))
+            await self.send(bytes_data=self._sent.to_bytes(8, "big") + data)
+            self._sent += len(data)
+        if self._status in TERMINAL and not self._ended:
+            self._ended = True
+            await self.say({"type": "end", "size": size})
+
+    async def _skip_to_tail(self, size: int) -> None:
+        offset, line = await asyncio.to_thread(logs.tail_start, self._path)
+        if offset > self._sent:
+            self._sent = self._acknowledged = offset
+            await self.say({"type": "skip", "from": offset, "line": line, "end": size})
+
+    async def _start_over(self) -> None:
+        """The mirror was found damaged and is being written anew."""
+        _read.cache_clear()
+        if self._following:
+            await self._follow(0, self._skip)
+
+
+@database_sync_to_async  # type: ignore[untyped-decorator]
+def _status(run_id: str) -> str | None:
+    """The state in the database; None if there is no such run."""
+    return Run.objects.filter(run_id=run_id).values_list("status", flat=True).first()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, offset: int, length: int) -> bytes:
+    """Shared by all who watch the same log; written bytes never change."""
+    with path.open("rb") as file:
+        return os.pread(file.fileno(), length, offset)
+
+
+@lru_cache(maxsize=256)
+def _total_lines(path: Path, size: int) -> int:  # noqa: ARG001
+    """The number of lines when the log had `size` bytes, counted once for all."""
+    return logs.total_lines(path)
+
+
+websocket_urlpatterns: list[Any] = [
+    route("ws/workspace/", WorkspaceConsumer.as_asgi()),
+    route("ws/runs/<str:run_id>/", RunConsumer.as_asgi()),
+]

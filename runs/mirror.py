@@ -1,0 +1,121 @@
+"""The portal's copy of a run's job folder: where it is, and reading it.
+
+runs/mirror_writer.py is the only writer.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404
+
+LOG = "logs/std_log.txt"
+EVENTS = "events.jsonl"
+RESOURCES = "resources.jsonl"
+METRICS = "metrics.jsonl"
+# Files that only grow; each is mirrored by byte offset.
+STREAMS = (LOG, EVENTS, RESOURCES, METRICS)
+EXIT = "exit.json"
+# What the script wrote under these folders of its working folder is kept.
+COLLECTED = ("outputs", "logs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputFile:
+    """A file that the script wrote; `name` begins with "outputs/" or "logs/".
+
+    A name may hold surrogate escapes, where the script's own is no UTF-8.
+    """
+
+    name: str
+    size: int
+    modified: datetime
+
+
+def mirror_folder(run_id: str) -> Path:
+    folder: Path = settings.RUNS_FOLDER / run_id
+    return folder
+
+
+def log_path(run_id: str) -> Path:
+    """The mirrored log; absent until the script has printed something."""
+    return mirror_folder(run_id) / LOG
+
+
+def exit_record(run_id: str) -> dict[str, Any] | None:
+    """The runner's last word, with the receipt of a cancel; None before the end."""
+    try:
+        text = (mirror_folder(run_id) / EXIT).read_bytes()
+    except FileNotFoundError:
+        return None
+    record: dict[str, Any] = json.loads(text)
+    return record
+
+
+def resource_samples(run_id: str) -> list[dict[str, Any]]:
+    return list(read_json_lines(mirror_folder(run_id) / RESOURCES))
+
+
+def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The whole lines of a `.jsonl` file; one that is torn or foreign is skipped."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return
+    for line in content.splitlines(keepends=True):
+        if not line.endswith(b"\n"):
+            return
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            yield value
+
+
+def output_files(run_id: str) -> list[OutputFile]:
+    """All files that the script left, by name."""
+    return sorted(_walk(files_folder(run_id)), key=lambda file: file.name)
+
+
+def files_folder(run_id: str) -> Path:
+    return mirror_folder(run_id) / "files"
+
+
+def _walk(folder: Path) -> Iterator[OutputFile]:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            facts = path.lstat()
+            yield OutputFile(
+                name=path.relative_to(folder).as_posix(),
+                size=facts.st_size,
+                modified=datetime.fromtimestamp(facts.st_mtime, UTC),
+            )
+
+
+def output_path(run_id: str, name: str) -> Path:
+    """The mirrored file of an output; 404 for every other name."""
+    path = safe_output(files_folder(run_id), name)
+    if path is None or path.is_symlink() or not path.is_file():
+        raise Http404(f"The run has no output named {name!r}.")
+    return path
+
+
+def safe_output(folder: Path, name: str) -> Path | None:
+    """Where the output `name` lies below `folder`; None for a name that is none."""
+    parts = name.split("/")
+    plain = all(part not in ("", ".", "..") and "\0" not in part for part in parts)
+    if not plain or len(parts) < 2 or parts[0] not in COLLECTED:
+        return None
+    return folder.joinpath(*parts)
+
+
+def remove(run_id: str) -> None:
+    shutil.rmtree(mirror_folder(run_id), ignore_errors=True)

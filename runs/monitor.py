@@ -1,0 +1,133 @@
+"""The monitor: follows every active job of every host, and mends what was lost.
+
+Any number of monitors may run; a lease per host lets one of them follow it, and
+another take over when that one is gone.
+"""
+
+import logging
+import resource
+import threading
+import time
+from collections import defaultdict
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections
+from django.utils import timezone
+
+from computes.hosts import Host, host_of
+from computes.models import ComputeTarget
+from runs import leases
+from runs.follower import Follower
+from runs.models import Run
+from runs.notices import MONITOR_CHANNEL
+from runs.reconcile import Reconciler
+from runs.status import FOLLOWED
+
+_log = logging.getLogger(__name__)
+
+_TICK = 1.0
+_RECONCILE_EVERY = 2.0
+_SEEN_EVERY = 10.0
+_LEASE = 15.0
+_RENEW_EVERY = 5.0
+# An idle stream is closed after this many seconds.
+_IDLE = 60.0
+
+
+class Monitor:
+    def __init__(self) -> None:
+        self._owner = leases.new_owner()
+        self._followers: dict[str, Follower] = {}
+        self._renewed: dict[str, float] = {}
+        self._reconciler = Reconciler()
+        self._reconciled = self._seen = -_SEEN_EVERY
+        self._stopped = threading.Event()
+        self._bell = threading.Event()
+
+    def run(self) -> None:
+        """Work until `stop` is called."""
+        _raise_file_limit()
+        threading.Thread(target=self._listen, daemon=True).start()
+        while not self._stopped.is_set():
+            try:
+                self._tick()
+            except (DatabaseError, redis.RedisError):
+                _log.exception("A look at the runs failed; the next one comes soon")
+                close_old_connections()
+            self._bell.wait(_TICK)
+            self._bell.clear()
+        for key in list(self._followers):
+            self._let_go(key)
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._bell.set()
+
+    def _tick(self) -> None:
+        hosts: dict[str, Host] = {}
+        runs: dict[str, list[Run]] = defaultdict(list)
+        # The stream is opened while a run is prepared, so that it is there in time.
+        for run in Run.objects.placed().select_related("target"):
+            host = host_of(run.target)
+            hosts[host.key] = host
+            if run.status in FOLLOWED:
+                runs[host.key].append(run)
+        for key, host in hosts.items():
+            if key not in self._followers and self._holds(key):
+                self._followers[key] = Follower(host)
+                self._followers[key].start()
+        for key, follower in list(self._followers.items()):
+            if self._holds(key) and not _is_idle(follower):
+                follower.sync(runs[key])
+            else:
+                self._let_go(key)
+        self._reconcile()
+
+    def _let_go(self, key: str) -> None:
+        self._followers.pop(key).stop()
+        self._renewed.pop(key, None)
+        leases.release(f"host-{key}", self._owner)
+
+    def _holds(self, key: str) -> bool:
+        """Whether the host's lease is this monitor's, taking or renewing it if due."""
+        now = time.monotonic()
+        if now - self._renewed.get(key, -_LEASE) < _RENEW_EVERY:
+            return True
+        if leases.acquire(f"host-{key}", self._owner, _LEASE):
+            self._renewed[key] = now
+            return True
+        self._renewed.pop(key, None)
+        return False
+
+    def _reconcile(self) -> None:
+        now = time.monotonic()
+        if now - self._reconciled >= _RECONCILE_EVERY:
+            self._reconciled = now
+            self._reconciler.reconcile()
+        if now - self._seen >= _SEEN_EVERY:
+            self._seen = now
+            local = ComputeTarget.objects.filter(kind=ComputeTarget.Kind.LOCAL)
+            local.update(last_seen_at=timezone.now())
+
+    def _listen(self) -> None:
+        """Hear the doorbell; without it the monitor looks once a tick."""
+        while not self._stopped.is_set():
+            try:
+                client = redis.Redis.from_url(settings.REDIS_URL)
+                with client.pubsub(ignore_subscribe_messages=True) as subscription:
+                    subscription.subscribe(MONITOR_CHANNEL)
+                    for _ in subscription.listen():
+                        self._bell.set()
+            except redis.RedisError:
+                self._stopped.wait(0.5)
+
+
+def _is_idle(follower: Follower) -> bool:
+    return time.monotonic() - follower.busy_at > _IDLE
+
+
+def _raise_file_limit() -> None:
+    """Each followed run has some files open, and the usual limit is 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

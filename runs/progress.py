@@ -1,0 +1,137 @@
+"""Turns what a runner reports into states of a run.
+
+Everything here may be told twice, after a crash or by two monitors: a state is moved
+to by whoever comes first, and for the others nothing happens.
+"""
+
+import signal
+from datetime import UTC, datetime
+from typing import Any
+
+from runs.dispatch import dispatch, enqueue_clean
+from runs.models import Run
+from runs.status import FOLLOWED, EndReason, RunStatus
+
+
+def apply_event(run: Run, event: dict[str, Any]) -> None:
+    """Take a line of `events.jsonl`."""
+    time = _time(event["time"])
+    match event["event"]:
+        case "started":
+            Run.objects.filter(pk=run.pk, started_at=None).update(started_at=time)
+            run.move(
+                RunStatus.RUNNING,
+                reason="The script was started.",
+                time=time,
+                only_from=(RunStatus.STARTING,),
+            )
+        case "exited":
+            run.move(
+                RunStatus.FINALIZING,
+                reason=_exit_sentence(event),
+                time=time,
+                only_from=(RunStatus.STARTING, RunStatus.RUNNING),
+            )
+
+
+def settle(run: Run, record: dict[str, Any]) -> None:
+    """Take the runner's last word, `exit.json`: the run ends as it says."""
+    if record.get("started"):
+        started = _time(record["started"])
+        Run.objects.filter(pk=run.pk, started_at=None).update(started_at=started)
+    run.refresh_from_db()
+    why = _end_reason(record)
+    ended = run.end(
+        why,
+        detail=_end_sentence(why, record),
+        time=_time(record["ended"]),
+        exit_code=record.get("exit_code"),
+        only_from=(RunStatus.PREPARING, *FOLLOWED),
+    )
+    if ended:
+        dispatch(run.target)
+        enqueue_clean(run)
+
+
+def lose(run: Run, sentence: str) -> None:
+    """End a run of which nothing more can ever be known."""
+    if run.end(EndReason.LOST, detail=sentence, only_from=FOLLOWED):
+        dispatch(run.target)
+
+
+def stop_responding(run: Run, sentence: str) -> bool:
+    return run.move(RunStatus.NOT_RESPONDING, reason=sentence)
+
+
+def respond_again(run: Run, events: list[dict[str, Any]]) -> None:
+    """Bring a run back from NotResponding to where its events say that it is."""
+    seen = {event["event"] for event in events}
+    if run.cancel_requested_at:
+        to = RunStatus.CANCEL_REQUESTED
+    elif "exited" in seen:
+        to = RunStatus.FINALIZING
+    elif "started" in seen:
+        to = RunStatus.RUNNING
+    else:
+        to = RunStatus.STARTING
+    run.move(
+        to,
+        reason="The compute target answers again.",
+        only_from=(RunStatus.NOT_RESPONDING,),
+    )
+
+
+def _end_reason(record: dict[str, Any]) -> EndReason:
+    match record["reason"]:
+        case "exited":
+            failed = record["exit_code"] != 0
+            return EndReason.EXIT_CODE if failed else EndReason.SUCCEEDED
+        case "signaled":
+            return EndReason.SIGNAL
+        case "canceled" | "canceled_before_start":
+            return EndReason.CANCELED
+        case "max_duration":
+            return EndReason.MAX_DURATION
+        case "start_failed":
+            return EndReason.START_FAILED
+        case "host_signal":
+            return EndReason.HOST_SIGNAL
+    return EndReason.LOST
+
+
+def _end_sentence(why: EndReason, record: dict[str, Any]) -> str:
+    match why:
+        case EndReason.EXIT_CODE | EndReason.SIGNAL:
+            return _exit_sentence(record)
+        case EndReason.CANCELED | EndReason.MAX_DURATION:
+            return f"{why.label} {_receipt_sentence(record)}".strip()
+        case EndReason.SUCCEEDED:
+            return str(why.label)
+    return record.get("detail") or str(why.label)
+
+
+def _exit_sentence(record: dict[str, Any]) -> str:
+    if record.get("signal") is None:
+        return f"The script ended with exit code {record['exit_code']}."
+    try:
+        name = signal.Signals(record["signal"]).name
+    except ValueError:
+        name = f"signal {record['signal']}"
+    sentence = f"The script was ended by {name}."
+    if name == "SIGKILL":
+        sentence += " The system does this when memory runs out."
+    return sentence
+
+
+def _receipt_sentence(record: dict[str, Any]) -> str:
+    receipt = record.get("receipt")
+    if not receipt:
+        return "The script had not been started."
+    ended = len(receipt["processes"])
+    processes = "1 process was" if ended == 1 else f"{ended} processes were"
+    left = receipt["left"]
+    return f"{processes} ended, {'none' if not left else left} left."
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,228 @@
+"""What people do with runs: submit, cancel, tag, archive and delete them."""
+
+import secrets
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from aml_portal.errors import UserError
+from computes.hosts import host_of
+from computes.models import ComputeTarget
+from environments.models import Environment
+from runs import mirror
+from runs.configuration import ScriptRunConfiguration
+from runs.dispatch import dispatch
+from runs.models import Experiment, Run, RunQuerySet, RunTag, Snapshot
+from runs.notices import announce_change
+from runs.snapshots import Manifest
+from runs.status import TERMINAL, EndReason, RunStatus
+from runs.storage import read_manifest
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """All that a person says when submitting a run."""
+
+    experiment: str
+    snapshot: Snapshot
+    configuration: ScriptRunConfiguration
+    target: ComputeTarget
+    environment: Environment
+    display_name: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    parent: Run | None = None
+    token: uuid.UUID = field(default_factory=uuid.uuid4)
+
+
+def keep_snapshot(manifest: Manifest, name: str) -> Snapshot:
+    """Record a snapshot whose objects and manifest are in the store."""
+    snapshot, _ = Snapshot.objects.get_or_create(
+        id=manifest.identity,
+        defaults={
+            "name": name[:255],
+            "files": manifest.file_count,
+            "bytes": manifest.total_bytes,
+        },
+    )
+    return snapshot
+
+
+def create_experiment(
+    *, name: str, owner: "User", description: str = ""
+) -> Experiment:
+    experiment = Experiment(name=name, owner=owner, description=description)
+    try:
+        experiment.full_clean()
+    except ValidationError as error:
+        raise UserError(" ".join(error.messages)) from error
+    experiment.save()
+    return experiment
+
+
+def submit_run(*, owner: "User", submission: Submission) -> Run:
+    """Make a run of `submission` and let it wait for its place.
+
+    The same token again gives the same run: a double click submits once.
+    """
+    existing = Run.objects.filter(submission_token=submission.token).first()
+    if existing:
+        return existing
+    _check(submission)
+    try:
+        with transaction.atomic():
+            run = _create_run(owner, submission)
+            run.move(RunStatus.QUEUED)
+            transaction.on_commit(lambda: dispatch(submission.target))
+    except IntegrityError:
+        # The other half of a double click was quicker.
+        return Run.objects.get(submission_token=submission.token)
+    return run
+
+
+def _check(submission: Submission) -> None:
+    configuration = submission.configuration
+    configuration.check()
+    for name, value in submission.tags.items():
+        _check_tag(name, value)
+    if submission.target.detached_at:
+        raise UserError(
+            f"The compute target {submission.target.name} is detached.",
+            "Pick another one.",
+        )
+    if submission.environment.archived_at:
+        raise UserError(
+            f"The environment {submission.environment} is archived.",
+            "Pick another one.",
+        )
+    if not read_manifest(submission.snapshot).has_file(configuration.script):
+        raise UserError(
+            f"The script “{configuration.script}” is not among the files of the"
+            " snapshot.",
+            "Pick one of its files.",
+        )
+
+
+def _create_run(owner: "User", submission: Submission) -> Run:
+    experiment = Experiment.objects.filter(name=submission.experiment).first()
+    if experiment is None:
+        experiment = create_experiment(name=submission.experiment, owner=owner)
+    run = Run.objects.create(
+        run_id=f"{experiment.name}_{int(time.time())}_{secrets.token_hex(4)}",
+        experiment=experiment,
+        number=experiment.take_number(),
+        display_name=submission.display_name.strip()[:255],
+        owner=owner,
+        parent=submission.parent,
+        submission_token=submission.token,
+        script_run_configuration=submission.configuration.to_json(),
+        snapshot=submission.snapshot,
+        target=submission.target,
+        environment=submission.environment,
+        properties={"ContentSnapshotId": submission.snapshot.id},
+    )
+    RunTag.objects.bulk_create(
+        RunTag(run=run, name=name.strip(), value=value)
+        for name, value in submission.tags.items()
+    )
+    return run
+
+
+def cancel_run(run: Run, *, by: str) -> bool:
+    """Ask for the end of a run; False if it was asked before or has ended.
+
+    A run that waits is canceled at once. A job on a target is ended by its runner:
+    the monitor passes the request on, however often it or the target was away.
+    """
+    if run.end(
+        EndReason.CANCELED,
+        detail=f"Canceled by {by} before it began.",
+        only_from=(RunStatus.NOT_STARTED, RunStatus.QUEUED),
+    ):
+        return True
+    return run.move(
+        RunStatus.CANCEL_REQUESTED,
+        reason=f"Cancel requested by {by}.",
+        cancel_requested_at=timezone.now(),
+    )
+
+
+def cancel_runs(runs: RunQuerySet, *, by: str) -> int:
+    """Cancel those of `runs` that are active; the number that this changed."""
+    return sum(cancel_run(run, by=by) for run in runs.active())
+
+
+def rename_run(run: Run, name: str) -> None:
+    run.display_name = name.strip()[:255]
+    run.save(update_fields=["display_name"])
+    announce_change(run.run_id, "tags")
+
+
+def tag_runs(runs: RunQuerySet, name: str, value: str = "") -> None:
+    _check_tag(name, value)
+    RunTag.objects.bulk_create(
+        (RunTag(run_id=pk, name=name.strip(), value=value) for pk in _keys(runs)),
+        batch_size=1000,
+        update_conflicts=True,
+        unique_fields=["run", "name"],
+        update_fields=["value"],
+    )
+
+
+def untag_runs(runs: RunQuerySet, name: str) -> None:
+    RunTag.objects.filter(run__in=runs, name=name).delete()
+
+
+def _keys(runs: RunQuerySet) -> QuerySet[Run, int]:
+    return runs.order_by().values_list("pk", flat=True)
+
+
+def _check_tag(name: str, value: str) -> None:
+    if not name.strip() or len(name) > 255 or len(value) > 1000:
+        raise UserError(
+            "A tag needs a name of at most 255 characters and a value of at most"
+            " 1,000.",
+            "Shorten it.",
+        )
+
+
+def archive_runs(runs: RunQuerySet) -> int:
+    return runs.filter(archived_at=None).update(archived_at=timezone.now())
+
+
+def restore_runs(runs: RunQuerySet) -> int:
+    return runs.exclude(archived_at=None).update(archived_at=None)
+
+
+def delete_runs(runs: RunQuerySet) -> tuple[int, int]:
+    """Delete the runs that have ended; the numbers deleted and refused as active.
+
+    The snapshot stays in the store, since other runs may have the same.
+    """
+    deleted = refused = 0
+    for run in runs:
+        if _delete_run(run):
+            deleted += 1
+        else:
+            refused += 1
+    return deleted, refused
+
+
+def _delete_run(run: Run) -> bool:
+    if run.status not in TERMINAL:
+        return False
+    if run.cleaned_at is None:
+        host_of(run.target).clean(run.run_id)
+    # The row goes first: a folder without a row is waste, a row without a folder a lie.
+    run.delete()
+    mirror.remove(run.run_id)
+    return True

@@ -1,0 +1,1 @@
+"""The portal's snapshot store, and the snapshots in it."""
