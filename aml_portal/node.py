@@ -31,7 +31,7 @@ class Node:
         path = f"{self.folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         program = str(self.folder / command[0])
         environment = {**os.environ, "PATH": path}
-        done = subprocess.run([program, *command[1:]], cwd=cwd, env=environment)  # noqa: S603
+        done = subprocess.run([program, *command[1:]], cwd=cwd, env=environment)
         return done.returncode
 
 
@@ -63,7 +63,7 @@ def _install() -> None:
         [str(TOOLS / "bin" / "pip"), "install", "--quiet", REQUIREMENT],
     )
     for step in steps:
-        if subprocess.run(step).returncode:  # noqa: S603
+        if subprocess.run(step).returncode:
             raise NodeError(
                 "Node.js could not be installed with pip: read pip's message above, or "
                 f"install Node.js {MINIMUM} or newer with npm, and try again."
@@ -73,7 +73,7 @@ def _install() -> None:
 def _version(node: str) -> int:
     """The major version, 0 if this is no working Node.js."""
     try:
-        answer = subprocess.run(  # noqa: S603
+        answer = subprocess.run(
             [node, "--version"], capture_output=True, text=True, check=True
         ).stdout
         return int(answer.removeprefix("v").partition(".")[0])

@@ -3,9 +3,11 @@
 docs/settings.md has the table of the variables.
 """
 
+import hashlib
 import os
 import secrets
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 
@@ -43,19 +45,30 @@ UPLOADS_FOLDER = DATA / "uploads"
 
 SECRET_KEY = _secret_key(DATA / "secret_key")
 DEBUG = env_bool("AML_PORTAL_DEBUG")
+
+# Where the web process listens, and where people reach it, if that is elsewhere.
 PORTAL_HOST = env_str("AML_PORTAL_HOST", "127.0.0.1")
 PORTAL_PORT = env_int("AML_PORTAL_PORT", 8000, minimum=0)
+PORTAL_URL = env_str("AML_PORTAL_URL").rstrip("/")
+_public = urlsplit(PORTAL_URL)
+HTTPS = env_bool("AML_PORTAL_HTTPS", default=_public.scheme == "https")
+# The proxies whose word on a visitor's address and protocol is taken.
+PROXIES = env_list("AML_PORTAL_PROXIES", ["127.0.0.1", "::1"])
 ALLOWED_HOSTS: list[str] = env_list(
-    "AML_PORTAL_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", PORTAL_HOST]
+    "AML_PORTAL_ALLOWED_HOSTS",
+    ["localhost", "127.0.0.1", "[::1]", PORTAL_HOST, _public.hostname or "localhost"],
 )
-CSRF_TRUSTED_ORIGINS: list[str] = env_list("AML_PORTAL_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env_list(
+    "AML_PORTAL_TRUSTED_ORIGINS",
+    [f"{_public.scheme}://{_public.netloc}"] if PORTAL_URL else [],
+)
 
 SNAPSHOT_MAX_BYTES = env_int("AML_PORTAL_SNAPSHOT_MAX_BYTES", 2 * 1024**3, minimum=1)
 SNAPSHOT_MAX_FILES = env_int("AML_PORTAL_SNAPSHOT_MAX_FILES", 50_000, minimum=1)
 WORKERS = env_int("AML_PORTAL_WORKERS", 1, minimum=1)
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "aml_portal.apps.PortalAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -66,20 +79,20 @@ INSTALLED_APPS = [
     "csp",
     "django_htmx",
     "django_rq",
-    "aml_portal",
+    "aml_portal.apps.PortalConfig",
     "computes",
     "environments",
     "runs",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "aml_portal.staticfiles.StaticFilesMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "aml_portal.sign_in.SignInRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -125,6 +138,16 @@ REDIS_URL = broker_url(DATA)
 RQ_QUEUES = {"runs": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600}}
 RQ = {"WORKER_CLASS": "rq.worker.Worker"}
 
+# For the count of failed sign-ins; nothing that has to last.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "aml-portal",
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+    }
+}
+
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
@@ -137,15 +160,19 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-# Cookies are not told apart by port: two portals on one host need two names.
-SESSION_COOKIE_NAME = "aml_portal_session"
-CSRF_COOKIE_NAME = "aml_portal_csrf"
+# Cookies are not told apart by port: each portal on a host needs names of its own.
+_portal_id = hashlib.sha256(f"cookies {SECRET_KEY}".encode()).hexdigest()[:8]
+SESSION_COOKIE_NAME = f"aml_portal_session_{_portal_id}"
+CSRF_COOKIE_NAME = f"aml_portal_csrf_{_portal_id}"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env_bool("AML_PORTAL_HTTPS")
-if SESSION_COOKIE_SECURE:
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_SSL_REDIRECT = HTTPS
+if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Browsers are told for how long to insist on TLS by the proxy that has the certificate.
+SILENCED_SYSTEM_CHECKS = ["security.W004"]
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 CONTENT_SECURITY_POLICY = {
@@ -172,6 +199,23 @@ STORAGES = {
         if DEBUG
         else "aml_portal.staticfiles.HashedStaticFilesStorage"
     },
+}
+
+WHITENOISE_ALLOW_ALL_ORIGINS = False
+
+# `serve` keeps what the processes print in the files under logs/.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+    },
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    # Its own handlers would stay silent: they want DEBUG or an address for e-mail.
+    "loggers": {"django": {"handlers": [], "level": "INFO"}},
 }
 
 LANGUAGE_CODE = "en"
