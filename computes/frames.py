@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """`payload` has the number of bytes that the header's "size" says, if it has one."""
+    """`payload` has as many bytes as the header says under "size", or none."""
 
     header: dict[str, Any]
     payload: bytes

@@ -70,7 +70,9 @@ def _check_file(program: Path) -> None:
     try:
         is_folder, is_file = program.is_dir(), program.is_file()
     except OSError as error:
-        raise UserError(f"{program} can't be read: {error.strerror}.", advice) from error
+        raise UserError(
+            f"{program} can't be read: {error.strerror}.", advice
+        ) from error
     if is_folder:
         raise UserError(f"{program} is a folder.", advice)
     if not is_file:

@@ -28,6 +28,8 @@ def may_change(user: "AbstractBaseUser | AnonymousUser", run: Run) -> bool:
     return bool(user.is_staff or run.owner_id == user.pk)
 
 
-def changeable(user: "AbstractBaseUser | AnonymousUser", runs: RunQuerySet) -> RunQuerySet:
+def changeable(
+    user: "AbstractBaseUser | AnonymousUser", runs: RunQuerySet
+) -> RunQuerySet:
     """Those of `runs` that the person may change."""
     return runs if user.is_staff else runs.filter(owner_id=user.pk)

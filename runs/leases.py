@@ -2,11 +2,12 @@
 
 import contextlib
 import os
-import socket
 import threading
 import uuid
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
@@ -16,28 +17,28 @@ from runs.models import Lease
 
 
 def new_owner() -> str:
-    """A name for a holder that no other holder ever has."""
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"[:100]
+    """A name for a holder that no other holder ever has.
+
+    It begins with where the process is to be found, so that a holder that was killed
+    on this machine need not be waited for.
+    """
+    pid = os.getpid()
+    return f"{_machine()}/{pid}/{_start_time(pid)}/{uuid.uuid4().hex[:8]}"
 
 
 def acquire(name: str, owner: str, seconds: float) -> bool:
     """Take or renew the lease; False while another holds it."""
     now = timezone.now()
-    until = now + timedelta(seconds=seconds)
-    mine_or_free = Q(owner=owner) | Q(expires_at__lte=now)
-    if (
-        Lease.objects.filter(mine_or_free, name=name).update(
-            owner=owner, expires_at=until
-        )
-        == 1
-    ):
-        return True
-    try:
-        with transaction.atomic():
-            Lease.objects.create(name=name, owner=owner, expires_at=until)
-    except IntegrityError:
-        return False
-    return True
+    lease = Lease.objects.filter(name=name).first()
+    if lease is None:
+        return _create(name, owner, now + timedelta(seconds=seconds))
+    free = Q(owner=owner) | Q(expires_at__lte=now)
+    if _is_gone(lease.owner):
+        free |= Q(owner=lease.owner)
+    taken = Lease.objects.filter(free, name=name).update(
+        owner=owner, expires_at=now + timedelta(seconds=seconds)
+    )
+    return taken == 1
 
 
 def release(name: str, owner: str) -> None:
@@ -45,7 +46,8 @@ def release(name: str, owner: str) -> None:
 
 
 def is_held(name: str) -> bool:
-    return Lease.objects.filter(name=name, expires_at__gt=timezone.now()).exists()
+    lease = Lease.objects.filter(name=name, expires_at__gt=timezone.now()).first()
+    return lease is not None and not _is_gone(lease.owner)
 
 
 @contextlib.contextmanager
@@ -72,3 +74,39 @@ def holding(name: str, seconds: float) -> Iterator[bool]:
         done.set()
         thread.join()
         release(name, owner)
+
+
+def _create(name: str, owner: str, until: datetime) -> bool:
+    try:
+        with transaction.atomic():
+            Lease.objects.create(name=name, owner=owner, expires_at=until)
+    except IntegrityError:
+        return False
+    return True
+
+
+def _is_gone(owner: str) -> bool:
+    """Whether the holder was a process of this machine that no longer exists."""
+    machine, pid, start_time, _ = owner.split("/")
+    return machine == _machine() and _start_time(int(pid)) != start_time
+
+
+@cache
+def _machine() -> str:
+    """This boot of this machine, and the process namespace in it."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        return f"{boot.strip()}-{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        return uuid.uuid4().hex
+
+
+def _start_time(pid: int) -> str:
+    """When the process began, in clock ticks since the boot; "" if it has ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    # The name, in brackets, may hold anything; the start is the 22nd field in all.
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] in "ZX" else fields[19]

@@ -223,7 +223,7 @@ def _read(path: Path, offset: int, length: int) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _total_lines(path: Path, size: int) -> int:  # noqa: ARG001
+def _total_lines(path: Path, size: int) -> int:
     """The number of lines when the log had `size` bytes, counted once for all."""
     return logs.total_lines(path)
 

@@ -115,13 +115,19 @@ class Run(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="runs"
     )
     parent = models.ForeignKey(
-        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="children"
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="children",
     )
     # A form that is sent twice carries the same token, and makes one run.
     submission_token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
 
     script_run_configuration = models.JSONField()
-    snapshot = models.ForeignKey(Snapshot, on_delete=models.PROTECT, related_name="runs")
+    snapshot = models.ForeignKey(
+        Snapshot, on_delete=models.PROTECT, related_name="runs"
+    )
     target = models.ForeignKey(
         ComputeTarget, on_delete=models.PROTECT, related_name="runs"
     )

@@ -129,8 +129,7 @@ def _receipt_sentence(record: dict[str, Any]) -> str:
         return "The script had not been started."
     ended = len(receipt["processes"])
     processes = "1 process was" if ended == 1 else f"{ended} processes were"
-    left = receipt["left"]
-    return f"{processes} ended, {'none' if not left else left} left."
+    return f"{processes} ended, {receipt['left'] or 'none'} left."
 
 
 def _time(seconds: float) -> datetime:

@@ -52,7 +52,7 @@ class Reconciler:
         self._ask_again(work)
 
     def _ask_again(self, work: dict[str, tuple[float, Callable[[], None]]]) -> None:
-        """Enqueue what has been missing from RQ's queue for longer than its patience."""
+        """Enqueue what RQ's queue has lacked for longer than its patience."""
         queued = set(django_rq.get_queue("runs").job_ids) if work else set()
         now = time.monotonic()
         missing = {job: each for job, each in work.items() if job not in queued}

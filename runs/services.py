@@ -57,9 +57,7 @@ def keep_snapshot(manifest: Manifest, name: str) -> Snapshot:
     return snapshot
 
 
-def create_experiment(
-    *, name: str, owner: "User", description: str = ""
-) -> Experiment:
+def create_experiment(*, name: str, owner: "User", description: str = "") -> Experiment:
     experiment = Experiment(name=name, owner=owner, description=description)
     try:
         experiment.full_clean()

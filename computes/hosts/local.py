@@ -78,7 +78,9 @@ class LocalHost:
             ) from error
         except subprocess.CalledProcessError as error:
             words = error.stderr.decode(errors="replace").strip() or "no message"
-            raise TargetError(f"The runner could not {verb} the job: {words}") from error
+            raise TargetError(
+                f"The runner could not {verb} the job: {words}"
+            ) from error
         except OSError as error:
             raise TargetError(f"The runner can't be started: {error}") from error
         answer: dict[str, Any] = json.loads(done.stdout or b"{}")
