@@ -31,7 +31,7 @@ _NO_SHAPE = re.compile(r'\s*<path stroke="none" d="M0 0h24v24H0z" fill="none" />
 
 def main() -> int:
     try:
-        build(VENDOR)
+        build_if_changed(VENDOR)
     except (NodeError, AssetError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -40,6 +40,18 @@ def main() -> int:
 
 class AssetError(Exception):
     """The assets can't be built; the text is for the person at the terminal."""
+
+
+def build_if_changed(vendor: Path) -> None:
+    stamp = BUILD / "built"
+    sources = (*NPM_INPUTS, "aml_portal/assets.toml", "aml_portal/assets.py")
+    wanted = _fingerprint(sources)
+    if vendor.is_dir() and stamp.exists() and stamp.read_text() == wanted:
+        return
+    sys.stdout.write("Fetching the front-end packages into static/vendor\n")
+    sys.stdout.flush()
+    build(vendor)
+    stamp.write_text(wanted)
 
 
 def build(vendor: Path) -> None:
@@ -116,16 +128,15 @@ def _read(file: Path) -> bytes:
 
 def _install() -> Path:
     """Let npm install what the lock file says, unless it has done so before."""
-    inputs = {name: (ROOT / name).read_bytes() for name in NPM_INPUTS}
-    wanted = hashlib.sha256(b"\0".join(inputs.values())).hexdigest()
-    installed = BUILD / "installed"
-    if not installed.exists() or installed.read_text() != wanted:
-        installed.unlink(missing_ok=True)
+    stamp = BUILD / "installed"
+    wanted = _fingerprint(NPM_INPUTS)
+    if not stamp.exists() or stamp.read_text() != wanted:
+        stamp.unlink(missing_ok=True)
         BUILD.mkdir(parents=True, exist_ok=True)
-        for name, content in inputs.items():
-            (BUILD / name).write_bytes(content)
+        for name in NPM_INPUTS:
+            shutil.copyfile(ROOT / name, BUILD / name)
         _npm_ci()
-        installed.write_text(wanted)
+        stamp.write_text(wanted)
     return BUILD / "node_modules"
 
 
@@ -135,6 +146,11 @@ def _npm_ci() -> None:
             "npm could not install the front-end packages: read its message with "
             f"(cd {BUILD} && npm ci --ignore-scripts), and try again."
         )
+
+
+def _fingerprint(names: Iterable[str]) -> str:
+    content = b"\0".join((ROOT / name).read_bytes() for name in names)
+    return hashlib.sha256(content).hexdigest()
 
 
 if __name__ == "__main__":
