@@ -45,9 +45,9 @@ _one_run = [
     path("outputs/zip/", _view(_output + "outputs_zip"), name="outputs-zip"),
     path("snapshot/file/", _view(_output + "snapshot_file"), name="snapshot-file"),
     path("snapshot/zip/", _view(_output + "snapshot_zip"), name="snapshot-zip"),
-    path("log/lines", _view(_log + "log_lines"), name="log-lines"),
-    path("log/search", _view(_log + "log_search"), name="log-search"),
-    path("log/raw", _view(_log + "log_raw"), name="log-raw"),
+    path("log/lines", _view(_log + "lines"), name="log-lines"),
+    path("log/search", _view(_log + "search"), name="log-search"),
+    path("log/raw", _view(_log + "raw"), name="log-raw"),
 ]
 _runs = [
     path("runs/", _view(_history + "run_list"), name="list"),

@@ -1,0 +1,141 @@
+"""The forms of the submit page and the run page."""
+
+import uuid
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from aml_portal.errors import UserError
+from computes.models import ComputeTarget
+from environments.models import Environment
+from runs.configuration import (
+    DEFAULT_GRACE,
+    DEFAULT_MAX_DURATION,
+    LONGEST_GRACE,
+    ScriptRunConfiguration as Configuration,
+)
+from runs.durations import format_duration
+from runs.form_fields import ArgumentsField, DurationField, RowsField
+from runs.models import Experiment, Snapshot
+from runs.services import Submission
+
+_NO_SOURCE = "No source was chosen. Drop a folder, or choose an archive."
+
+
+class SubmitForm(forms.Form):
+    """A submission as it is typed; `submission` is what it says once it is valid."""
+
+    token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+    snapshot = forms.ModelChoiceField(
+        Snapshot.objects.all(),
+        required=False,
+        widget=forms.HiddenInput,
+        error_messages={"invalid_choice": "The snapshot is gone. Send it again."},
+    )
+    # For a browser without JavaScript, which can't send the source beforehand.
+    archive = forms.FileField(required=False)
+    script = forms.CharField(
+        strip=False,
+        max_length=4096,
+        error_messages={"required": "No script was chosen. Pick one of the files."},
+    )
+    experiment = forms.CharField(
+        max_length=255,
+        validators=Experiment._meta.get_field("name").validators,
+        error_messages={"required": "The run needs an experiment. Name one."},
+    )
+    display_name = forms.CharField(required=False, max_length=255)
+    arguments = ArgumentsField(required=False)
+    environment = forms.ModelChoiceField(
+        Environment.objects.usable(),
+        empty_label=None,
+        error_messages={"required": "The run needs an environment. Pick one."},
+    )
+    target = forms.ModelChoiceField(
+        ComputeTarget.objects.attached(),
+        empty_label=None,
+        error_messages={"required": "The run needs a compute target. Pick one."},
+    )
+    variables = RowsField(what="The environment variable")
+    tags = RowsField(what="The tag")
+    max_duration = DurationField(
+        initial=format_duration(DEFAULT_MAX_DURATION),
+        error_messages={"required": "Write how long the run may take, or “none”."},
+    )
+    grace = DurationField(
+        none_is=LONGEST_GRACE,
+        initial=format_duration(DEFAULT_GRACE),
+        error_messages={"required": "Write how long the script may take to end."},
+    )
+
+    def clean_arguments(self) -> tuple[str, ...]:
+        arguments: tuple[str, ...] = self.cleaned_data["arguments"]
+        _check(Configuration(script="-", arguments=arguments))
+        return arguments
+
+    def clean_variables(self) -> dict[str, str]:
+        variables: dict[str, str] = self.cleaned_data["variables"]
+        _check(Configuration(script="-", environment_variables=variables))
+        return variables
+
+    def clean_max_duration(self) -> int | None:
+        seconds: int | None = self.cleaned_data["max_duration"]
+        _check(Configuration(script="-", max_run_duration_seconds=seconds))
+        return seconds
+
+    def clean_grace(self) -> int:
+        seconds: int = self.cleaned_data["grace"]
+        _check(Configuration(script="-", grace_seconds=seconds))
+        return seconds
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        chosen = data.get("snapshot") or data.get("archive")
+        if not chosen and "snapshot" not in self.errors:
+            self.add_error("snapshot", _NO_SOURCE)
+        return data
+
+    @property
+    def configuration(self) -> Configuration:
+        """What is valid so far; the preview shows it while the rest is typed."""
+        data = self.cleaned_data
+        return Configuration(
+            script=data.get("script", ""),
+            arguments=data.get("arguments", ()),
+            environment_variables=data.get("variables", {}),
+            max_run_duration_seconds=data.get("max_duration", DEFAULT_MAX_DURATION),
+            grace_seconds=data.get("grace", DEFAULT_GRACE),
+        )
+
+    def submission(self, snapshot: Snapshot) -> Submission:
+        data = self.cleaned_data
+        return Submission(
+            experiment=data["experiment"],
+            snapshot=snapshot,
+            configuration=self.configuration,
+            target=data["target"],
+            environment=data["environment"],
+            display_name=data["display_name"],
+            tags=data["tags"],
+            token=data["token"],
+        )
+
+
+class RenameForm(forms.Form):
+    name = forms.CharField(required=False, max_length=255)
+
+
+class TagForm(forms.Form):
+    """A tag to set, or with `remove` one to take away."""
+
+    name = forms.CharField(max_length=255)
+    value = forms.CharField(required=False, max_length=1000)
+    remove = forms.BooleanField(required=False)
+
+
+def _check(configuration: Configuration) -> None:
+    try:
+        configuration.check()
+    except UserError as error:
+        raise ValidationError(str(error)) from error

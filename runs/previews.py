@@ -1,0 +1,185 @@
+"""What a page shows of a file: its text, a table, an image, or that it can't.
+
+The contents are hostile: a kind is told by looking at the bytes, only pictures made of
+pixels are shown as pictures, and nothing is read or parsed beyond a limit.
+"""
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import islice
+from pathlib import PurePosixPath
+
+# How much of a file is read to show it.
+HEAD = 1024 * 1024
+MOST_ROWS = 1000
+MOST_COLUMNS = 100
+_LONGEST_CELL = 500
+_LARGEST_IMAGE = 32 * 1024 * 1024
+_SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+}
+_PART_OF_IT = "Only the first 1 MiB is shown. Download the file to see all of it."
+
+
+class Kind(StrEnum):
+    """Each has a part in templates/runs/_preview.html."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    TABLE = "table"
+    IMAGE = "image"
+    NONE = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """`header` is empty where the first row holds numbers, as the others do."""
+
+    header: list[str]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """`note` is a sentence about what is not shown, or not as it is in the file."""
+
+    kind: Kind
+    text: str = ""
+    table: Table = field(default_factory=lambda: Table(header=[], rows=[]))
+    note: str = ""
+
+    @property
+    def line_numbers(self) -> str:
+        lines = self.text.count("\n") + (not self.text.endswith("\n"))
+        return "\n".join(map(str, range(1, lines + 1)))
+
+
+def image_type(head: bytes) -> str:
+    """The content type of a picture made of pixels; "" for everything else."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    for signature, content_type in _SIGNATURES.items():
+        if head.startswith(signature):
+            return content_type
+    return ""
+
+
+def preview(name: str, head: bytes, size: int) -> Preview:
+    """Show a file of `size` bytes that begins with `head`, at most HEAD of them."""
+    if size == 0:
+        return Preview(kind=Kind.NONE, note="The file is empty.")
+    if image_type(head):
+        return _image(size)
+    if _is_binary(head):
+        note = "The file is not text. Download it to look into it."
+        return Preview(kind=Kind.NONE, note=note)
+    text = head.decode("utf-8-sig", errors="replace")
+    show = _BY_SUFFIX.get(PurePosixPath(name).suffix.lower(), _text)
+    return show(text, len(head) < size)
+
+
+def _image(size: int) -> Preview:
+    if size > _LARGEST_IMAGE:
+        note = "The image is larger than 32 MiB. Download it to look at it."
+        return Preview(kind=Kind.NONE, note=note)
+    return Preview(kind=Kind.IMAGE)
+
+
+def _is_binary(head: bytes) -> bool:
+    start = head[:8192]
+    if b"\0" in start:
+        return True
+    lost = start.decode("utf-8", errors="replace").count("\ufffd")
+    return lost > len(start) / 10 + 3
+
+
+def _text(text: str, is_cut: bool) -> Preview:  # noqa: FBT001
+    note = _PART_OF_IT if is_cut else ""
+    return Preview(kind=Kind.TEXT, text=text, note=note)
+
+
+def _markdown(text: str, is_cut: bool) -> Preview:  # noqa: FBT001
+    note = _PART_OF_IT if is_cut else ""
+    return Preview(kind=Kind.MARKDOWN, text=text, note=note)
+
+
+def _json(text: str, is_cut: bool) -> Preview:  # noqa: FBT001
+    if is_cut:
+        return _text(text, is_cut)
+    try:
+        pretty = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        pretty.encode()
+    except (ValueError, RecursionError):
+        note = "The file is not valid JSON; this is its text."
+        return Preview(kind=Kind.TEXT, text=text, note=note)
+    return Preview(kind=Kind.TEXT, text=pretty)
+
+
+def _csv(text: str, is_cut: bool) -> Preview:  # noqa: FBT001
+    return _table(text, is_cut, _likely_delimiter(text))
+
+
+def _tsv(text: str, is_cut: bool) -> Preview:  # noqa: FBT001
+    return _table(text, is_cut, "\t")
+
+
+def _table(text: str, is_cut: bool, delimiter: str) -> Preview:  # noqa: FBT001
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
+    try:
+        rows = [row for row in islice(reader, MOST_ROWS + 2) if row]
+    except csv.Error:
+        return _text(text, is_cut)
+    # The header, if there is one, is not counted as a row; the last row of a part of a
+    # file may be a part of a row.
+    is_part = is_cut or len(rows) > MOST_ROWS + 1
+    if is_part and len(rows) > 1:
+        rows.pop()
+    width = max((len(row) for row in rows), default=0)
+    rows = [[cell[:_LONGEST_CELL] for cell in row[:MOST_COLUMNS]] for row in rows]
+    header = rows.pop(0) if rows and not _is_numeric(rows[0]) else []
+    rows = rows[:MOST_ROWS]
+    return Preview(
+        kind=Kind.TABLE,
+        table=Table(header=header, rows=rows),
+        note=_table_note(len(rows), width, is_part=is_part),
+    )
+
+
+def _table_note(rows: int, width: int, *, is_part: bool) -> str:
+    shown = []
+    if is_part:
+        shown.append(f"{rows:,} rows")
+    if width > MOST_COLUMNS:
+        shown.append(f"{MOST_COLUMNS} of {width:,} columns")
+    if not shown:
+        return ""
+    which = " and ".join(shown)
+    return f"Only the first {which} are shown. Download the file to see all of it."
+
+
+def _likely_delimiter(text: str) -> str:
+    line = text.partition("\n")[0]
+    return max(",;\t|", key=line.count)
+
+
+def _is_numeric(row: list[str]) -> bool:
+    try:
+        return bool([float(cell) for cell in row])
+    except ValueError:
+        return False
+
+
+_BY_SUFFIX: dict[str, Callable[[str, bool], Preview]] = {
+    ".csv": _csv,
+    ".tsv": _tsv,
+    ".json": _json,
+    ".ipynb": _json,
+    ".md": _markdown,
+    ".markdown": _markdown,
+}
