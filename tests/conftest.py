@@ -1,0 +1,80 @@
+"""The surroundings of all tests: their own data folder, and portals to talk to."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# Before anything reads the settings. Short, since a socket's path has to be.
+_DATA = Path(tempfile.mkdtemp(prefix="aml-tests-"))
+for _name in [*os.environ]:
+    if _name.startswith(("AML_PORTAL_", "DJANGO_", "RQ_")) or _name == "REDIS_URL":
+        del os.environ[_name]
+os.environ["AML_PORTAL_DATA"] = str(_DATA)
+os.environ["DJANGO_SETTINGS_MODULE"] = "aml_portal.settings"
+
+import django  # noqa: E402
+
+from tests.services.portal import Portal, prepare_data  # noqa: E402
+from tests.services.redis import RedisServer  # noqa: E402
+
+
+def pytest_configure() -> None:
+    django.setup()
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_DATA, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The quick ones first, then those with a server, those with a browser last."""
+    items.sort(key=_slowness)
+
+
+def _slowness(item: pytest.Item) -> int:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if fixtures & {"page", "browser", "context"}:
+        return 2
+    return 1 if fixtures & {"portal", "make_portal"} else 0
+
+
+@pytest.fixture(scope="session")
+def prepared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder as it is before the first start, to be copied."""
+    return prepare_data(tmp_path_factory.mktemp("prepared"))
+
+
+@pytest.fixture
+def make_portal(prepared_data: Path) -> Iterator[Callable[..., Portal]]:
+    """Start portals of one's own: `make_portal(AML_PORTAL_WORKERS=2)`."""
+    portals: list[Portal] = []
+
+    def make(**environment: object) -> Portal:
+        portal = Portal(prepared_data, **environment)
+        portals.append(portal)
+        portal.start()
+        return portal
+
+    yield make
+    for portal in portals:
+        portal.remove()
+
+
+@pytest.fixture(scope="module")
+def portal(prepared_data: Path) -> Iterator[Portal]:
+    """A running portal that the tests of a module share."""
+    portal = Portal(prepared_data)
+    portal.start()
+    yield portal
+    portal.remove()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """The Redis that the settings of the test process name."""
+    with RedisServer.embedded(_DATA) as server:
+        yield server
