@@ -1,0 +1,990 @@
+"""Runs one job on the machine that owns it, and tells the portal about it.
+
+The one file that is shipped to compute targets: standard library only, Python 3.8 or
+newer. A job is a folder:
+
+    job.json             what to run, written by the portal
+    work/                the working folder of the script
+    logs/std_log.txt     all that the script printed, byte for byte
+    events.jsonl         what happened, a JSON object a line
+    resources.jsonl      what the processes used, a sample a line
+    runner.json          who supervises: pid, start time, boot; and the script's
+    cancel.json          a request to end the job
+    exit.json            the last word, written last and whole
+
+`start` leaves a supervisor behind, detached from whoever called it, that needs nothing
+of the portal any more. `follow` sends what grows in any number of job folders. Every
+verb may be called at any time, by any process, again and again.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import select
+import shutil
+import signal
+import stat
+import sys
+import time
+
+LOG = "logs/std_log.txt"
+EVENTS = "events.jsonl"
+RESOURCES = "resources.jsonl"
+METRICS = "metrics.jsonl"
+STREAMS = (LOG, EVENTS, RESOURCES, METRICS)
+DEFAULT_GRACE = 30.0
+
+
+# Files
+
+
+def write_json(path, value):
+    """Write `path` so that it is there whole or not at all, also after a power cut."""
+    temporary = "%s.%d" % (path, os.getpid())
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, json.dumps(value).encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.rename(temporary, path)
+    folder = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def read_json(path):
+    """The content of a JSON file; None if there is none."""
+    try:
+        with open(path, "rb") as file:
+            return json.loads(file.read())
+    except (OSError, ValueError):
+        return None
+
+
+def digest(path):
+    """The number of bytes of a file, and their SHA-256."""
+    sha256, size = hashlib.sha256(), 0
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            sha256.update(block)
+            size += len(block)
+    return {"bytes": size, "sha256": sha256.hexdigest()}
+
+
+class Job:
+    """The folder of a job, and its files."""
+
+    def __init__(self, folder):
+        self.folder = os.path.abspath(folder)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def read(self, name):
+        return read_json(self.path(name))
+
+    def write(self, name, value):
+        write_json(self.path(name), value)
+
+    def exists(self, name=""):
+        return os.path.lexists(self.path(name))
+
+    def event(self, event, **facts):
+        """Add a line to the events; on a full disk the line is lost, not the job."""
+        line = json.dumps(dict({"time": time.time(), "event": event}, **facts)) + "\n"
+        append_line(self.path(EVENTS), line)
+
+    @contextlib.contextmanager
+    def lock(self):
+        """Hold the lock of the supervisor; yields its descriptor, None if held."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        descriptor = os.open(self.path("runner.lock"), flags, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                yield None
+            else:
+                yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def finish(self, reason, **facts):
+        """Write exit.json, however long the disk is full."""
+        record = {
+            "reason": reason,
+            "exit_code": None,
+            "signal": None,
+            "detail": "",
+            "started": None,
+            "ended": time.time(),
+            "log": digest(self.path(LOG)),
+            "receipt": None,
+        }
+        record.update(facts)
+        while True:
+            try:
+                return self.write("exit.json", record)
+            except FileNotFoundError:
+                return None
+            except OSError:
+                time.sleep(1)
+
+
+def append_line(path, line):
+    """Append a line in one write; half a line, on a full disk, is taken back."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            data = line.encode()
+            size = os.fstat(descriptor).st_size
+            try:
+                whole = os.write(descriptor, data) == len(data)
+            except OSError:
+                whole = False
+            if not whole:
+                os.ftruncate(descriptor, size)
+        finally:
+            os.close(descriptor)
+
+
+# Processes
+
+
+def boot_id():
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def stat_fields(pid):
+    """The fields of /proc/PID/stat after the name; None if there is no process."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as file:
+            return file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+
+
+def start_time(pid):
+    """When the process began, in ticks since the boot; None if it has ended."""
+    fields = stat_fields(pid)
+    return None if not fields or fields[0] in b"ZX" else int(fields[19])
+
+
+def identity(pid):
+    return {"pid": pid, "start_time": start_time(pid), "boot_id": boot_id()}
+
+
+def lives(who):
+    """Whether it is this very process that runs, and not a later one of its number."""
+    if not who or who.get("boot_id", "") != boot_id():
+        return False
+    if who["start_time"] is None:
+        return False
+    return start_time(who["pid"]) == who["start_time"]
+
+
+def name_of(pid):
+    """The program and its script, without arguments, which may hold secrets."""
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as file:
+            words = file.read().decode(errors="replace").split("\0")
+        with open("/proc/%d/comm" % pid, "rb") as file:
+            fallback = file.read().decode(errors="replace").strip()
+    except OSError:
+        return ""
+    shown = words[:1]
+    if len(words) > 1 and not words[1].startswith("-") and "=" not in words[1]:
+        shown.append(words[1])
+    return (" ".join(shown).strip() or fallback)[:200]
+
+
+def all_processes():
+    """pid → (parent, session, start time) of every process that has not ended."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            fields = stat_fields(int(name))
+            if fields and fields[0] not in b"ZX":
+                found[int(name)] = (int(fields[1]), int(fields[3]), int(fields[19]))
+    return found
+
+
+def descendants(roots, processes):
+    """pid → start time of all below `roots`, which are not among them."""
+    children = {}
+    for pid, (parent, _, _) in processes.items():
+        children.setdefault(parent, []).append(pid)
+    found, pending = {}, list(roots)
+    while pending:
+        for pid in children.get(pending.pop(), ()):
+            if pid not in found:
+                found[pid] = processes[pid][2]
+                pending.append(pid)
+    return found
+
+
+def send_signal(pid, began, number):
+    """Signal the process, unless its number now belongs to another; whether sent."""
+    try:
+        if hasattr(os, "pidfd_open"):
+            descriptor = os.pidfd_open(pid)
+            try:
+                if start_time(pid) != began:
+                    return False
+                signal.pidfd_send_signal(descriptor, number)
+            finally:
+                os.close(descriptor)
+        else:
+            if start_time(pid) != began:
+                return False
+            os.kill(pid, number)
+    except OSError:
+        return False
+    return True
+
+
+def become_reaper():
+    """Have orphaned descendants become children of this process, not of init."""
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+
+
+class Ending:
+    """Ends a tree of processes and writes down what it took."""
+
+    def __init__(self, grace):
+        self.asked = time.time()
+        self.grace = grace
+        self.deadline = time.monotonic() + grace
+        self.processes = {}
+
+    def step(self, living):
+        """Signal what is due to the living, a dict of pid → start time."""
+        out_of_patience = time.monotonic() >= self.deadline
+        for key in self.processes:
+            if self.processes[key]["ended"] is None and living.get(key[0]) != key[1]:
+                self.processes[key]["ended"] = time.time()
+        if out_of_patience:
+            # Stopped first, so that none can fork while the others are killed.
+            for pid, began in living.items():
+                send_signal(pid, began, signal.SIGSTOP)
+        number = signal.SIGKILL if out_of_patience else signal.SIGTERM
+        for pid, began in living.items():
+            self._signal(pid, began, number)
+
+    def _signal(self, pid, began, number):
+        entry = self.processes.get((pid, began))
+        if entry is None:
+            name = name_of(pid)
+            entry = {"pid": pid, "name": name, "signals": [], "ended": None}
+            self.processes[pid, began] = entry
+        told = [each["signal"] for each in entry["signals"]]
+        if number.name not in told and send_signal(pid, began, number):
+            entry["signals"].append({"signal": number.name, "time": time.time()})
+            if number == signal.SIGTERM:
+                # A process that somebody stopped would never see it.
+                send_signal(pid, began, signal.SIGCONT)
+
+    def receipt(self, left):
+        for entry in self.processes.values():
+            entry["ended"] = entry["ended"] or time.time()
+        return {
+            "asked": self.asked,
+            "grace_seconds": self.grace,
+            "processes": list(self.processes.values()),
+            "left": left,
+        }
+
+
+# The supervisor
+
+
+class Supervisor:
+    """Starts the script, waits for the end of it and of all that it left behind."""
+
+    def __init__(self, job):
+        self.job = job
+        self.spec = job.read("job.json")
+        self.child = 0
+        self.status = None
+        self.started = None
+        self.ending = None
+        self.reason = "exited"
+        self.samples = Samples(job, os.getpid())
+        self.told = False
+        self.woken, wake = os.pipe()
+        os.set_blocking(wake, False)
+        os.set_blocking(self.woken, False)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_told)
+        for number in (signal.SIGUSR1, signal.SIGCHLD):
+            signal.signal(number, lambda *_: None)
+
+    def _on_told(self, *_):
+        self.told = True
+
+    def run(self):
+        job = self.job
+        become_reaper()
+        who = identity(os.getpid())
+        job.write("runner.json", who)
+        job.event("supervising", pid=os.getpid())
+        try:
+            self.child = self._spawn()
+        except OSError as error:
+            detail = "%s can't be started: %s." % (self.spec["argv"][0], error.strerror)
+            job.event("start_failed", detail=detail)
+            job.finish("start_failed", exit_code=127, detail=detail)
+            return
+        self.started = time.time()
+        with contextlib.suppress(OSError):
+            job.write("runner.json", dict(who, child=identity(self.child)))
+        job.event("started", pid=self.child, argv=self.spec["argv"][:2])
+        self.begun = time.monotonic()
+        self._supervise()
+        self._finish()
+
+    def _spawn(self):
+        """Fork and execute the script; raises the OSError of what failed."""
+        spec, job = self.spec, self.job
+        for name in spec.get("collect", ()):
+            with contextlib.suppress(OSError):
+                os.makedirs(os.path.join(job.path(spec["cwd"]), name))
+        env = dict(os.environ, PYTHONUNBUFFERED="1", **spec["env"])
+        log = os.open(
+            job.path(LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+        )
+        said, say = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                self._become_script(log, env)
+            except BaseException as error:
+                os.write(say, b"%d" % (getattr(error, "errno", None) or 22))
+            os._exit(127)
+        os.close(say)
+        os.close(log)
+        error = os.read(said, 16)
+        os.close(said)
+        if error:
+            os.waitpid(pid, 0)
+            raise OSError(int(error), os.strerror(int(error)))
+        return pid
+
+    def _become_script(self, log, env):
+        os.setsid()
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.chdir(self.job.path(self.spec["cwd"]))
+        signal.set_wakeup_fd(-1)
+        for number in range(1, signal.NSIG):
+            with contextlib.suppress(OSError, ValueError):
+                signal.signal(number, signal.SIG_DFL)
+        argv = self.spec["argv"]
+        os.execvpe(argv[0], argv, env)
+
+    def _supervise(self):
+        limit = self.spec.get("max_duration_seconds")
+        while True:
+            self._sleep(0.02 if self.ending else 0.25)
+            self._reap()
+            self.samples.take_if_due()
+            if self.ending is None:
+                if self.told:
+                    self._end("host_signal", self.spec["grace_seconds"])
+                elif self.job.exists("cancel.json"):
+                    request = self.job.read("cancel.json") or {}
+                    self._end("canceled", request.get("grace_seconds"))
+                elif limit is not None and time.monotonic() - self.begun > limit:
+                    self._end("max_duration", self.spec["grace_seconds"])
+            if self.ending is None and self.status is None:
+                continue
+            living = self._living()
+            if self.status is not None and not living:
+                return
+            if self.ending is None:
+                self._end("exited", self.spec["grace_seconds"])
+            self.ending.step(living)
+
+    def _sleep(self, seconds):
+        ready, _, _ = select.select([self.woken], [], [], seconds)
+        if ready:
+            os.read(self.woken, 4096)
+
+    def _reap(self):
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self.child:
+                self.status = status
+                self.job.event("exited", **how_ended(status))
+
+    def _end(self, reason, grace):
+        if grace is None:
+            grace = self.spec["grace_seconds"]
+        if self.status is None:
+            self.reason = reason
+        self.job.event("ending", reason=reason, grace_seconds=grace)
+        self.ending = Ending(grace)
+
+    def _living(self):
+        living = descendants([os.getpid()], all_processes())
+        for pid in self.samples.helpers():
+            living.pop(pid, None)
+        return living
+
+    def _finish(self):
+        facts = how_ended(self.status)
+        if self.ending:
+            self.ending.step({})
+            facts["receipt"] = self.ending.receipt(left=0)
+        reason = self.reason
+        if reason == "exited" and facts["signal"]:
+            reason = "signaled"
+        self.job.finish(reason, started=self.started, **facts)
+
+
+def how_ended(status):
+    if os.WIFSIGNALED(status):
+        return {"exit_code": None, "signal": os.WTERMSIG(status)}
+    return {"exit_code": os.WEXITSTATUS(status), "signal": None}
+
+
+# Samples of what the processes use
+
+
+class Samples:
+    """Writes resources.jsonl: often in the first minute, rarely in long runs."""
+
+    def __init__(self, job, supervisor):
+        self.path = job.path(RESOURCES)
+        self.supervisor = supervisor
+        self.begun = time.monotonic()
+        self.due = self.begun + 0.2
+        self.last = None
+        self.ticks = os.sysconf("SC_CLK_TCK")
+        self.page = os.sysconf("SC_PAGE_SIZE")
+        self.gpus = GpuReader()
+
+    def helpers(self):
+        return self.gpus.pids()
+
+    def take_if_due(self):
+        now = time.monotonic()
+        if now < self.due:
+            return
+        age = now - self.begun
+        self.due = now + (1 if age < 60 else 5 if age < 3600 else 15)
+        sample = self._sample(now)
+        if self.gpus.program:
+            sample["gpus"] = self.gpus.latest
+            self.gpus.ask()
+        append_line(self.path, json.dumps(sample) + "\n")
+
+    def _sample(self, now):
+        pids = descendants([self.supervisor], all_processes())
+        memory, used = 0, {}
+        for pid in pids:
+            fields = stat_fields(pid)
+            if fields and pid not in self.helpers():
+                memory += int(fields[21]) * self.page
+                used[pid] = int(fields[11]) + int(fields[12])
+        percent = 0.0
+        if self.last:
+            before, then = self.last
+            grown = sum(ticks - before.get(pid, 0) for pid, ticks in used.items())
+            percent = 100.0 * grown / self.ticks / max(now - then, 0.001)
+        self.last = (used, now)
+        return {
+            "time": time.time(),
+            "cpu_percent": round(max(percent, 0.0), 1),
+            "memory_bytes": memory,
+            "processes": len(used),
+        }
+
+
+class GpuReader:
+    """Asks nvidia-smi, if there is one, in a thread that nobody waits for."""
+
+    FIELDS = ("index", "name", "utilization.gpu", "memory.used", "memory.total")
+
+    def __init__(self):
+        self.program = shutil.which("nvidia-smi")
+        self.latest = []
+        self._thread = None
+        self._process = None
+
+    def pids(self):
+        process = self._process
+        return {process.pid} if process else set()
+
+    def ask(self):
+        import threading
+
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._ask, daemon=True)
+            self._thread.start()
+
+    def _ask(self):
+        import subprocess
+
+        command = [
+            self.program,
+            "--query-gpu=" + ",".join(self.FIELDS),
+            "--format=csv,noheader,nounits",
+        ]
+        with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
+            self._process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+            try:
+                text = self._process.communicate(timeout=10)[0].decode()
+            finally:
+                self._process.kill()
+            self.latest = [self._gpu(line) for line in text.splitlines() if line.strip()]
+
+    @staticmethod
+    def _gpu(line):
+        index, name, util, used, total = [part.strip() for part in line.split(",")]
+        return {
+            "index": int(index),
+            "name": name,
+            "util_percent": float(util) if util.replace(".", "").isdigit() else None,
+            "memory_used_bytes": int(used) << 20 if used.isdigit() else None,
+            "memory_total_bytes": int(total) << 20 if total.isdigit() else None,
+        }
+
+
+# The verbs
+
+
+class Refused(Exception):
+    """What was asked for can't be done; the message is for a person."""
+
+
+def start(job):
+    """Have the job supervised, once ever; its handle, when it is on the disk."""
+    if not job.exists("runner.json") and not job.exists("exit.json"):
+        if not job.exists("job.json"):
+            raise Refused("There is no job.json in %s." % job.folder)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(job.path("logs"), 0o700)
+        with job.lock() as lock:
+            if lock is not None and not job.exists("runner.json"):
+                if not job.exists("exit.json"):
+                    _detach(job)
+            deadline = time.monotonic() + 30
+            while not job.exists("runner.json") and not job.exists("exit.json"):
+                if time.monotonic() > deadline:
+                    raise Refused("The supervisor did not come up.")
+                time.sleep(0.002)
+    return job.read("runner.json") or {}
+
+
+def _detach(job):
+    """Leave a supervisor behind; it keeps the lock, whose descriptor it inherits."""
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+        return
+    try:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        null = os.open(os.devnull, os.O_RDWR)
+        trouble = os.open(
+            job.path("runner.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
+        )
+        for descriptor, copy in ((null, 0), (null, 1), (trouble, 2)):
+            os.dup2(descriptor, copy)
+        Supervisor(job).run()
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        sys.stderr.flush()
+    os._exit(0)
+
+
+def cancel(job, grace, reason):
+    """End the job, or see to it that it never starts; soon, without waiting."""
+    if job.exists("exit.json"):
+        return {}
+    os.makedirs(job.path("logs"), mode=0o700, exist_ok=True)
+    with job.lock() as lock:
+        if lock is None:
+            _ask_supervisor(job, grace, reason)
+        elif not job.exists("runner.json"):
+            job.finish("canceled_before_start", detail=reason)
+        else:
+            _settle(job, grace if grace is not None else DEFAULT_GRACE)
+    return {}
+
+
+def _ask_supervisor(job, grace, reason):
+    if not job.exists("cancel.json"):
+        request = {"reason": reason, "grace_seconds": grace, "time": time.time()}
+        job.write("cancel.json", request)
+    who = job.read("runner.json")
+    if who and lives(who):
+        send_signal(who["pid"], who["start_time"], signal.SIGUSR1)
+
+
+def _settle(job, grace=None):
+    """Settle a job whose supervisor is gone, the lock being held; whether it ended.
+
+    With a `grace` the script, if it lives on, is ended.
+    """
+    if job.exists("exit.json"):
+        return True
+    who = job.read("runner.json") or {}
+    child = who.get("child")
+    ending = None
+    while True:
+        living = _orphans(child)
+        if not living:
+            break
+        if grace is None:
+            return False
+        ending = ending or Ending(grace)
+        ending.step(living)
+        time.sleep(0.02)
+    if ending:
+        receipt = ending.receipt(left=0)
+        job.finish("canceled", detail="The runner was gone.", receipt=receipt)
+        return True
+    restarted = who.get("boot_id") != boot_id()
+    cause = (
+        "the machine restarted"
+        if restarted
+        else "the runner was ended by something outside the portal"
+    )
+    job.finish("lost", detail="The exit code can't be known, since %s." % cause)
+    return True
+
+
+def _orphans(child):
+    """The script that lost its supervisor, its session, and all below."""
+    if not lives(child):
+        return {}
+    processes = all_processes()
+    session = {pid for pid, each in processes.items() if each[1] == child["pid"]}
+    found = descendants(session, processes)
+    found.update({pid: processes[pid][2] for pid in session})
+    return found
+
+
+def state(job):
+    """Where the job is: absent, not_started, running, ended or lost."""
+    if not job.exists():
+        return {"state": "absent"}
+    if job.exists("exit.json"):
+        return {"state": "ended"}
+    who = job.read("runner.json")
+    if who is None:
+        return {"state": "not_started"}
+    running = lives(who) or lives(who.get("child"))
+    return {"state": "running" if running else "lost"}
+
+
+def clean(job):
+    """Remove the folder of a job that does not run."""
+    if state(job)["state"] == "running":
+        raise Refused("The job still runs: cancel it first.")
+
+    def make_writable(_function, path, _error):
+        with contextlib.suppress(OSError):
+            os.chmod(os.path.dirname(path), 0o700)
+            if not os.path.islink(path):
+                os.chmod(path, 0o700)
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path, onerror=make_writable)
+            else:
+                os.unlink(path)
+
+    for _ in range(3):
+        if job.exists():
+            shutil.rmtree(job.folder, onerror=make_writable)
+    if job.exists():
+        raise Refused("%s could not be removed." % job.folder)
+    return {}
+
+
+# Following
+
+
+class Follower:
+    """Sends what grows in the watched jobs as frames on standard output."""
+
+    ROUND = 0.025
+    CHUNK = 1 << 20
+    BEAT = 2.0
+
+    def __init__(self, root):
+        self.root = root
+        self.watched = {}
+        self.commands = b""
+        self.beat_due = 0.0
+
+    def run(self):
+        os.set_blocking(0, False)
+        while self._take_commands():
+            if time.monotonic() >= self.beat_due:
+                self.beat_due = time.monotonic() + self.BEAT
+                self.send({"beat": time.time()})
+            more = False
+            for watched in list(self.watched.values()):
+                more = watched.look() or more
+            wait = 0 if more else self.ROUND if self.watched else self.BEAT
+            select.select([0], [], [], wait)
+
+    def _take_commands(self):
+        """Carry out what has been asked; False once nobody asks any more."""
+        try:
+            data = os.read(0, 1 << 16)
+        except BlockingIOError:
+            return True
+        if not data:
+            return False
+        lines = (self.commands + data).split(b"\n")
+        self.commands = lines.pop()
+        for line in lines:
+            self._command(json.loads(line))
+        return True
+
+    def _command(self, command):
+        if "watch" in command:
+            name = command["watch"]
+            self.watched[name] = Watched(self, name, command)
+        elif "forget" in command:
+            self.watched.pop(command["forget"], None)
+        elif "cancel" in command:
+            self._cancel(command)
+
+    def _cancel(self, command):
+        """Detached, since a job without supervisor may take its grace to end."""
+        pid = os.fork()
+        if pid:
+            os.waitpid(pid, 0)
+            return
+        try:
+            os.setsid()
+            if os.fork() == 0:
+                null = os.open(os.devnull, os.O_RDWR)
+                os.dup2(null, 0)
+                os.dup2(null, 1)
+                job = Job(os.path.join(self.root, command["cancel"]))
+                cancel(job, command.get("grace_seconds"), command.get("reason", ""))
+        finally:
+            os._exit(0)
+
+    def send(self, header, payload=None):
+        if payload is not None:
+            header["size"] = len(payload)
+        data = json.dumps(header).encode() + b"\n" + (payload or b"")
+        view = memoryview(data)
+        while view:
+            view = view[os.write(1, view) :]
+
+    def forget(self, name):
+        self.watched.pop(name, None)
+
+
+class Watched:
+    """What of one job was sent."""
+
+    SLOW = 0.25
+
+    def __init__(self, follower, name, command):
+        self.follower = follower
+        self.name = name
+        self.job = Job(os.path.join(follower.root, name))
+        self.offsets = dict.fromkeys(STREAMS, 0)
+        self.offsets.update(command.get("have", {}))
+        self.outputs = Outputs(self, command.get("files", {}))
+        self.slow_due = 0.0
+        self.noted_orphan = False
+
+    def send(self, header, payload=None):
+        self.follower.send(dict({"job": self.name}, **header), payload)
+
+    def look(self):
+        """Send what grew; whether there is more of it at once."""
+        slow = time.monotonic() >= self.slow_due
+        ended = None
+        if slow:
+            if not self.job.exists():
+                self.send({"missing": True})
+                self.follower.forget(self.name)
+                return False
+            self.slow_due = time.monotonic() + self.SLOW
+            self._check_supervisor()
+            # Read before the files: what it says of them is complete then.
+        ended = self.job.read("exit.json") if self.job.exists("exit.json") else None
+        more = False
+        for name in STREAMS if slow or ended else (LOG, EVENTS):
+            more = self._send_growth(name) or more
+        if ended:
+            if more:
+                return True
+            self.outputs.send_all()
+            self.send({"final": ended})
+            self.follower.forget(self.name)
+        elif slow:
+            self.outputs.look()
+        return more
+
+    def _send_growth(self, name):
+        path, offset = self.job.path(name), self.offsets[name]
+        try:
+            if os.stat(path).st_size <= offset:
+                return False
+            with open(path, "rb", buffering=0) as file:
+                file.seek(offset)
+                data = file.read(Follower.CHUNK)
+        except OSError:
+            return False
+        if not data:
+            return False
+        self.send({"file": name, "offset": offset}, data)
+        self.offsets[name] += len(data)
+        return len(data) == Follower.CHUNK
+
+    def _check_supervisor(self):
+        """Settle the job if its supervisor is gone, and its script as well."""
+        who = self.job.read("runner.json")
+        if who is None or lives(who) or self.job.exists("exit.json"):
+            return
+        with self.job.lock() as lock:
+            if lock is not None and not _settle(self.job) and not self.noted_orphan:
+                self.noted_orphan = True
+                self.job.event("note", detail="The runner is gone; the script lives.")
+
+
+class Outputs:
+    """The files that the script leaves, sent as whole versions when they are quiet."""
+
+    PIECE = 256 * 1024
+    QUIET = 1.0
+
+    def __init__(self, watched, have):
+        self.watched = watched
+        self.sent = {name: tuple(version) for name, version in have.items()}
+        self.due = 0.0
+
+    def look(self):
+        if time.monotonic() < self.due:
+            return
+        begun = time.monotonic()
+        now = time.time()
+        found = dict(self._walk())
+        for name, version in found.items():
+            if now - version[1] / 1e9 >= self.QUIET:
+                self._send_if_new(name, version)
+        self._send_removed(found)
+        # Looking and sending take at most about a tenth of the time.
+        self.due = time.monotonic() + max(1.0, 10 * (time.monotonic() - begun))
+
+    def send_all(self):
+        found = dict(self._walk())
+        self._send_removed(found)
+        for name, version in found.items():
+            self._send_if_new(name, version)
+
+    def _walk(self):
+        work = self.watched.job.path("work")
+        for top in ("outputs", "logs"):
+            if os.path.islink(os.path.join(work, top)):
+                continue
+            for parent, _, names in os.walk(os.path.join(work, top)):
+                for name in names:
+                    path = os.path.join(parent, name)
+                    with contextlib.suppress(OSError):
+                        facts = os.lstat(path)
+                        if stat.S_ISREG(facts.st_mode):
+                            version = (facts.st_size, facts.st_mtime_ns)
+                            yield os.path.relpath(path, work), version
+
+    def _send_removed(self, found):
+        gone = [name for name in self.sent if name not in found]
+        for name in gone:
+            del self.sent[name]
+        if gone:
+            self.watched.send({"removed": gone})
+
+    def _send_if_new(self, name, version):
+        if self.sent.get(name) == version:
+            return
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            descriptor = os.open(self.watched.job.path(os.path.join("work", name)), flags)
+        except OSError:
+            return
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                self._send_version(name, version, file)
+
+    def _send_version(self, name, version, file):
+        size, mtime_ns = version
+        header = {"output": name, "total": size, "mtime_ns": mtime_ns}
+        offset = 0
+        while True:
+            data = file.read(min(self.PIECE, size - offset)) if size > offset else b""
+            facts = os.fstat(file.fileno())
+            if (facts.st_size, facts.st_mtime_ns) != version:
+                return self.watched.send({"output": name, "torn": True})
+            last = offset + len(data) >= size
+            self.watched.send(dict(header, offset=offset, last=last), data)
+            offset += len(data)
+            if last:
+                self.sent[name] = version
+                return None
+
+
+# The command line
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="runner.py", description=__doc__)
+    parser.add_argument("verb", choices=("start", "cancel", "state", "clean", "follow"))
+    parser.add_argument("folder")
+    parser.add_argument("--grace", type=float)
+    parser.add_argument("--reason", default="")
+    asked = parser.parse_args()
+    if asked.verb == "follow":
+        with contextlib.suppress(BrokenPipeError):
+            Follower(asked.folder).run()
+        return 0
+    job = Job(asked.folder)
+    try:
+        if asked.verb == "cancel":
+            answer = cancel(job, asked.grace, asked.reason)
+        else:
+            answer = {"start": start, "state": state, "clean": clean}[asked.verb](job)
+    except (Refused, OSError) as error:
+        sys.stderr.write("%s\n" % error)
+        return 1
+    sys.stdout.write(json.dumps(answer) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,22 @@
+"""Snapshots: source folders kept by content, apart from the database and from HTTP."""
+
+from runs.snapshots.archives import Intake, Limits, read_folder, read_upload
+from runs.snapshots.checkout import check_out
+from runs.snapshots.manifest import Entry, Manifest, SnapshotError, safe_path
+from runs.snapshots.store import Store
+from runs.snapshots.zips import zip_folder, zip_snapshot
+
+__all__ = [
+    "Entry",
+    "Intake",
+    "Limits",
+    "Manifest",
+    "SnapshotError",
+    "Store",
+    "check_out",
+    "read_folder",
+    "read_upload",
+    "safe_path",
+    "zip_folder",
+    "zip_snapshot",
+]
