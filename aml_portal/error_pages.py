@@ -16,5 +16,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """
     error_id = secrets.token_hex(4)
     _log.error("Error %s at %s %s:", error_id, request.method, request.path)
-    page = loader.get_template("500.html").render({"error_id": error_id})
+    try:
+        page = loader.get_template("500.html").render({"error_id": error_id})
+    except Exception:
+        _log.exception("The page for error %s can't be shown:", error_id)
+        page = f"Something went wrong in the portal. Its log tells what: {error_id}"
     return HttpResponseServerError(page)

@@ -31,6 +31,10 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
     reloads the whole page then, which does.
     """
 
+    def get_login_url(self, view_func: Any) -> str:
+        """One page for all; the admin pages would name one of their own."""
+        return reverse("sign-in")
+
     def handle_no_permission(  # type: ignore[override]
         self, request: HttpRequest, view_func: Any
     ) -> HttpResponseBase:

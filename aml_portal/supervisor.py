@@ -27,6 +27,7 @@ from typing import IO, Any
 FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0
 # A process that lived for so long was well: the next delay is short again.
 WELL_AFTER = 30.0
+ANSWER_WITHIN = 5.0
 KILL_AFTER = 3.0
 LOG_LIMIT = 10 * 1024 * 1024
 NEVER = float("inf")
@@ -38,14 +39,16 @@ class Program:
     """A process to keep running.
 
     It is asked a second time to stop after `stop_seconds`, and killed soon after.
-    `last` stops after all others, since they use it. `lock` is a file that stays locked
-    while the process lives, whoever started it: so there is never a second one.
+    `last` stops after all others, since they use it, and they start once it answers
+    at `socket`. `lock` is a file that stays locked while the process lives, whoever
+    started it: so there is never a second one.
     """
 
     name: str
     argv: list[str]
     stop_seconds: float
     lock: str = ""
+    socket: str = ""
     last: bool = False
     inherit: list[int] = field(default_factory=list)
 
@@ -101,6 +104,8 @@ class Child:
                 start_new_session=True,
                 preexec_fn=_end_with(os.getpid()),
             )
+        if self.program.socket:
+            _wait_for(self.program.socket, self.process.pid)
         return True
 
     def has_ended(self, status: int) -> str:
@@ -327,6 +332,16 @@ def _held(lock: str) -> Any:
         raise OSError(f"the one of an earlier start still holds {lock}") from None
     finally:
         os.close(descriptor)
+
+
+def _wait_for(path: str, pid: int) -> None:
+    """Wait until the process answers at its socket, has ended, or takes too long."""
+    deadline = time.monotonic() + ANSWER_WITHIN
+    with socket.socket(socket.AF_UNIX) as client:
+        while client.connect_ex(path) and time.monotonic() < deadline:
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                return
+            time.sleep(0.01)
 
 
 def _open_log(log: Path) -> IO[bytes]:

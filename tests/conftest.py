@@ -17,6 +17,8 @@ os.environ["AML_PORTAL_DATA"] = str(_DATA)
 os.environ["DJANGO_SETTINGS_MODULE"] = "aml_portal.settings"
 
 import django  # noqa: E402
+from django.conf import settings  # noqa: E402
+from django.test import override_settings  # noqa: E402
 
 from tests.services.portal import Portal, prepare_data  # noqa: E402
 from tests.services.redis import RedisServer  # noqa: E402
@@ -40,6 +42,21 @@ def _slowness(item: pytest.Item) -> int:
     if fixtures & {"page", "browser", "context"}:
         return 2
     return 1 if fixtures & {"portal", "make_portal"} else 0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def settings_of_tests() -> Iterator[None]:
+    """What a real portal has and does, but the test process need not.
+
+    It has collected no static files, and lets nobody in whose password is worth much.
+    """
+    (_DATA / "static").mkdir()
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    with override_settings(
+        STORAGES={**settings.STORAGES, "staticfiles": plain},
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
+    ):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -165,3 +165,27 @@ def test_a_large_log_makes_room(tmp_path: Path) -> None:
     eventually(lambda: supervised.log("loud") == "new\n", "the log begins anew")
     assert (tmp_path / "loud.log.1").stat().st_size > supervisor.LOG_LIMIT
     supervised.end()
+
+
+def test_the_others_start_once_the_first_answers(tmp_path: Path) -> None:
+    path, noted = tmp_path / "socket", tmp_path / "noted"
+    answer = (
+        "import socket, time\n"
+        "time.sleep(0.3)\n"
+        "s = socket.socket(socket.AF_UNIX)\n"
+        f"s.bind({str(path)!r})\n"
+        "s.listen()\n"
+    )
+    look = (
+        "import pathlib\n"
+        f"is_there = pathlib.Path({str(path)!r}).exists()\n"
+        f"pathlib.Path({str(noted)!r}).write_text(str(is_there))\n"
+    )
+    supervised = Supervised(
+        tmp_path,
+        _python("store", f"{answer}{SLEEPER}", socket=str(path)),
+        _python("user", f"{look}\n{SLEEPER}"),
+    )
+    eventually(lambda: noted.exists() and noted.read_text(), "the user has looked")
+    supervised.end()
+    assert noted.read_text() == "True"

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand
 from django.db import connections
 
 from aml_portal import supervisor
-from aml_portal.broker import external_broker_url
+from aml_portal.broker import external_broker_url, socket_path
 from aml_portal.errors import PortalError
 from aml_portal.instance import Instance, address_of, reachable
 from aml_portal.prepare import prepare, unclaimed_administrator
@@ -73,6 +73,7 @@ def _redis() -> list[Program]:
             argv=server_command(settings.DATA),
             stop_seconds=_STOP_SECONDS["redis"],
             lock=str(settings.DATA / "redis" / "lock"),
+            socket=str(socket_path(settings.DATA)),
             last=True,
         )
     ]
