@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,6 +89,17 @@ def portal(prepared_data: Path) -> Iterator[Portal]:
     portal.start()
     yield portal
     portal.remove()
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    """Debian's Chromium, which no sandbox could hold as root and in containers."""
+    program = shutil.which("chromium")
+    assert program, "The browser tests need chromium: run make test-install."
+    return {
+        "executable_path": program,
+        "args": ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+    }
 
 
 @pytest.fixture(scope="session")
