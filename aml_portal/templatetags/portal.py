@@ -1,0 +1,49 @@
+"""What every template may use: icons, times and the current place in the menu."""
+
+from datetime import datetime
+
+from django import template
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+
+register = template.Library()
+
+
+@register.simple_tag
+def icon(name: str, label: str = "") -> SafeString:
+    """An icon of the sprite; silent for screen readers unless it has a label."""
+    address = f"{static('vendor/icons.svg')}#{name}"
+    if label:
+        return format_html(
+            '<svg class="icon" role="img" aria-label="{}"><use href="{}"></use></svg>',
+            label,
+            address,
+        )
+    return format_html(
+        '<svg class="icon" aria-hidden="true"><use href="{}"></use></svg>', address
+    )
+
+
+@register.simple_tag
+def moment(time: datetime | None, empty: str = "") -> SafeString | str:
+    """A time that the page shows relative to now, and exactly when pointed at."""
+    if time is None:
+        return empty
+    exact = localtime(time)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        exact.isoformat(),
+        f"{exact:%Y-%m-%d %H:%M:%S %Z}",
+        f"{exact:%Y-%m-%d %H:%M}",
+    )
+
+
+@register.simple_tag(takes_context=True)
+def here(context: template.Context, prefix: str) -> SafeString | str:
+    """`aria-current` for the menu entry whose pages begin with `prefix`."""
+    request = context.get("request")
+    path = request.path if request else ""
+    current = path == prefix if prefix == "/" else path.startswith(prefix)
+    return SafeString('aria-current="page"') if current else ""

@@ -1,0 +1,38 @@
+"""The first page: what runs now, what ran lately, and where."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from computes.models import ComputeTarget
+from runs.models import Run
+from runs.status import PLACED, TERMINAL, RunStatus
+
+_SHOWN_ACTIVE = 20
+_SHOWN_RECENT = 10
+
+
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """The whole page, or for htmx only what changes by itself."""
+    template = "_home_runs.html" if request.headers.get("HX-Request") else "home.html"
+    return render(request, template, _context())
+
+
+def _context() -> dict[str, Any]:
+    runs = Run.objects.with_names().filter(archived_at=None)
+    active = runs.active()
+    return {
+        "active": active[:_SHOWN_ACTIVE],
+        "active_count": active.count(),
+        "recent": runs.filter(status__in=TERMINAL)[:_SHOWN_RECENT],
+        "targets": ComputeTarget.objects.attached().annotate(
+            running=Count("runs", filter=Q(runs__status__in=PLACED)),
+            waiting=Count("runs", filter=Q(runs__status=RunStatus.QUEUED)),
+        ),
+        "has_example": (settings.BASE_DIR / "examples" / "digits").is_dir(),
+    }
