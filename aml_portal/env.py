@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -24,15 +25,19 @@ def env_bool(name: str, *, default: bool = False) -> bool:
     raise ImproperlyConfigured(f"{name} is {value!r}: use 1 or 0.")
 
 
-def env_int(name: str, default: int, *, minimum: int = 0) -> int:
+def env_int(
+    name: str, default: int, *, minimum: int = 0, maximum: int | None = None
+) -> int:
     value = os.environ.get(name)
     if value is None:
         return default
-    if not value.isdecimal() or int(value) < minimum:
+    number = int(value) if value.isdecimal() else -1
+    if number < minimum or (maximum is not None and number > maximum):
+        limits = f"at least {minimum}" + (f" and at most {maximum}" if maximum else "")
         raise ImproperlyConfigured(
-            f"{name} is {value!r}: use a whole number of at least {minimum}."
+            f"{name} is {value!r}: use a whole number of {limits}."
         )
-    return int(value)
+    return number
 
 
 def env_list(name: str, default: list[str]) -> list[str]:
@@ -40,6 +45,31 @@ def env_list(name: str, default: list[str]) -> list[str]:
     if value is None:
         return default
     return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def env_time_zone(name: str, default: str) -> str:
+    value = env_str(name, default)
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}: use a name like Europe/Berlin."
+        ) from None
+    return value
+
+
+def env_folder(name: str, default: Path) -> Path:
+    """A folder that exists and, if made here, that only its owner can open."""
+    folder = Path(env_str(name) or default).resolve()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{name} is {folder}, which can't be made: {error.strerror}."
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ImproperlyConfigured(f"{name} is {folder}, where you may not write.")
+    return folder
 
 
 def env_secret(name: str) -> str:

@@ -12,15 +12,17 @@ from urllib.parse import urlsplit
 from csp.constants import NONE, SELF
 
 from aml_portal.broker import broker_url
-from aml_portal.env import env_bool, env_int, env_list, env_secret, env_str
+from aml_portal.env import (
+    env_bool,
+    env_folder,
+    env_int,
+    env_list,
+    env_secret,
+    env_str,
+    env_time_zone,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-
-
-def _data_folder() -> Path:
-    folder = Path(env_str("AML_PORTAL_DATA") or BASE_DIR / "var").resolve()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
 
 
 def _secret_key(file: Path) -> str:
@@ -37,7 +39,7 @@ def _secret_key(file: Path) -> str:
 
 
 # Where everything that the portal writes lies.
-DATA = _data_folder()
+DATA = env_folder("AML_PORTAL_DATA", BASE_DIR / "var")
 RUNS_FOLDER = DATA / "runs"
 JOBS_FOLDER = DATA / "jobs"
 OBJECTS_FOLDER = DATA / "objects"
@@ -48,7 +50,7 @@ DEBUG = env_bool("AML_PORTAL_DEBUG")
 
 # Where the web process listens, and where people reach it, if that is elsewhere.
 PORTAL_HOST = env_str("AML_PORTAL_HOST", "127.0.0.1")
-PORTAL_PORT = env_int("AML_PORTAL_PORT", 8000, minimum=0)
+PORTAL_PORT = env_int("AML_PORTAL_PORT", 8000, maximum=65535)
 PORTAL_URL = env_str("AML_PORTAL_URL").rstrip("/")
 _public = urlsplit(PORTAL_URL)
 HTTPS = env_bool("AML_PORTAL_HTTPS", default=_public.scheme == "https")
@@ -219,6 +221,6 @@ LOGGING = {
 }
 
 LANGUAGE_CODE = "en"
-TIME_ZONE = env_str("AML_PORTAL_TIME_ZONE", "UTC")
+TIME_ZONE = env_time_zone("AML_PORTAL_TIME_ZONE", "UTC")
 USE_I18N = False
 USE_TZ = True

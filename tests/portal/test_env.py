@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from aml_portal.env import env_bool, env_int, env_list, env_secret, env_str
+from aml_portal.env import (
+    env_bool,
+    env_folder,
+    env_int,
+    env_list,
+    env_secret,
+    env_str,
+    env_time_zone,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +53,38 @@ def test_a_text_that_is_no_number_is_refused(
     monkeypatch.setenv("NUMBER", text)
     with pytest.raises(ImproperlyConfigured, match="a whole number of at least 1"):
         env_int("NUMBER", 5, minimum=1)
+
+
+def test_a_number_may_be_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBER", "65536")
+    with pytest.raises(ImproperlyConfigured, match="at least 0 and at most 65535"):
+        env_int("NUMBER", 5, maximum=65535)
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "", "../etc/passwd", "/etc/passwd"])
+def test_a_time_zone_that_is_none_is_refused(
+    monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    monkeypatch.setenv("ZONE", zone)
+    with pytest.raises(ImproperlyConfigured, match="a name like Europe/Berlin"):
+        env_time_zone("ZONE", "UTC")
+
+
+def test_a_folder_is_made_for_its_owner_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FOLDER", str(tmp_path / "a" / "b"))
+    assert env_folder("FOLDER", tmp_path).stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("name", ["file/folder", "file"])
+def test_a_folder_that_can_be_none_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FOLDER", str(tmp_path / name))
+    with pytest.raises(ImproperlyConfigured, match="which can't be made"):
+        env_folder("FOLDER", tmp_path)
 
 
 def test_a_list_has_no_empty_parts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,13 @@ def test_an_address_of_another_machine_is_refused(portal: Portal) -> None:
     assert "AML_PORTAL_HOST must be an address of this machine" in second.stderr
 
 
+def test_a_setting_that_can_not_work_is_one_sentence(portal: Portal) -> None:
+    second = _serve({**portal.env, "AML_PORTAL_PORT": "eighty"})
+    assert second.returncode == 1
+    assert second.stderr.startswith("AML_PORTAL_PORT is 'eighty': use a whole number")
+    assert second.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("name", ["web", "worker", "monitor", "redis"])
 def test_a_killed_process_is_started_again(portal: Portal, name: str) -> None:
     old = portal.kill(name)
