@@ -363,7 +363,9 @@ class Supervisor:
         for name in spec.get("collect", ()):
             with contextlib.suppress(OSError):
                 os.makedirs(os.path.join(job.path(spec["cwd"]), name))
-        env = dict(os.environ, PYTHONUNBUFFERED="1", **spec["env"])
+        env = dict(os.environ)
+        env["PYTHONUNBUFFERED"] = "1"
+        env.update(spec["env"])
         log = os.open(
             job.path(LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
         )
@@ -400,25 +402,30 @@ class Supervisor:
     def _supervise(self):
         limit = self.spec.get("max_duration_seconds")
         while True:
-            self._sleep(0.02 if self.ending else 0.25)
+            self._sleep(0.02 if self.ending else self._idle_seconds(limit))
             self._reap()
             self.samples.take_if_due()
             if self.ending is None:
-                if self.told:
-                    self._end("host_signal", self.spec["grace_seconds"])
-                elif self.job.exists("cancel.json"):
-                    request = self.job.read("cancel.json") or {}
-                    self._end("canceled", request.get("grace_seconds"))
-                elif limit is not None and time.monotonic() - self.begun > limit:
-                    self._end("max_duration", self.spec["grace_seconds"])
+                self._end_if_due(limit)
             if self.ending is None and self.status is None:
                 continue
             living = self._living()
             if self.status is not None and not living:
                 return
             if self.ending is None:
-                self._end("exited", self.spec["grace_seconds"])
+                self._end("exited")
             self.ending.step(living)
+
+    def _idle_seconds(self, limit):
+        """Until the next sample or the limit; a request to cancel comes by signal.
+
+        Never longer than a second, should that signal be lost.
+        """
+        now = time.monotonic()
+        waits = [1.0, self.samples.due - now]
+        if limit is not None:
+            waits.append(self.begun + limit - now)
+        return max(min(waits), 0.01)
 
     def _sleep(self, seconds):
         ready, _, _ = select.select([self.woken], [], [], seconds)
@@ -437,7 +444,16 @@ class Supervisor:
                 self.status = status
                 self.job.event("exited", **how_ended(status))
 
-    def _end(self, reason, grace):
+    def _end_if_due(self, limit):
+        if self.told:
+            self._end("host_signal")
+        elif self.job.exists("cancel.json"):
+            request = self.job.read("cancel.json") or {}
+            self._end("canceled", request.get("grace_seconds"))
+        elif limit is not None and time.monotonic() - self.begun > limit:
+            self._end("max_duration")
+
+    def _end(self, reason, grace=None):
         if grace is None:
             grace = self.spec["grace_seconds"]
         if self.status is None:
@@ -455,7 +471,7 @@ class Supervisor:
         facts = how_ended(self.status)
         if self.ending:
             self.ending.step({})
-            facts["receipt"] = self.ending.receipt(left=0)
+            facts["receipt"] = self.ending.receipt(left=len(self._living()))
         reason = self.reason
         if reason == "exited" and facts["signal"]:
             reason = "signaled"
@@ -559,7 +575,9 @@ class GpuReader:
                 text = self._process.communicate(timeout=10)[0].decode()
             finally:
                 self._process.kill()
-            self.latest = [self._gpu(line) for line in text.splitlines() if line.strip()]
+            self.latest = [
+                self._gpu(line) for line in text.splitlines() if line.strip()
+            ]
 
     @staticmethod
     def _gpu(line):
@@ -582,21 +600,24 @@ class Refused(Exception):
 
 def start(job):
     """Have the job supervised, once ever; its handle, when it is on the disk."""
-    if not job.exists("runner.json") and not job.exists("exit.json"):
+    if not _was_begun(job):
         if not job.exists("job.json"):
             raise Refused("There is no job.json in %s." % job.folder)
         with contextlib.suppress(FileExistsError):
             os.mkdir(job.path("logs"), 0o700)
         with job.lock() as lock:
-            if lock is not None and not job.exists("runner.json"):
-                if not job.exists("exit.json"):
-                    _detach(job)
+            if lock is not None and not _was_begun(job):
+                _detach(job)
             deadline = time.monotonic() + 30
-            while not job.exists("runner.json") and not job.exists("exit.json"):
+            while not _was_begun(job):
                 if time.monotonic() > deadline:
                     raise Refused("The supervisor did not come up.")
                 time.sleep(0.002)
     return job.read("runner.json") or {}
+
+
+def _was_begun(job):
+    return job.exists("runner.json") or job.exists("exit.json")
 
 
 def _detach(job):
@@ -668,7 +689,7 @@ def _settle(job, grace=None):
         ending.step(living)
         time.sleep(0.02)
     if ending:
-        receipt = ending.receipt(left=0)
+        receipt = ending.receipt(left=len(_orphans(child)))
         job.finish("canceled", detail="The runner was gone.", receipt=receipt)
         return True
     restarted = who.get("boot_id") != boot_id()
@@ -734,7 +755,10 @@ def clean(job):
 class Follower:
     """Sends what grows in the watched jobs as frames on standard output."""
 
+    # Seconds from one look to the next; longer with many jobs, each look costing.
     ROUND = 0.025
+    LONG_ROUND = 0.05
+    MANY = 50
     CHUNK = 1 << 20
     BEAT = 2.0
 
@@ -753,8 +777,12 @@ class Follower:
             more = False
             for watched in list(self.watched.values()):
                 more = watched.look() or more
-            wait = 0 if more else self.ROUND if self.watched else self.BEAT
-            select.select([0], [], [], wait)
+            select.select([0], [], [], 0 if more else self._pause())
+
+    def _pause(self):
+        if not self.watched:
+            return self.BEAT
+        return self.ROUND if len(self.watched) <= self.MANY else self.LONG_ROUND
 
     def _take_commands(self):
         """Carry out what has been asked; False once nobody asks any more."""
@@ -812,6 +840,8 @@ class Watched:
     """What of one job was sent."""
 
     SLOW = 0.25
+    # After news in its events, a job is looked at closely for so many seconds.
+    CLOSELY = 2.0
 
     def __init__(self, follower, name, command):
         self.follower = follower
@@ -821,6 +851,7 @@ class Watched:
         self.offsets.update(command.get("have", {}))
         self.outputs = Outputs(self, command.get("files", {}))
         self.slow_due = 0.0
+        self.closely_until = 0.0
         self.noted_orphan = False
 
     def send(self, header, payload=None):
@@ -828,28 +859,25 @@ class Watched:
 
     def look(self):
         """Send what grew; whether there is more of it at once."""
-        slow = time.monotonic() >= self.slow_due
-        ended = None
+        now = time.monotonic()
+        slow = now >= self.slow_due
         if slow:
+            self.slow_due = now + self.SLOW
             if not self.job.exists():
                 self.send({"missing": True})
                 self.follower.forget(self.name)
                 return False
-            self.slow_due = time.monotonic() + self.SLOW
             self._check_supervisor()
-            # Read before the files: what it says of them is complete then.
-        ended = self.job.read("exit.json") if self.job.exists("exit.json") else None
+        # Read before the files: once it is there, they are complete.
+        ended = self.job.read("exit.json") if slow or now < self.closely_until else None
         more = False
         for name in STREAMS if slow or ended else (LOG, EVENTS):
             more = self._send_growth(name) or more
-        if ended:
-            if more:
-                return True
-            self.outputs.send_all()
+        if slow or ended or self.outputs.work:
+            more = self.outputs.step(final=ended is not None) or more
+        if ended and not more:
             self.send({"final": ended})
             self.follower.forget(self.name)
-        elif slow:
-            self.outputs.look()
         return more
 
     def _send_growth(self, name):
@@ -866,6 +894,8 @@ class Watched:
             return False
         self.send({"file": name, "offset": offset}, data)
         self.offsets[name] += len(data)
+        if name == EVENTS:
+            self.closely_until = time.monotonic() + self.CLOSELY
         return len(data) == Follower.CHUNK
 
     def _check_supervisor(self):
@@ -880,34 +910,60 @@ class Watched:
 
 
 class Outputs:
-    """The files that the script leaves, sent as whole versions when they are quiet."""
+    """The files that the script leaves, sent as whole versions when they are quiet.
+
+    The work is done a little at a time, so that a large file of one job does not keep
+    the logs of the others waiting.
+    """
 
     PIECE = 256 * 1024
     QUIET = 1.0
+    AT_ONCE = 0.02
 
     def __init__(self, watched, have):
         self.watched = watched
         self.sent = {name: tuple(version) for name, version in have.items()}
         self.due = 0.0
+        self.work = None
+        self.is_final = False
+        self.begun = 0.0
 
-    def look(self):
-        if time.monotonic() < self.due:
-            return
-        begun = time.monotonic()
-        now = time.time()
-        found = dict(self._walk())
-        for name, version in found.items():
-            if now - version[1] / 1e9 >= self.QUIET:
-                self._send_if_new(name, version)
-        self._send_removed(found)
+    def step(self, final):
+        """Do a little of what there is to do; whether some of it is left.
+
+        With `final`, all that the job left is sent before this is False.
+        """
+        if self.work is None:
+            if not final and time.monotonic() < self.due:
+                return False
+            self.begun = time.monotonic()
+            self.is_final = final
+            self.work = self._send_changes(final)
+        until = time.monotonic() + self.AT_ONCE
+        for _ in self.work:
+            if time.monotonic() > until:
+                return True
+        self.work = None
         # Looking and sending take at most about a tenth of the time.
-        self.due = time.monotonic() + max(1.0, 10 * (time.monotonic() - begun))
+        self.due = time.monotonic() + max(1.0, 10 * (time.monotonic() - self.begun))
+        # A look that began before the end may have missed what came after.
+        return final and not self.is_final
 
-    def send_all(self):
-        found = dict(self._walk())
-        self._send_removed(found)
+    def _send_changes(self, final):
+        found = {}
+        for name, version in self._walk():
+            found[name] = version
+            yield
+        gone = [name for name in self.sent if name not in found]
+        for name in gone:
+            del self.sent[name]
+        if gone:
+            self.watched.send({"removed": gone})
         for name, version in found.items():
-            self._send_if_new(name, version)
+            quiet = time.time() - version[1] / 1e9 >= self.QUIET
+            if self.sent.get(name) != version and (quiet or final):
+                for _ in self._send_file(name, version):
+                    yield
 
     def _walk(self):
         work = self.watched.job.path("work")
@@ -923,40 +979,35 @@ class Outputs:
                             version = (facts.st_size, facts.st_mtime_ns)
                             yield os.path.relpath(path, work), version
 
-    def _send_removed(self, found):
-        gone = [name for name in self.sent if name not in found]
-        for name in gone:
-            del self.sent[name]
-        if gone:
-            self.watched.send({"removed": gone})
-
-    def _send_if_new(self, name, version):
-        if self.sent.get(name) == version:
-            return
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    def _send_file(self, name, version):
+        path = self.watched.job.path(os.path.join("work", name))
         try:
-            descriptor = os.open(self.watched.job.path(os.path.join("work", name)), flags)
+            # Never through a link, and without waiting for who writes into a FIFO.
+            descriptor = os.open(
+                path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            )
         except OSError:
             return
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                self._send_version(name, version, file)
+                for _ in self._send_pieces(name, version, file):
+                    yield
 
-    def _send_version(self, name, version, file):
+    def _send_pieces(self, name, version, file):
         size, mtime_ns = version
         header = {"output": name, "total": size, "mtime_ns": mtime_ns}
-        offset = 0
-        while True:
-            data = file.read(min(self.PIECE, size - offset)) if size > offset else b""
+        offset, last = 0, False
+        while not last:
+            data = file.read(min(self.PIECE, size - offset)) if size else b""
             facts = os.fstat(file.fileno())
             if (facts.st_size, facts.st_mtime_ns) != version:
-                return self.watched.send({"output": name, "torn": True})
+                self.watched.send({"output": name, "torn": True})
+                return
             last = offset + len(data) >= size
             self.watched.send(dict(header, offset=offset, last=last), data)
             offset += len(data)
-            if last:
-                self.sent[name] = version
-                return None
+            yield
+        self.sent[name] = version
 
 
 # The command line
