@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 
 from runs.access import get_run
-from runs.logs import Line, LogReader, search
+from runs.logs import Line, LogReader, search as search_log
 from runs.mirror import log_path
 
 _MAX_LINES = 1000
@@ -29,7 +29,7 @@ _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 
 @require_GET
 @never_cache
-def log_lines(request: HttpRequest, run_id: str) -> HttpResponse:
+def lines(request: HttpRequest, run_id: str) -> HttpResponse:
     """`count` lines from line `start` on; a negative `start` counts from the end."""
     run = get_run(request, run_id)
     start, count = _number(request, "start", 0), _number(request, "count", _MAX_LINES)
@@ -53,14 +53,14 @@ def log_lines(request: HttpRequest, run_id: str) -> HttpResponse:
 
 @require_GET
 @never_cache
-def log_search(request: HttpRequest, run_id: str) -> HttpResponse:
+def search(request: HttpRequest, run_id: str) -> HttpResponse:
     """Lines with the text `q` from byte `from` on; `next` says where to go on."""
     get_run(request, run_id)
     start = _number(request, "from", 0)
     if start is None or start < 0:
         return _refusal("Give a byte offset for from.")
     with LogReader(log_path(run_id)) as log:
-        found = search(
+        found = search_log(
             log,
             request.GET.get("q", ""),
             start=start,
@@ -72,7 +72,7 @@ def log_search(request: HttpRequest, run_id: str) -> HttpResponse:
 
 @require_safe
 @never_cache
-def log_raw(request: HttpRequest, run_id: str) -> HttpResponseBase:
+def raw(request: HttpRequest, run_id: str) -> HttpResponseBase:
     """The log as the script wrote it, or the part that a Range header names."""
     run = get_run(request, run_id)
     path = log_path(run_id)
