@@ -122,7 +122,7 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except FileNotFoundError:
         raise AssetError(
-            f"There is no {file.relative_to(BUILD)}: correct aml_portal/assets.toml."
+            f"There is no {file}: correct aml_portal/assets.toml."
         ) from None
 
 

@@ -222,16 +222,6 @@ def test_a_server_lets_the_first_administrator_in_once(portal: Portal) -> None:
     assert "used or is too old" not in portal.client().get(again).text
 
 
-def test_static_files_are_for_everybody_and_keep_for_ever(portal: Portal) -> None:
-    client = portal.client()
-    found = re.search(r'/static/[^"]+\.css', client.get("/sign-in/").text)
-    assert found
-    style = client.get(found[0])
-    assert style.status_code == 200
-    assert "immutable" in style.headers["Cache-Control"]
-    assert client.get("/static/../secret_key").status_code == 404
-
-
 @pytest.mark.parametrize("path", ["/ws/runs/none_1_00000000/", "/ws/elsewhere/"])
 def test_a_socket_wants_a_signed_in_user(portal: Portal, path: str) -> None:
     address, origin = portal.url.replace("http", "ws") + path, Origin(portal.url)

@@ -1,0 +1,99 @@
+"""What is true for every answer of the portal: static files, headers, errors."""
+
+import logging
+import re
+from pathlib import Path
+
+import pytest
+from django.test import RequestFactory
+from pytest_django.fixtures import Settings
+
+from aml_portal.error_pages import server_error
+from tests.services.portal import Portal
+
+
+@pytest.fixture
+def style(portal: Portal) -> str:
+    """The address of a style sheet."""
+    found = re.search(r'/static/[^"]+\.css', portal.client().get("/sign-in/").text)
+    assert found
+    return found[0]
+
+
+def test_static_files_are_for_everybody_and_kept_for_ever(
+    portal: Portal, style: str
+) -> None:
+    answer = portal.client().get(style)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/css")
+    assert "immutable" in answer.headers["Cache-Control"]
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_a_static_file_can_be_asked_for_in_part_or_again(
+    portal: Portal, style: str
+) -> None:
+    client = portal.client()
+    whole = client.get(style, headers={"Accept-Encoding": "identity"})
+    part = client.get(
+        style, headers={"Accept-Encoding": "identity", "Range": "bytes=2-5"}
+    )
+    assert part.status_code == 206
+    assert part.content == whole.content[2:6]
+    head = client.head(style, headers={"Accept-Encoding": "identity"})
+    assert int(head.headers["Content-Length"]) == len(whole.content)
+    assert not head.content
+    unchanged = {"If-Modified-Since": whole.headers["Last-Modified"]}
+    assert client.get(style, headers=unchanged).status_code == 304
+    assert client.post(style).status_code == 405
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/../secret_key", "/static/%2e%2e/secret_key", "/static/.sources/x"]
+)
+def test_nothing_else_of_the_data_folder_is_served(portal: Portal, path: str) -> None:
+    assert portal.client().get(path).status_code == 404
+
+
+def test_pages_allow_no_foreign_and_no_inline_code(portal: Portal) -> None:
+    headers = portal.client().get("/sign-in/").headers
+    policy = headers["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "style-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "Server" not in headers
+
+
+def test_a_foreign_host_name_is_refused(portal: Portal) -> None:
+    answer = portal.client().get("/sign-in/", headers={"Host": "evil.example"})
+    assert answer.status_code == 400
+
+
+def test_a_form_without_its_token_is_refused(portal: Portal) -> None:
+    client = portal.client()
+    client.event_hooks = {}
+    form = {"username": "admin", "password": "x"}
+    assert client.post("/sign-in/", data=form).status_code == 403
+
+
+def test_an_error_is_shown_by_an_id_that_the_log_has(
+    rf: RequestFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        page = server_error(rf.get("/broken/"))
+    assert page.status_code == 500
+    found = re.search(r"Error ([0-9a-f]{8}) at GET /broken/", caplog.text)
+    assert found
+    assert found[1] in page.content.decode()
+
+
+def test_an_error_is_shown_even_without_its_template(
+    rf: RequestFactory, settings: Settings, tmp_path: Path
+) -> None:
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    page = server_error(rf.get("/broken/"))
+    assert page.status_code == 500
+    assert "Something went wrong" in page.content.decode()
