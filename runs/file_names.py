@@ -23,8 +23,8 @@ def in_query(name: str) -> str:
 
 def name_in(request: HttpRequest, key: str = "name") -> str:
     """The name that the address holds; "" if none. Django would lose its odd bytes."""
-    query = parse_qs(request.META["QUERY_STRING"], errors="surrogateescape")
-    return query.get(key, [""])[0]
+    address: str = request.META["QUERY_STRING"]
+    return parse_qs(address, errors="surrogateescape").get(key, [""])[0]
 
 
 def _escape(char: str) -> str:

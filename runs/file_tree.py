@@ -14,11 +14,15 @@ DEEPEST_DRAWN = 12
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A file of a snapshot or an output; `version` tells one content from another."""
+    """A file of a snapshot or an output; `version` tells one content from another.
+
+    With a `target` it is a link, which is shown and not followed.
+    """
 
     path: str
     size: int
     version: str = ""
+    target: str = ""
 
     @property
     def name(self) -> str:
@@ -27,6 +31,10 @@ class File:
     @property
     def query(self) -> str:
         return in_query(self.path)
+
+    @property
+    def shown_target(self) -> str:
+        return printable(self.target)
 
 
 @dataclass(kw_only=True)
@@ -79,6 +87,16 @@ def tree(files: Iterable[File], *, root: str = "", opened: str = "") -> Folder:
         folder.is_open = (leads or draw_all) and folder.depth <= DEEPEST_DRAWN
         folder.is_drawn = folder.is_open
     return top
+
+
+def folder_at(files: Iterable[File], path: str) -> Folder | None:
+    """The folder `path` with what is directly in it drawn; None if it is empty."""
+    folder = tree(files, root=path)
+    if not folder.count:
+        return None
+    for child in _all_below(folder):
+        child.is_open = child.is_drawn = False
+    return folder
 
 
 def _add(folder: Folder, file: File, skip: int) -> None:

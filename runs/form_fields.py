@@ -113,7 +113,7 @@ class DurationField(forms.CharField):
         super().__init__(**options)
         self.none_is = none_is
 
-    def clean(self, value: Any) -> int | None:  # type: ignore[override]
+    def clean(self, value: Any) -> int | None:
         text = super().clean(value)
         try:
             seconds = parse_duration(text)

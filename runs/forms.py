@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import QueryDict
 
 from aml_portal.errors import UserError
 from computes.models import ComputeTarget
@@ -107,6 +108,13 @@ class SubmitForm(forms.Form):
             max_run_duration_seconds=data.get("max_duration", DEFAULT_MAX_DURATION),
             grace_seconds=data.get("grace", DEFAULT_GRACE),
         )
+
+    def keep_snapshot(self, snapshot: Snapshot) -> None:
+        """Have the form name what was uploaded with it, should it be shown again."""
+        data = QueryDict(mutable=True)
+        data.update(self.data)
+        data["snapshot"] = snapshot.pk
+        self.data = data
 
     def submission(self, snapshot: Snapshot) -> Submission:
         data = self.cleaned_data

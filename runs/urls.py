@@ -4,7 +4,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from django.http import HttpRequest, HttpResponseBase
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 
 
 def _view(dotted: str) -> Callable[..., HttpResponseBase]:
@@ -43,13 +43,14 @@ _one_run = [
     path("outputs/", _view(_output + "outputs"), name="outputs"),
     path("outputs/file/", _view(_output + "output"), name="output"),
     path("outputs/zip/", _view(_output + "outputs_zip"), name="outputs-zip"),
+    path("snapshot/", _view(_output + "snapshot"), name="snapshot"),
     path("snapshot/file/", _view(_output + "snapshot_file"), name="snapshot-file"),
     path("snapshot/zip/", _view(_output + "snapshot_zip"), name="snapshot-zip"),
     path("log/lines", _view(_log + "lines"), name="log-lines"),
     path("log/search", _view(_log + "search"), name="log-search"),
     path("log/raw", _view(_log + "raw"), name="log-raw"),
 ]
-_runs = [
+_runs: list[URLPattern | URLResolver] = [
     path("runs/", _view(_history + "run_list"), name="list"),
     path("runs/bulk/", _view(_history + "bulk"), name="bulk"),
     path("runs/", include(_submission)),

@@ -1,0 +1,195 @@
+"""What the run page shows of a run, put together for its templates."""
+
+import shlex
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from django.utils import timezone
+
+from runs.access import may_change
+from runs.dispatch import why_waiting
+from runs.durations import spell_duration
+from runs.exports import as_python, as_runconfig
+from runs.masking import looks_secret, mask_variables, masked
+from runs.mirror import RESOURCES, exit_record, mirror_folder
+from runs.models import Run, RunEvent
+from runs.requests import PageRequest
+from runs.status import EndReason, RunStatus
+
+_MOST_CHILDREN = 50
+_CANCELABLE = (
+    RunStatus.NOT_STARTED,
+    RunStatus.QUEUED,
+    RunStatus.PREPARING,
+    RunStatus.STARTING,
+    RunStatus.RUNNING,
+    RunStatus.NOT_RESPONDING,
+)
+
+ADVICE = {
+    EndReason.EXIT_CODE: "The end of the log usually says what went wrong. Resubmit"
+    " the run once the cause is gone.",
+    EndReason.SIGNAL: "Look at the end of the log, and at the memory under Resources.",
+    EndReason.MAX_DURATION: "Resubmit it with a longer maximum duration, or have the"
+    " script continue from what it has saved.",
+    EndReason.START_FAILED: "Check the environment's interpreter and the script, then"
+    " resubmit.",
+    EndReason.SUBMIT_FAILED: "Resubmit the run; its settings are kept.",
+    EndReason.HOST_SIGNAL: "The compute target was shut down or the system was stopped."
+    " Resubmit the run.",
+    EndReason.LOST: "The compute target lost the process, for example by a restart or"
+    " for want of memory. Resubmit the run.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A line of the timeline; `lasted` is how long its state did, once that is over."""
+
+    event: RunEvent
+    lasted: float | None
+    is_current: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A piece of the bar that shows what the time went into, in thousandths."""
+
+    status: str
+    label: str
+    seconds: float
+    start: int
+    width: int
+
+
+def page_context(request: PageRequest, run: Run) -> dict[str, Any]:
+    """What every part of the page may use."""
+    return {
+        "run": run,
+        "may_change": may_change(request.user, run),
+        "why_waiting": why_waiting(run),
+        "may_cancel": run.status in _CANCELABLE,
+        "has_job": run.status not in (RunStatus.NOT_STARTED, RunStatus.QUEUED),
+        "grace": spell_duration(run.configuration.grace_seconds),
+        "advice": ADVICE.get(EndReason(run.end_reason), "") if run.end_reason else "",
+    }
+
+
+def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
+    configuration = run.configuration
+    shown = (
+        configuration.environment_variables
+        if may_change(request.user, run)
+        else mask_variables(configuration.environment_variables)
+    )
+    events = list(run.events.all())
+    record = exit_record(run.run_id) if not run.is_active else None
+    return {
+        "timeline": timeline(events),
+        "phases": phases(run, events),
+        "command": shlex.join([configuration.script, *configuration.arguments]),
+        "configuration": configuration,
+        "max_duration": spell_duration(configuration.max_run_duration_seconds),
+        "variables": [
+            (name, value, bool(value) and looks_secret(name))
+            for name, value in shown.items()
+        ],
+        "children": run.children.order_by("id")[:_MOST_CHILDREN],
+        "record": record,
+        "receipt": _receipt(record),
+    }
+
+
+def resources_context(run: Run) -> dict[str, Any]:
+    return {"has_samples": (mirror_folder(run.run_id) / RESOURCES).exists()}
+
+
+def configuration_context(run: Run) -> dict[str, Any]:
+    shown = masked(run.configuration)
+    environment = run.environment
+    return {
+        "is_masked": shown != run.configuration,
+        "runconfig": as_runconfig(
+            shown,
+            target=run.target.name,
+            environment=environment.name,
+            interpreter=environment.interpreter,
+            environment_variables=mask_variables(environment.environment_variables),
+        ),
+        "python": as_python(
+            shown,
+            experiment=run.experiment.name,
+            target=run.target.name,
+            environment=environment.name,
+            tags={tag.name: tag.value for tag in run.tags.all()},
+        ),
+    }
+
+
+def timeline(events: list[RunEvent]) -> list[Entry]:
+    """The events as they came, each new state with the time that it lasted."""
+    changes = [event for event in events if event.status]
+    ends = {event.pk: following.time for event, following in pairwise(changes)}
+    return [
+        Entry(
+            event=event,
+            lasted=(ends[event.pk] - event.time).total_seconds()
+            if event.pk in ends
+            else None,
+            is_current=bool(changes) and event.pk == changes[-1].pk,
+        )
+        for event in events
+    ]
+
+
+def phases(run: Run, events: list[RunEvent]) -> list[Phase]:
+    """Where the time between the submission and the end, or now, went."""
+    changes = [event for event in events if event.status]
+    if not changes:
+        return []
+    times = [event.time for event in changes] + [run.ended_at or timezone.now()]
+    total = (times[-1] - times[0]).total_seconds() or 1.0
+    found, start = [], 0
+    for event, begin, end in zip(changes, times, times[1:], strict=True):
+        seconds = max((end - begin).total_seconds(), 0)
+        width = min(round(1000 * seconds / total), 1000 - start)
+        if event.status and width > 0:
+            found.append(
+                Phase(
+                    status=event.status,
+                    label=RunStatus(event.status).label,
+                    seconds=seconds,
+                    start=start,
+                    width=width,
+                )
+            )
+            start += width
+    return found
+
+
+def _receipt(record: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The receipt of a cancel with times that templates can show."""
+    receipt = record.get("receipt") if record else None
+    if not receipt:
+        return None
+    return {
+        **receipt,
+        "asked": _time(receipt["asked"]),
+        "processes": [
+            {
+                **process,
+                "ended": _time(process.get("ended")),
+                "signals": [
+                    {**signal, "time": _time(signal["time"])}
+                    for signal in process["signals"]
+                ],
+            }
+            for process in receipt["processes"]
+        ],
+    }
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None

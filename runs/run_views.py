@@ -1,0 +1,183 @@
+"""The page of one run, its parts, and what people do with the run there."""
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from aml_portal.errors import PortalError
+from runs.access import get_run
+from runs.file_names import name_in
+from runs.forms import RenameForm, TagForm
+from runs.log_check import check_log
+from runs.models import Run
+from runs.requests import PageRequest
+from runs.resources import read_series
+from runs.run_files import Outputs, SnapshotFiles, files_context
+from runs.run_page import (
+    configuration_context,
+    overview_context,
+    page_context,
+    resources_context,
+)
+from runs.services import (
+    archive_runs,
+    cancel_run,
+    delete_runs,
+    rename_run,
+    restore_runs,
+    tag_runs,
+    untag_runs,
+)
+
+PANELS = {
+    "log": "Log",
+    "overview": "Overview",
+    "outputs": "Outputs",
+    "resources": "Resources",
+    "snapshot": "Snapshot",
+    "configuration": "Configuration",
+}
+
+
+@require_GET
+@never_cache
+def detail(request: PageRequest, run_id: str) -> HttpResponse:
+    run = get_run(request, run_id)
+    tab = request.GET.get("tab", "log")
+    context = _panel_context(request, run, tab if tab in PANELS else "log")
+    return render(request, "runs/run_detail.html", {**context, "panels": PANELS})
+
+
+@require_GET
+@never_cache
+def panel(request: PageRequest, run_id: str, panel: str) -> HttpResponse:
+    """One part of the page, when it is first looked at and when it is new."""
+    if panel not in PANELS:
+        raise Http404("The page has no such part.")
+    context = _panel_context(request, get_run(request, run_id), panel)
+    return render(request, f"runs/_panel_{panel}.html", context)
+
+
+def _panel_context(request: PageRequest, run: Run, name: str) -> dict[str, object]:
+    context = {**page_context(request, run), "panel": name}
+    match name:
+        case "overview":
+            return context | overview_context(request, run)
+        case "resources":
+            return context | resources_context(run)
+        case "configuration":
+            return context | configuration_context(run)
+        case "outputs" | "snapshot":
+            files = Outputs(run) if name == "outputs" else SnapshotFiles(run)
+            path, folder = name_in(request, "file"), name_in(request, "folder")
+            return context | files_context(files, path=path, folder=folder)
+    return context
+
+
+@require_GET
+@never_cache
+def status(request: PageRequest, run_id: str) -> HttpResponse:
+    """The part of the page that says how the run is, for when that changes."""
+    context = page_context(request, get_run(request, run_id))
+    return render(request, "runs/_run_status.html", context)
+
+
+@require_GET
+@never_cache
+def log_check(request: PageRequest, run_id: str) -> HttpResponse:
+    """Whether the portal has the log exactly as the runner last saw it."""
+    run = get_run(request, run_id)
+    context = {"run": run, "check": check_log(run.run_id)}
+    return render(request, "runs/_log_check.html", context)
+
+
+@require_GET
+@never_cache
+def resources(request: PageRequest, run_id: str) -> JsonResponse:
+    """The samples of the chart; `from` is the byte where the last answer ended."""
+    run = get_run(request, run_id)
+    start = request.GET.get("from", "0")
+    return JsonResponse(read_series(run.run_id, int(start) if start.isdecimal() else 0))
+
+
+@require_POST
+def cancel(request: PageRequest, run_id: str) -> HttpResponse:
+    run = get_run(request, run_id, write=True)
+    if not cancel_run(run, by=request.user.get_username()):
+        run.refresh_from_db()
+        done = "was canceled before" if run.is_active else "has ended already"
+        messages.info(request, f"The run {done}; nothing was changed.")
+    return _part_or_page(request, run, "_run_status")
+
+
+@require_POST
+def rename(request: PageRequest, run_id: str) -> HttpResponse:
+    run = get_run(request, run_id, write=True)
+    form = RenameForm(request.POST)
+    if form.is_valid():
+        rename_run(run, form.cleaned_data["name"])
+    else:
+        messages.error(request, "A display name has at most 255 characters.")
+    return _part_or_page(request, run, "_run_title")
+
+
+@require_POST
+def tags(request: PageRequest, run_id: str) -> HttpResponse:
+    """Set a tag, or take one away."""
+    run = get_run(request, run_id, write=True)
+    form = TagForm(request.POST)
+    try:
+        if not form.is_valid():
+            raise PortalError("A tag needs a name.", "Write one, then its value.")
+        _change_tag(run, form.cleaned_data)
+    except PortalError as error:
+        messages.error(request, str(error))
+    return _part_or_page(request, get_run(request, run_id), "_run_tags")
+
+
+def _change_tag(run: Run, tag: dict[str, str]) -> None:
+    only = Run.objects.filter(pk=run.pk)
+    if tag["remove"]:
+        untag_runs(only, tag["name"])
+    else:
+        tag_runs(only, tag["name"], tag["value"])
+
+
+@require_POST
+def archive(request: PageRequest, run_id: str) -> HttpResponse:
+    """Put the run out of the lists, or back with `restore`."""
+    run = get_run(request, run_id, write=True)
+    only = Run.objects.filter(pk=run.pk)
+    if "restore" in request.POST:
+        restore_runs(only)
+        messages.success(request, "The run is in the lists again.")
+    else:
+        archive_runs(only)
+        messages.success(request, "The run is archived; lists show it when asked to.")
+    return redirect(run)
+
+
+@require_POST
+def delete(request: PageRequest, run_id: str) -> HttpResponse:
+    run = get_run(request, run_id, write=True)
+    name = str(run)
+    try:
+        deleted, _ = delete_runs(Run.objects.filter(pk=run.pk))
+    except PortalError as error:
+        messages.error(request, str(error))
+        return redirect(run)
+    if not deleted:
+        messages.error(request, "The run has not ended yet. Cancel it first.")
+        return redirect(run)
+    messages.success(request, f"{name} was deleted, with its log and outputs.")
+    return redirect("runs:list")
+
+
+def _part_or_page(request: PageRequest, run: Run, part: str) -> HttpResponse:
+    """The changed fragment with what there is to say, or for a plain form the page."""
+    if not request.htmx:
+        return redirect(run)
+    context = page_context(request, run) | {"has_messages": True}
+    return render(request, f"runs/{part}.html", context)

@@ -1,0 +1,215 @@
+"""What the submit page shows: first values, choices, and the preview as code."""
+
+import json
+import shlex
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.db.models import Count
+
+from aml_portal.errors import UserError
+from computes.models import ComputeTarget
+from environments.models import Environment
+from runs.access import may_change
+from runs.configuration import ScriptRunConfiguration
+from runs.durations import format_duration, spell_duration
+from runs.exports import as_python, as_runconfig
+from runs.forms import SubmitForm
+from runs.masking import MASKED_NAMES, looks_secret, mask_variables, masked
+from runs.models import Experiment, Run, Snapshot
+from runs.requests import PageRequest
+from runs.services import Submission
+from runs.snapshots import Manifest
+from runs.status import RunStatus
+from runs.storage import read_manifest
+from runs.uploads import likely_scripts, take_example
+
+_MOST_EXPERIMENTS = 500
+_EXAMPLE = ScriptRunConfiguration(
+    script="train.py", arguments=("--regularization", "0.01")
+)
+# What the code says where nothing is typed yet.
+_SCRIPT, _EXPERIMENT = "train.py", "my-experiment"
+
+
+def initial_values(request: PageRequest, run: Run | None) -> dict[str, Any]:
+    """What the form begins with: a run's settings, or those of the last run."""
+    if run is not None:
+        return _values_of(run, without=hidden_variables(request, run))
+    values = _last_choices(request.user)
+    values["experiment"] = request.GET.get("experiment", "")
+    if request.GET.get("example") == "digits":
+        values["snapshot"] = take_example().pk
+        values["script"] = _EXAMPLE.script
+        values["arguments"] = _EXAMPLE.arguments
+        values["experiment"] = values["experiment"] or "digits"
+    return values
+
+
+def example_submission() -> Submission:
+    """The example, with the first environment on the first target."""
+    target = ComputeTarget.objects.attached().order_by("pk").first()
+    environment = Environment.objects.usable().order_by("pk").first()
+    if target is None or environment is None:
+        raise UserError(
+            "The example needs a compute target and an environment.",
+            "Attach the one and add the other first.",
+        )
+    return Submission(
+        experiment="digits",
+        snapshot=take_example(),
+        configuration=_EXAMPLE,
+        target=target,
+        environment=environment,
+    )
+
+
+def hidden_variables(request: PageRequest, run: Run) -> list[str]:
+    """The variables of `run` whose values are kept from whoever is not its owner."""
+    if may_change(request.user, run):
+        return []
+    variables = run.configuration.environment_variables
+    return [name for name, value in variables.items() if value and looks_secret(name)]
+
+
+def _values_of(run: Run, *, without: list[str]) -> dict[str, Any]:
+    configuration = run.configuration
+    variables = dict(configuration.environment_variables) | dict.fromkeys(without, "")
+    return {
+        "snapshot": run.snapshot_id,
+        "script": configuration.script,
+        "experiment": run.experiment.name,
+        "display_name": run.display_name,
+        "arguments": configuration.arguments,
+        "environment": run.environment_id,
+        "target": run.target_id,
+        "variables": variables,
+        "tags": {tag.name: tag.value for tag in run.tags.all()},
+        "max_duration": format_duration(configuration.max_run_duration_seconds),
+        "grace": format_duration(configuration.grace_seconds),
+    }
+
+
+def _last_choices(user: User) -> dict[str, Any]:
+    last = Run.objects.filter(owner=user).order_by("-id").first()
+    environment = Environment.objects.usable().order_by("pk").first()
+    target = ComputeTarget.objects.attached().order_by("pk").first()
+    return {
+        "environment": last.environment_id if last else environment and environment.pk,
+        "target": last.target_id if last else target and target.pk,
+    }
+
+
+def form_context(form: SubmitForm) -> dict[str, Any]:
+    identity = form["snapshot"].value()
+    snapshot = Snapshot.objects.filter(pk=identity).first() if identity else None
+    files = _paths(snapshot)
+    scripts = likely_scripts(files)
+    words, line = _arguments(form)
+    experiments = Experiment.objects.order_by("-id").values_list("name", flat=True)
+    return {
+        "form": form,
+        "snapshot": snapshot,
+        "files": files,
+        "scripts": scripts,
+        # What the page's script would otherwise learn from an upload.
+        "known": {"files": files, "scripts": scripts},
+        "max_files": settings.SNAPSHOT_MAX_FILES,
+        "max_bytes": settings.SNAPSHOT_MAX_BYTES,
+        "experiments": experiments[:_MOST_EXPERIMENTS],
+        "targets": _targets(),
+        "arguments_json": json.dumps(words),
+        "command_line": line,
+        "masked_names": MASKED_NAMES,
+        "readings": _readings(form),
+    }
+
+
+def preview_context(form: SubmitForm) -> dict[str, Any]:
+    """For a form that was cleaned, whatever the outcome."""
+    data = form.cleaned_data
+    typed = form.configuration
+    shown = replace(masked(typed), script=typed.script or _SCRIPT)
+    environment: Environment | None = data.get("environment")
+    target: ComputeTarget | None = data.get("target")
+    return {
+        "is_masked": shown.environment_variables != typed.environment_variables,
+        "python": as_python(
+            shown,
+            experiment=data.get("experiment") or _EXPERIMENT,
+            target=target.name if target else "local",
+            environment=environment.name if environment else "",
+            tags=data.get("tags", {}),
+        ),
+        "runconfig": as_runconfig(
+            shown,
+            target=target.name if target else "local",
+            environment=environment.name if environment else "",
+            interpreter=environment.interpreter if environment else "python",
+            environment_variables=mask_variables(
+                environment.environment_variables if environment else {}
+            ),
+        ),
+        "targets": _targets(),
+        "readings": _readings(form),
+    }
+
+
+def _paths(snapshot: Snapshot | None) -> list[str]:
+    manifest = read_manifest(snapshot) if snapshot else Manifest(())
+    return [entry.path for entry in manifest.files]
+
+
+def _arguments(form: SubmitForm) -> tuple[list[str], str]:
+    """The arguments as far as they can be read, and as the command line shows them."""
+    value = form["arguments"].value()
+    if not isinstance(value, dict):
+        return list(value or ()), shlex.join(value or ())
+    try:
+        words = list(form.fields["arguments"].clean(value))
+    except ValidationError:
+        return [], value["line"]
+    return words, shlex.join(words)
+
+
+def _readings(form: SubmitForm) -> dict[str, dict[str, Any]]:
+    """How the typed durations are understood, to be said back at once."""
+    return {name: _reading(form, name) for name in ("max_duration", "grace")}
+
+
+def _reading(form: SubmitForm, name: str) -> dict[str, Any]:
+    try:
+        seconds = form.fields[name].clean(form[name].value())
+    except ValidationError as error:
+        return {"text": " ".join(error.messages), "is_wrong": True}
+    return {"text": spell_duration(seconds), "is_wrong": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Places:
+    """A target with its free places, and the runs that wait for one."""
+
+    target: ComputeTarget
+    free: int
+    waiting: int
+
+
+def _targets() -> list[_Places]:
+    counts = Counter[tuple[int, bool]]()
+    active = Run.objects.active().order_by()
+    for target, status, count in active.values_list("target", "status").annotate(
+        Count("id")
+    ):
+        counts[target, status == RunStatus.QUEUED] += count
+    return [
+        _Places(
+            target=target,
+            free=max(target.max_runs - counts[target.pk, False], 0),
+            waiting=counts[target.pk, True],
+        )
+        for target in ComputeTarget.objects.attached()
+    ]

@@ -1,0 +1,101 @@
+"""The page that submits runs: the form, its preview, the upload and the example."""
+
+from django.contrib import messages
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from aml_portal.errors import UserError
+from runs.access import get_run
+from runs.forms import SubmitForm
+from runs.models import Run
+from runs.requests import PageRequest
+from runs.services import submit_run
+from runs.submit_page import (
+    example_submission,
+    form_context,
+    hidden_variables,
+    initial_values,
+    preview_context,
+)
+from runs.uploads import TooLargeError, take_body, take_upload
+
+
+@require_http_methods(["GET", "POST"])
+def submit(request: PageRequest) -> HttpResponse:
+    """Show the form, filled in from a run where `from` names one; submit it."""
+    if request.method == "POST":
+        return _submit(request)
+    source = request.GET.get("from")
+    run = get_run(request, source) if source else None
+    form = SubmitForm(initial=initial_values(request, run))
+    context = form_context(form) | {"source": run}
+    if run is not None:
+        context["dropped"] = hidden_variables(request, run)
+    return render(request, "runs/submit.html", context)
+
+
+def _submit(request: PageRequest) -> HttpResponse:
+    form = SubmitForm(request.POST, request.FILES)
+    run = _submitted(request, form) if form.is_valid() else None
+    if run is not None:
+        return _go_to(request, run)
+    if request.htmx:
+        return render(request, "runs/_submit_errors.html", {"form": form}, status=422)
+    return render(request, "runs/submit.html", form_context(form), status=422)
+
+
+def _submitted(request: PageRequest, form: SubmitForm) -> Run | None:
+    """The new run; None if what is wrong was added to the form."""
+    archive = form.cleaned_data["archive"]
+    snapshot = form.cleaned_data["snapshot"]
+    try:
+        if archive and not snapshot:
+            snapshot = take_upload(archive, archive.name).snapshot
+            form.keep_snapshot(snapshot)
+        return submit_run(owner=request.user, submission=form.submission(snapshot))
+    except UserError as error:
+        form.add_error(None, str(error))
+        return None
+
+
+def _go_to(request: PageRequest, run: Run) -> HttpResponse:
+    if request.htmx:
+        return HttpResponse(headers={"HX-Redirect": run.get_absolute_url()})
+    return redirect(run)
+
+
+@require_POST
+def preview(request: PageRequest) -> HttpResponse:
+    """The submission as it is typed so far, as code; and how it was understood."""
+    form = SubmitForm(request.POST)
+    form.full_clean()
+    return render(request, "runs/_submit_preview.html", preview_context(form))
+
+
+@require_POST
+def upload(request: PageRequest) -> JsonResponse:
+    """Keep the archive, or the file called `name`, that is the request's body."""
+    try:
+        kept = take_body(request, request.GET.get("name", "") or "upload")
+    except TooLargeError as error:
+        return _refusal(error, status=413)
+    except UserError as error:
+        return _refusal(error, status=422)
+    return JsonResponse(kept.to_json())
+
+
+def _refusal(error: UserError, *, status: int) -> JsonResponse:
+    answer = {"error": error.message, "advice": error.advice}
+    return JsonResponse(answer, status=status)
+
+
+@require_POST
+def submit_example(request: PageRequest) -> HttpResponse:
+    """Submit the example that comes with the portal, to its first target."""
+    try:
+        run = submit_run(owner=request.user, submission=example_submission())
+    except UserError as error:
+        messages.error(request, str(error))
+        return redirect("runs:submit")
+    return _go_to(request, run)

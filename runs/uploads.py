@@ -1,0 +1,97 @@
+"""Takes the source that a browser sends, and says what came of it."""
+
+import shutil
+import tempfile
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO, cast
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from aml_portal.errors import UserError
+from runs.models import Snapshot
+from runs.services import keep_snapshot
+from runs.snapshots import Intake, read_folder, read_upload
+from runs.storage import limits, store
+
+# What an archive may need besides the files: headers, names, the padding of blocks.
+_PER_FILE = 4096
+_DIGITS = settings.BASE_DIR / "examples" / "digits"
+
+
+class TooLargeError(UserError):
+    """More than the portal takes, to be told before it is read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """A source that is kept now, and what was different in what came."""
+
+    snapshot: Snapshot
+    intake: Intake
+
+    def to_json(self) -> dict[str, Any]:
+        files = [entry.path for entry in self.intake.manifest.files]
+        return {
+            "snapshot": self.snapshot.id,
+            "name": self.snapshot.name,
+            "files": files,
+            "scripts": likely_scripts(files),
+            "bytes": self.intake.manifest.total_bytes,
+            "left_out": self.intake.left_out,
+            "left_out_count": self.intake.left_out_count,
+            "flattened": self.intake.flattened,
+        }
+
+
+def take_upload(stream: BinaryIO, name: str) -> Upload:
+    """Keep an archive, or a single file called `name`. Raises UserError."""
+    intake = read_upload(stream, store(), limits(), name=name)
+    title = intake.flattened or name
+    return Upload(snapshot=keep_snapshot(intake.manifest, title), intake=intake)
+
+
+def take_body(request: HttpRequest, name: str) -> Upload:
+    """Keep the source that is the body of the request. Raises UserError."""
+    check_length(int(request.headers.get("Content-Length") or 0))
+    with _seekable(request) as stream:
+        return take_upload(stream, name)
+
+
+def check_length(length: int) -> None:
+    most = settings.SNAPSHOT_MAX_BYTES + settings.SNAPSHOT_MAX_FILES * _PER_FILE
+    if length > most:
+        gibibytes = settings.SNAPSHOT_MAX_BYTES / 1024**3
+        raise TooLargeError(
+            f"The source is larger than {gibibytes:,.3g} GiB, the most that a snapshot"
+            " may hold.",
+            "Leave out what the script does not need.",
+        )
+
+
+def take_example() -> Snapshot:
+    """The snapshot of the example that comes with the portal."""
+    return keep_snapshot(read_folder(_DIGITS, store(), limits()).manifest, "digits")
+
+
+def likely_scripts(paths: list[str]) -> list[str]:
+    """The Python files, those at the top first."""
+    scripts = [path for path in paths if PurePosixPath(path).suffix == ".py"]
+    return sorted(scripts, key=lambda path: (path.count("/"), path))
+
+
+def _seekable(request: HttpRequest) -> AbstractContextManager[BinaryIO]:
+    """The body as a file that can be sought in, which reading a zip archive needs.
+
+    An ASGI server's requests have one inside, which saves writing everything twice.
+    """
+    body = getattr(request, "_stream", None)
+    if isinstance(body, tempfile.SpooledTemporaryFile):
+        return nullcontext(cast("BinaryIO", body))
+    settings.UPLOADS_FOLDER.mkdir(mode=0o700, exist_ok=True)
+    copy = tempfile.TemporaryFile(dir=settings.UPLOADS_FOLDER)  # noqa: SIM115
+    shutil.copyfileobj(request, copy, 1024 * 1024)
+    copy.seek(0)
+    return cast("AbstractContextManager[BinaryIO]", copy)

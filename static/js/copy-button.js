@@ -1,0 +1,48 @@
+/**
+ * Copies the text of the code beside it.
+ *
+ * @example
+ * <copy-button><button type="button"><span>Copy</span></button><pre>…</pre></copy-button>
+ */
+
+const TOLD_FOR_MS = 1500;
+
+class CopyButton extends HTMLElement {
+  connectedCallback() {
+    this.firstElementChild.addEventListener("click", () => this.#copy());
+  }
+
+  async #copy() {
+    const label = this.firstElementChild.querySelector("span");
+    const text = this.lastElementChild.textContent;
+    label.textContent = (await put(text)) ? "Copied" : "Press Ctrl+C";
+    setTimeout(() => {
+      label.textContent = "Copy";
+    }, TOLD_FOR_MS);
+  }
+}
+
+/** Browsers offer the clipboard only to addresses that they hold for secure. */
+async function put(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return putBySelection(text);
+  }
+}
+
+function putBySelection(text) {
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.className = "visually-hidden";
+  const before = document.activeElement;
+  document.body.append(field);
+  field.select();
+  const isDone = document.execCommand("copy");
+  field.remove();
+  before?.focus({ preventScroll: true });
+  return isDone;
+}
+
+customElements.define("copy-button", CopyButton);
