@@ -54,7 +54,7 @@ PORTAL_PORT = env_int("AML_PORTAL_PORT", 8000, maximum=65535)
 PORTAL_URL = env_str("AML_PORTAL_URL").rstrip("/")
 _public = urlsplit(PORTAL_URL)
 HTTPS = env_bool("AML_PORTAL_HTTPS", default=_public.scheme == "https")
-# The proxies whose word on a visitor's address and protocol is taken.
+# The proxies whose word on a visitor's address and protocol the web process takes.
 PROXIES = env_list("AML_PORTAL_PROXIES", ["127.0.0.1", "::1"])
 ALLOWED_HOSTS: list[str] = env_list(
     "AML_PORTAL_ALLOWED_HOSTS",
@@ -171,8 +171,6 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
-if HTTPS:
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # Browsers are told for how long to insist on TLS by the proxy that has the certificate.
 SILENCED_SYSTEM_CHECKS = ["security.W004"]
 X_FRAME_OPTIONS = "DENY"

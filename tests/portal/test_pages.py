@@ -2,8 +2,10 @@
 
 import logging
 import re
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from django.test import RequestFactory
 from pytest_django.fixtures import Settings
@@ -77,6 +79,29 @@ def test_a_form_without_its_token_is_refused(portal: Portal) -> None:
     client.event_hooks = {}
     form = {"username": "admin", "password": "x"}
     assert client.post("/sign-in/", data=form).status_code == 403
+
+
+def test_behind_a_proxy_that_speaks_tls(make_portal: Callable[..., Portal]) -> None:
+    portal = make_portal(AML_PORTAL_URL="https://runs.example.org")
+    assert portal.first_link.startswith("https://runs.example.org/first-sign-in/")
+    page = f"http://127.0.0.1:{portal.env['AML_PORTAL_PORT']}/sign-in/"
+    host = {"Host": "runs.example.org"}
+    plain = httpx.get(page, headers=host, trust_env=False)
+    assert plain.status_code == 301
+    assert plain.headers["Location"] == "https://runs.example.org/sign-in/"
+    proxied = {**host, "X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.9"}
+    secure = httpx.get(page, headers=proxied, trust_env=False)
+    assert secure.status_code == 200
+    assert "Secure" in secure.headers["Set-Cookie"]
+
+
+def test_only_a_known_proxy_is_believed(make_portal: Callable[..., Portal]) -> None:
+    portal = make_portal(
+        AML_PORTAL_URL="https://runs.example.org", AML_PORTAL_PROXIES="192.0.2.1"
+    )
+    page = f"http://127.0.0.1:{portal.env['AML_PORTAL_PORT']}/sign-in/"
+    claimed = {"Host": "runs.example.org", "X-Forwarded-Proto": "https"}
+    assert httpx.get(page, headers=claimed, trust_env=False).status_code == 301
 
 
 def test_an_error_is_shown_by_an_id_that_the_log_has(
