@@ -30,7 +30,8 @@ lint: ## Check style and types
 	$(PYTHON_BIN) -m ruff check .
 	$(PYTHON_BIN) -m ruff format --check .
 	$(PYTHON_BIN) -m mypy
-	$(PYTHON_BIN) -m djlint --quiet --lint --check templates
+	$(PYTHON_BIN) -m djlint --lint templates
+	$(PYTHON_BIN) -m djlint --check templates
 
 .PHONY: check
 check: ## Check settings and migrations
