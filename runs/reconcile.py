@@ -36,7 +36,7 @@ class Reconciler:
         ).distinct():
             dispatch(target)
         starting = Run.objects.filter(
-            status__in=(RunStatus.PREPARING, RunStatus.STARTING), handle=None
+            status__in=(RunStatus.PREPARING, RunStatus.STARTING), handle__isnull=True
         )
         to_clean = Run.objects.filter(status__in=TERMINAL, cleaned_at=None)
         work: dict[str, tuple[float, Callable[[], None]]] = {}
