@@ -60,6 +60,10 @@ class Folder:
         return in_query(self.path)
 
     @property
+    def shown_path(self) -> str:
+        return printable(self.path)
+
+    @property
     def shown_folders(self) -> list["Folder"]:
         return [folder for _, folder in sorted(self.folders.items())][:MOST_PER_FOLDER]
 

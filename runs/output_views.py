@@ -38,14 +38,16 @@ def snapshot(request: PageRequest, run_id: str) -> HttpResponse:
 def _tree(request: PageRequest, files: RunFiles) -> HttpResponse:
     """The tree, or with `folder` what is in one that was not drawn yet."""
     folder = name_in(request, "folder")
-    context = files_context(files, path=name_in(request, "file"))
+    context = {
+        "run": files.run,
+        **files_context(files, path=name_in(request, "file")),
+    }
     if not folder:
         return render(request, "runs/_file_tree.html", context)
-    root = folder_at(files.files(), folder)
-    if root is None:
+    found = folder_at(files.files(), folder)
+    if found is None:
         raise Http404("The run has no such folder.")
-    context["root"] = root
-    return render(request, "runs/_file_folder.html", context)
+    return render(request, "runs/_file_folder.html", context | {"folder": found})
 
 
 @require_GET

@@ -66,10 +66,14 @@ class Phase:
 
 def page_context(request: PageRequest, run: Run) -> dict[str, Any]:
     """What every part of the page may use."""
+    since = run.started_at or run.created_at
     return {
         "run": run,
         "may_change": may_change(request.user, run),
         "why_waiting": why_waiting(run),
+        "elapsed": (
+            timezone.now() - (run.started_at or run.created_at)
+        ).total_seconds(),
         "may_cancel": run.status in _CANCELABLE,
         "has_job": run.status not in (RunStatus.NOT_STARTED, RunStatus.QUEUED),
         "grace": spell_duration(run.configuration.grace_seconds),

@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from aml_portal.errors import PortalError
+from aml_portal.errors import PortalError, UserError
 from runs.access import get_run
 from runs.file_names import name_in
 from runs.forms import RenameForm, TagForm
@@ -105,11 +105,12 @@ def resources(request: PageRequest, run_id: str) -> JsonResponse:
 @require_POST
 def cancel(request: PageRequest, run_id: str) -> HttpResponse:
     run = get_run(request, run_id, write=True)
+    problem = ""
     if not cancel_run(run, by=request.user.get_username()):
         run.refresh_from_db()
-        done = "was canceled before" if run.is_active else "has ended already"
-        messages.info(request, f"The run {done}; nothing was changed.")
-    return _part_or_page(request, run, "_run_status")
+        state = "is being canceled" if run.is_active else "has ended"
+        problem = f"The run {state} already; nothing was changed."
+    return _part_or_page(request, run, "_run_status", problem)
 
 
 @require_POST
@@ -118,9 +119,8 @@ def rename(request: PageRequest, run_id: str) -> HttpResponse:
     form = RenameForm(request.POST)
     if form.is_valid():
         rename_run(run, form.cleaned_data["name"])
-    else:
-        messages.error(request, "A display name has at most 255 characters.")
-    return _part_or_page(request, run, "_run_title")
+    problem = "" if form.is_valid() else "A display name has at most 255 characters."
+    return _part_or_page(request, run, "_run_title", problem)
 
 
 @require_POST
@@ -128,13 +128,14 @@ def tags(request: PageRequest, run_id: str) -> HttpResponse:
     """Set a tag, or take one away."""
     run = get_run(request, run_id, write=True)
     form = TagForm(request.POST)
+    problem = ""
     try:
         if not form.is_valid():
-            raise PortalError("A tag needs a name.", "Write one, then its value.")
+            raise UserError("A tag needs a name.", "Write one, then its value.")
         _change_tag(run, form.cleaned_data)
-    except PortalError as error:
-        messages.error(request, str(error))
-    return _part_or_page(request, get_run(request, run_id), "_run_tags")
+    except UserError as error:
+        problem = str(error)
+    return _part_or_page(request, get_run(request, run_id), "_run_tags", problem)
 
 
 def _change_tag(run: Run, tag: dict[str, str]) -> None:
@@ -175,9 +176,13 @@ def delete(request: PageRequest, run_id: str) -> HttpResponse:
     return redirect("runs:list")
 
 
-def _part_or_page(request: PageRequest, run: Run, part: str) -> HttpResponse:
-    """The changed fragment with what there is to say, or for a plain form the page."""
-    if not request.htmx:
-        return redirect(run)
-    context = page_context(request, run) | {"has_messages": True}
-    return render(request, f"runs/{part}.html", context)
+def _part_or_page(
+    request: PageRequest, run: Run, part: str, problem: str
+) -> HttpResponse:
+    """The changed fragment for htmx, or for a plain form the page again."""
+    if request.htmx:
+        context = page_context(request, run) | {"problem": problem}
+        return render(request, f"runs/{part}.html", context)
+    if problem:
+        messages.error(request, problem)
+    return redirect(run)

@@ -1,8 +1,11 @@
 /**
- * Copies the text of the code beside it.
+ * Copies the code that is visible in the element that `data-from` names by its id.
  *
  * @example
- * <copy-button><button type="button"><span>Copy</span></button><pre>…</pre></copy-button>
+ * <copy-button data-from="preview">
+ *   <button type="button"><span>Copy</span></button>
+ * </copy-button>
+ * <div id="preview"><pre>…</pre></div>
  */
 
 const TOLD_FOR_MS = 1500;
@@ -14,7 +17,8 @@ class CopyButton extends HTMLElement {
 
   async #copy() {
     const label = this.firstElementChild.querySelector("span");
-    const text = this.lastElementChild.textContent;
+    const codes = document.querySelectorAll(`#${this.dataset.from} pre`);
+    const text = [...codes].find((code) => code.checkVisibility())?.textContent ?? "";
     label.textContent = (await put(text)) ? "Copied" : "Press Ctrl+C";
     setTimeout(() => {
       label.textContent = "Copy";

@@ -8,7 +8,7 @@ from runs.file_names import in_query, printable
 from runs.previews import HEAD, MOST_COLUMNS, MOST_ROWS, Kind, image_type, preview
 
 
-def show(name: str, content: bytes, size: int | None = None):  # noqa: ANN201
+def show(name: str, content: bytes, size: int | None = None):
     return preview(name, content[:HEAD], size or len(content))
 
 

@@ -23,6 +23,7 @@ class ArgumentEditor extends HTMLElement {
     this.words = JSON.parse(this.kept.value || this.dataset.initial);
     this.line.value = join(this.words);
     this.#draw();
+    this.#say(null);
     this.#keep();
     this.querySelector("[data-typed]").hidden = false;
     this.line.addEventListener("input", () => this.#readLine());

@@ -16,15 +16,16 @@ const MOST_LISTED = 200;
 
 class SourceDrop extends HTMLElement {
   connectedCallback() {
-    if (this.part) return;
-    this.part = (name) => this.querySelector(`[data-part=${name}]`);
+    if (this.find) return;
+    this.find = (name) => this.querySelector(`[data-part=${name}]`);
     this.snapshot = this.querySelector("[name=snapshot]");
-    this.archive = this.part("archive");
+    this.archive = this.find("archive");
     // With this module the file is sent by itself, not with the form.
     this.archive.removeAttribute("name");
     this.#listen();
+    this.#say("");
     this.#become(this.snapshot.value ? "kept" : "empty");
-    if (this.snapshot.value) this.#tell(JSON.parse(this.part("known").textContent));
+    if (this.snapshot.value) this.#tell(JSON.parse(this.find("known").textContent));
   }
 
   disconnectedCallback() {
@@ -44,7 +45,7 @@ class SourceDrop extends HTMLElement {
     const { signal } = this.leaving;
     const on = (target, type, handle) => target.addEventListener(type, handle, { signal });
     on(this, "click", (event) => this.#click(event));
-    on(this.part("folder"), "change", (event) => this.#chosen(event.target));
+    on(this.find("folder"), "change", (event) => this.#chosen(event.target));
     on(this.archive, "change", (event) => this.#chosen(event.target));
     // Wherever on the page it is dropped; else the browser would open the file.
     on(window, "dragover", (event) => this.#hover(event));
@@ -54,7 +55,7 @@ class SourceDrop extends HTMLElement {
 
   #click(event) {
     const act = event.target.closest("[data-act]")?.dataset.act;
-    if (act === "folder") this.part("folder").click();
+    if (act === "folder") this.find("folder").click();
     if (act === "file") this.archive.click();
     if (act === "stop") this.sending.abort();
     if (act === "back") this.#become("kept");
@@ -102,7 +103,7 @@ class SourceDrop extends HTMLElement {
     this.sending = sending;
     this.#become("busy");
     this.#say("Looking for files…");
-    this.part("bar").removeAttribute("value");
+    this.find("bar").removeAttribute("value");
     try {
       const folder = await reading;
       const kept = await this.#send(folder, sending.signal);
@@ -136,7 +137,7 @@ class SourceDrop extends HTMLElement {
   }
 
   #progress(sent, total, count) {
-    const bar = this.part("bar");
+    const bar = this.find("bar");
     const files = formatPlural(count, "file");
     if (sent >= total) {
       bar.removeAttribute("value");
@@ -153,15 +154,15 @@ class SourceDrop extends HTMLElement {
   #keep(kept, folder) {
     this.snapshot.value = kept.snapshot;
     const count = formatPlural(kept.files.length, "file");
-    this.part("name").textContent = kept.name;
-    this.part("facts").textContent = `${count}, ${formatBytes(kept.bytes)}`;
-    this.#list(this.part("files"), kept.files, kept.files.length);
+    this.find("name").textContent = kept.name;
+    this.find("facts").textContent = `${count}, ${formatBytes(kept.bytes)}`;
+    this.#list(this.find("files"), kept.files, kept.files.length);
     const leftOut = [...folder.leftOut, ...kept.left_out];
     const extra = kept.left_out_count - kept.left_out.length;
-    this.#list(this.part("left-out"), leftOut, leftOut.length + extra);
-    this.part("left-out-box").hidden = leftOut.length === 0;
-    this.part("left-out-count").textContent = leftOut.length + extra;
-    this.part("flattened").hidden = !kept.flattened;
+    this.#list(this.find("left-out"), leftOut, leftOut.length + extra);
+    this.find("left-out-box").hidden = leftOut.length === 0;
+    this.find("left-out-count").textContent = leftOut.length + extra;
+    this.find("flattened").hidden = !kept.flattened;
     this.#fail("");
     this.#become("kept");
     this.#say(`${kept.name} is here: ${count}, ${formatBytes(kept.bytes)}.`);
@@ -181,18 +182,18 @@ class SourceDrop extends HTMLElement {
 
   #become(state) {
     this.state = state;
-    this.part("back").hidden = !this.snapshot.value;
-    for (const each of ["empty", "busy", "kept"]) this.part(each).hidden = each !== state;
+    this.find("back").hidden = !this.snapshot.value;
+    for (const each of ["empty", "busy", "kept"]) this.find(each).hidden = each !== state;
     this.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
   #say(text) {
-    this.part("said").textContent = text;
+    this.find("said").textContent = text;
   }
 
   #fail(text) {
-    this.part("trouble").textContent = text;
-    this.part("trouble").hidden = !text;
+    this.find("trouble").textContent = text;
+    this.find("trouble").hidden = !text;
   }
 }
 

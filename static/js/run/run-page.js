@@ -1,0 +1,115 @@
+/**
+ * The page of a run: shows one of its parts at a time, and asks for a part again when
+ * the run's socket says that something in it is new.
+ *
+ * @example see templates/runs/run_detail.html
+ */
+
+import { subscribe } from "../run-socket.js";
+import "./file-tree.js";
+import "./markdown-view.js";
+import "./resource-chart.js";
+
+// What comes in quick succession is asked for once.
+const PAUSE_MS = 120;
+/** What of the run shows up in which parts of the page. */
+const SHOWN_IN = {
+  status: ["status", "overview", "outputs", "resources"],
+  files: ["outputs"],
+  resources: ["resources"],
+  tags: ["overview"],
+};
+
+class RunPage extends HTMLElement {
+  #stale = new Set();
+  #searches = new Map();
+  #timer = 0;
+
+  connectedCallback() {
+    this.addEventListener("click", (event) => this.#click(event));
+    this.addEventListener("focusout", () => this.#soon());
+    if (!("active" in this.dataset)) return;
+    this.live = subscribe(this.dataset.socket, {
+      message: (message) => this.#told(message),
+      state: (state) => state === "open" && this.#changed(["status"]),
+    });
+  }
+
+  disconnectedCallback() {
+    this.live?.close();
+    clearTimeout(this.#timer);
+  }
+
+  #told(message) {
+    if (message.type === "changed") this.#changed(message.what);
+    if (message.type === "end") this.#changed(["status", "files"]);
+  }
+
+  #changed(what) {
+    what.flatMap((each) => SHOWN_IN[each] ?? []).forEach((part) => this.#stale.add(part));
+    this.#soon();
+  }
+
+  #soon() {
+    if (this.#timer || this.#stale.size === 0) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = 0;
+      this.#refresh();
+    }, PAUSE_MS);
+  }
+
+  #refresh() {
+    if (this.#take("status")) htmx.trigger("#run-status", "fetch");
+    this.#refreshPanel(this.#shown);
+  }
+
+  #refreshPanel(panel) {
+    const name = panel.dataset.panel;
+    // What is being typed there would be lost.
+    if (name === "overview" && panel.contains(document.activeElement)) return;
+    if (!this.#take(name)) return;
+    if (name === "outputs") panel.querySelector("file-tree").refresh();
+    else if (name === "resources") panel.querySelector("resource-chart").update();
+    else htmx.trigger(panel, "fetch");
+  }
+
+  #take(name) {
+    return this.#stale.delete(name);
+  }
+
+  get #shown() {
+    return this.querySelector("[data-panel]:not([hidden])");
+  }
+
+  #click(event) {
+    const link = event.target.closest("[data-tab]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    this.#show(link.dataset.tab);
+  }
+
+  #show(name) {
+    const before = this.#shown;
+    if (before.dataset.panel === name) return;
+    this.#searches.set(before.dataset.panel, location.search);
+    for (const panel of this.querySelectorAll("[data-panel]")) {
+      panel.hidden = panel.dataset.panel !== name;
+    }
+    for (const tab of this.querySelectorAll(".tab")) {
+      if (tab.dataset.tab === name) tab.ariaCurrent = "page";
+      else tab.removeAttribute("aria-current");
+    }
+    history.replaceState(null, "", this.#searches.get(name) ?? `?tab=${name}`);
+    const panel = this.#shown;
+    if ("fetched" in panel.dataset) this.#refreshPanel(panel);
+    else this.#fetchFirst(panel);
+  }
+
+  #fetchFirst(panel) {
+    panel.dataset.fetched = "";
+    this.#take(panel.dataset.panel);
+    htmx.trigger(panel, "fetch");
+  }
+}
+
+customElements.define("run-page", RunPage);
