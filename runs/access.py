@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404
 from runs.models import Run, RunQuerySet
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+    from django.contrib.auth.models import AnonymousUser, User
 
 
 def get_run(request: HttpRequest, run_id: str, *, write: bool = False) -> Run:
@@ -24,12 +24,10 @@ def get_run(request: HttpRequest, run_id: str, *, write: bool = False) -> Run:
     return run
 
 
-def may_change(user: "AbstractBaseUser | AnonymousUser", run: Run) -> bool:
+def may_change(user: "User | AnonymousUser", run: Run) -> bool:
     return bool(user.is_staff or run.owner_id == user.pk)
 
 
-def changeable(
-    user: "AbstractBaseUser | AnonymousUser", runs: RunQuerySet
-) -> RunQuerySet:
+def changeable(user: "User | AnonymousUser", runs: RunQuerySet) -> RunQuerySet:
     """Those of `runs` that the person may change."""
     return runs if user.is_staff else runs.filter(owner_id=user.pk)

@@ -125,6 +125,8 @@ class Run(models.Model):
     submission_token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
 
     script_run_configuration = models.JSONField()
+    # The configuration's script once more, so that lists can search it.
+    script = models.CharField(max_length=4096, editable=False)
     snapshot = models.ForeignKey(
         Snapshot, on_delete=models.PROTECT, related_name="runs"
     )

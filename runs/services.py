@@ -123,6 +123,7 @@ def _create_run(owner: "User", submission: Submission) -> Run:
         parent=submission.parent,
         submission_token=submission.token,
         script_run_configuration=submission.configuration.to_json(),
+        script=submission.configuration.script,
         snapshot=submission.snapshot,
         target=submission.target,
         environment=submission.environment,

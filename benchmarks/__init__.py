@@ -1,0 +1,1 @@
+"""Measures the portal, as ratios to bare tools where there are any."""
