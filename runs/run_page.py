@@ -66,7 +66,6 @@ class Phase:
 
 def page_context(request: PageRequest, run: Run) -> dict[str, Any]:
     """What every part of the page may use."""
-    since = run.started_at or run.created_at
     return {
         "run": run,
         "may_change": may_change(request.user, run),

@@ -1,8 +1,11 @@
 """Snapshots: source folders kept by content, apart from the database and from HTTP."""
 
-from runs.snapshots.archives import Intake, Limits, read_folder, read_upload
+from runs.snapshots.archives import read_folder, read_upload
 from runs.snapshots.checkout import check_out
-from runs.snapshots.manifest import Entry, Manifest, SnapshotError, safe_path
+from runs.snapshots.collector import Intake, Limits
+from runs.snapshots.errors import SnapshotError
+from runs.snapshots.manifest import Entry, Manifest
+from runs.snapshots.names import safe_path
 from runs.snapshots.store import Store
 from runs.snapshots.zips import zip_folder, zip_snapshot
 

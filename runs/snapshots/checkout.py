@@ -1,13 +1,16 @@
 """Lays a snapshot out into a working folder."""
 
+import fcntl
 import os
 import shutil
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from runs.snapshots.disk import copy_bytes, flush
+from runs.snapshots.errors import full_disk_told
 from runs.snapshots.manifest import Entry, Manifest
-from runs.snapshots.store import Store
+from runs.snapshots.store import Store, damaged_store
 
 
 def check_out(
@@ -19,41 +22,77 @@ def check_out(
     """Make `folder`, all of it at once; if it is there already, leave it alone.
 
     The files are copies: a script may change its own and harm no other. It may be
-    killed at any time and called again. `beat` is called after each file.
+    killed at any time and called again, and called twice at once. `beat` is called
+    after each file. Raises SnapshotError if the disk is full.
     """
-    if folder.exists():
-        return
-    for leftover in folder.parent.glob(f"{folder.name}.new-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    fresh = folder.with_name(f"{folder.name}.new-{uuid.uuid4().hex[:8]}")
-    fresh.mkdir(mode=0o700, parents=True)
-    links = []
-    for entry in manifest.entries:
-        path = fresh / entry.path
-        if entry.kind == "link":
-            links.append((path, entry.target))
-            continue
-        if entry.kind == "folder":
-            path.mkdir(parents=True, exist_ok=True)
-            continue
-        _copy(entry, store, path)
-        beat()
-    # Last, so that no file is ever written through one.
-    for path, target in links:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.symlink_to(target)
-    try:
-        fresh.rename(folder)
-    except OSError:
-        # Another try was quicker: its folder is the same.
+    with _alone(folder.parent), full_disk_told():
+        if folder.exists():
+            return
+        fresh = folder.with_name(f"{folder.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
-        if not folder.exists():
+        try:
+            _fill(fresh, manifest, store, beat)
+            flush(fresh)
+            fresh.rename(folder)
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
             raise
 
 
-def _copy(entry: Entry, store: Store, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait for others who make something in `folder`."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        # Some network file systems lock no folders: there, two at once fail, and the
+        # next try makes it good.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _fill(
+    folder: Path, manifest: Manifest, store: Store, beat: Callable[[], None]
+) -> None:
+    folder.mkdir(mode=0o700)
+    root = str(folder)
+    made = {root}
+    # Links come last, so that nothing is ever written through one.
+    for entry in sorted(manifest.entries, key=lambda entry: entry.kind == "link"):
+        path = f"{root}/{entry.path}"
+        _make_folders(path if entry.kind == "folder" else _parent(path), made)
+        match entry.kind:
+            case "file":
+                _copy(entry, store, path)
+                beat()
+            case "link":
+                os.symlink(entry.target, path)  # noqa: PTH211
+
+
+def _make_folders(path: str, made: set[str]) -> None:
+    missing = []
+    while path not in made:
+        missing.append(path)
+        path = _parent(path)
+    for each in reversed(missing):
+        os.mkdir(each)  # noqa: PTH102
+    made.update(missing)
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _copy(entry: Entry, store: Store, path: str) -> None:
     mode = 0o755 if entry.executable else 0o644
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with store.open(entry.sha256) as source, os.fdopen(descriptor, "wb") as copy:
-        shutil.copyfileobj(source, copy, 1024 * 1024)
+    with store.open(entry.sha256) as source:
+        target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            copied = copy_bytes(source.fileno(), target, entry.size)
+        finally:
+            os.close(target)
+    if copied != entry.size:
+        raise damaged_store()

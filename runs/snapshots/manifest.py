@@ -1,22 +1,17 @@
-"""Manifests: what a snapshot holds, and the one gate for names from outside."""
+"""Manifests: what a snapshot holds."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
-from aml_portal.errors import UserError
+from runs.snapshots.errors import SnapshotError
+from runs.snapshots.names import show
 
 Kind = Literal["file", "link", "folder"]
-
-_LONGEST_PART = 255
-_LONGEST_PATH = 4096
-
-
-class SnapshotError(UserError):
-    """A source that can't become a snapshot, or a snapshot that can't be read."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -44,13 +39,16 @@ class Manifest:
     def of(cls, entries: Iterable[Entry]) -> "Manifest":
         """Raises SnapshotError where entries contradict each other."""
         by_path = {entry.path: entry for entry in entries}
-        parents = {parent for path in by_path for parent in _parents(path)}
-        for parent in parents & by_path.keys():
-            if by_path[parent].kind != "folder":
-                raise SnapshotError(
-                    f"“{parent}” is a file and a folder at once.", "Keep one of the two."
-                )
+        ordered = sorted(by_path.values(), key=_below_follows)
         # A folder with something in it needs no entry of its own.
+        parents = {
+            entry.path
+            for entry, following in pairwise(ordered)
+            if following.path.startswith(f"{entry.path}/")
+        }
+        for path in parents:
+            if by_path[path].kind != "folder":
+                raise contradiction(path)
         return cls(tuple(sorted(by_path[path] for path in by_path.keys() - parents)))
 
     @classmethod
@@ -78,6 +76,16 @@ class Manifest:
         return len(self.files)
 
     @property
+    def folder_count(self) -> int:
+        """How many folders it takes to hold the entries."""
+        ordered = sorted(self.entries, key=_below_follows)
+        paths = [entry.path.split("/")[:-1] for entry in ordered]
+        empty = sum(entry.kind == "folder" for entry in ordered)
+        return empty + sum(
+            len(path) - _common(before, path) for before, path in pairwise([[], *paths])
+        )
+
+    @property
     def total_bytes(self) -> int:
         return sum(entry.size for entry in self.entries)
 
@@ -93,45 +101,22 @@ class Manifest:
         return {entry.path: entry for entry in self.files}
 
 
-def safe_path(name: str) -> str:
-    """`name` as a path below the snapshot's top; SnapshotError for any other name."""
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    shown = name if len(name) <= 100 else f"{name[:97]}…"
-    if name.startswith("/"):
-        raise SnapshotError(f"“{shown}” is a path from the root.", _ADVICE)
-    if ".." in parts:
-        raise SnapshotError(f"“{shown}” leads out of the folder.", _ADVICE)
-    if not parts or "\0" in name:
-        raise SnapshotError(f"“{shown!r}” is no name for a file.", _ADVICE)
-    path = "/".join(parts)
-    try:
-        too_long = max(len(part.encode()) for part in parts) > _LONGEST_PART
-        too_long = too_long or len(path.encode()) > _LONGEST_PATH
-    except UnicodeEncodeError as error:
-        raise SnapshotError(f"“{shown!r}” is no text in UTF-8.", _ADVICE) from error
-    if too_long:
-        raise SnapshotError(f"“{shown}” is longer than a file name can be.", _ADVICE)
-    return path
+def contradiction(path: str) -> SnapshotError:
+    return SnapshotError(
+        f"“{show(path)}” is a file and a folder at once.", "Keep one of the two."
+    )
 
 
-_ADVICE = "Rename it, or leave it out."
+def _below_follows(entry: Entry) -> str:
+    """Orders entries so that what is below one follows it at once."""
+    return entry.path.replace("/", "\0")
 
 
-def safe_link(path: str, target: str) -> str:
-    """The target of a link at `path`, if it stays inside the snapshot."""
-    depth = path.count("/")
-    for part in target.split("/"):
-        depth += -1 if part == ".." else 0 if part in ("", ".") else 1
-        if depth < 0:
+def _common(one: list[str], other: list[str]) -> int:
+    """How many parts are the same at the beginning of both."""
+    count = 0
+    for left, right in zip(one, other, strict=False):
+        if left != right:
             break
-    if target.startswith("/") or depth < 0 or "\0" in target or not target:
-        raise SnapshotError(
-            f"The link “{path}” leads out of the folder.", "Replace it by what it names."
-        )
-    return target
-
-
-def _parents(path: str) -> Iterator[str]:
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        yield path
+        count += 1
+    return count

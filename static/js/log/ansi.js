@@ -22,10 +22,11 @@
 /** @type {Style} */
 export const PLAIN = Object.freeze({});
 
-// CSI sequences, OSC strings (titles, links), other escapes, lone control characters.
+// CSI sequences (the last one may not be whole yet), OSC strings (titles, links), other
+// escapes, lone control characters.
 const CONTROL =
   // eslint-disable-next-line no-control-regex
-  /\x1b(?:\[([0-?]*)[ -/]*([@-~])|\][^\x07\x1b]{0,2048}(?:\x07|\x1b\\)|[ -/]*[0-~])|[\0-\x08\n-\x1f\x7f]/g;
+  /\x1b(?:\[([0-?]*)[ -/]*(?:([@-~])|$)|\][^\x07\x1b]{0,2048}(?:\x07|\x1b\\)|[ -/]*[0-Z\\^-~])|[\0-\x08\n-\x1f\x7f]/g;
 
 /**
  * Read `text` piece by piece.

@@ -1,0 +1,32 @@
+"""What can be wrong with a source, and with the disk that is to keep it."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aml_portal.errors import UserError
+
+# The last is what a limit on the size of files says.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class SnapshotError(UserError):
+    """A source that can't become a snapshot, or a snapshot that can't be read."""
+
+
+class TooLargeError(SnapshotError):
+    """More bytes than allowed; whoever knows the whole says so in its own words."""
+
+
+@contextmanager
+def full_disk_told() -> Iterator[None]:
+    """Turn the errors of a full disk into a SnapshotError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise SnapshotError(
+            "The disk of the portal is full.",
+            "Ask an administrator to free some space, then try again.",
+        ) from error

@@ -1,0 +1,177 @@
+"""Reads tar archives, plain or compressed, of any origin."""
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+from typing import BinaryIO, Self
+
+from runs.snapshots.collector import Collector
+from runs.snapshots.errors import SnapshotError
+from runs.snapshots.names import show
+from runs.snapshots.store import Readable
+
+# All that may come before a member's content: its header, long names, a list of holes.
+_LARGEST_HEADER = 1024 * 1024
+# What unpacking may take; the most that xz itself makes needs a quarter of it.
+_XZ_MEMORY = 256 * 1024 * 1024
+_CHUNK = 64 * 1024
+_GZIP, _BZIP2, _XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00"
+
+
+def is_tar(start: bytes) -> bool:
+    """Whether a file with these first 512 bytes is one, or may be one, compressed."""
+    return start[257:262] == b"ustar" or start.startswith((_GZIP, _BZIP2, _XZ))
+
+
+def read_tar(stream: BinaryIO, start: bytes, collector: Collector) -> None:
+    meter = _Meter(_unpacked(stream, start), collector.limits.most_seen_bytes)
+    with _Archive.open(fileobj=meter, mode="r:", tarinfo=_Member) as archive:
+        while member := archive.next():
+            # It would keep all of them.
+            archive.members.clear()
+            meter.allow(member.size)
+            _read_member(archive, member, collector)
+            meter.allow(0)
+
+
+def _read_member(
+    archive: tarfile.TarFile, member: tarfile.TarInfo, collector: Collector
+) -> None:
+    path = collector.wanted(member.name)
+    if path is None:
+        return
+    if member.isdir():
+        collector.add_folder(path)
+    elif member.issym():
+        collector.add_link(path, member.linkname)
+    elif member.islnk():
+        collector.add_copy(path, member.linkname)
+    else:
+        _read_file(archive, member, path, collector)
+
+
+def _read_file(
+    archive: tarfile.TarFile, member: tarfile.TarInfo, path: str, collector: Collector
+) -> None:
+    if member.issparse():
+        raise SnapshotError(
+            f"“{show(path)}” is stored with holes in it.",
+            "Make the archive again without the option for sparse files.",
+        )
+    if not member.isreg():
+        raise SnapshotError(
+            f"“{show(path)}” is a device or a pipe, not a file.", "Leave it out."
+        )
+    content = archive.extractfile(member)
+    assert content is not None
+    executable = bool(member.mode & 0o100)
+    collector.add_file(path, content, size=member.size, executable=executable)
+
+
+class _Archive(tarfile.TarFile):
+    members: list[tarfile.TarInfo]
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose header must be right; else tarfile takes it for the end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if len(buf) == tarfile.BLOCKSIZE and not any(buf):
+                raise
+            raise tarfile.ReadError("There is no header, nor the end.") from error
+
+
+class _Meter(io.RawIOBase):
+    """What tarfile reads from: only forward, and no more at once than is allowed.
+
+    A header that claims to be huge would be read into memory, and so would many that
+    each are about the next; a member to be left out could unpack to terabytes.
+    """
+
+    def __init__(self, stream: Readable, skippable: int) -> None:
+        self._stream = stream
+        self._position = 0
+        self._skippable = skippable
+        self.allow(0)
+
+    def allow(self, size: int) -> None:
+        """Allow a content of `size` bytes, and one header."""
+        self._left = size + _LARGEST_HEADER
+
+    def read(self, size: int = -1, /) -> bytes:
+        self._left -= size
+        if size < 0 or self._left < 0:
+            raise tarfile.ReadError("A header is too large.")
+        blocks = []
+        while size and (block := self._stream.read(size)):
+            blocks.append(block)
+            size -= len(block)
+            self._position += len(block)
+        return b"".join(blocks)
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, target: int, whence: int = io.SEEK_SET, /) -> int:
+        size = target - self._position
+        if size < 0 or whence != io.SEEK_SET:
+            raise tarfile.ReadError("Members overlap.")
+        # Less than this is only what fills up a block.
+        if size >= tarfile.BLOCKSIZE:
+            self._skippable -= size
+        if self._skippable < 0:
+            raise SnapshotError(
+                "The archive is too large, even without what is left out of it.",
+                "Make it again without folders like .venv and .git.",
+            )
+        while size and (block := self._stream.read(min(size, _CHUNK))):
+            size -= len(block)
+            self._position += len(block)
+        return self._position
+
+
+class _Xz:
+    """Unpacks xz as lzma.LZMAFile does, within a limit on memory."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._unpacker = self._fresh()
+
+    def read(self, size: int, /) -> bytes:
+        while True:
+            packed = b""
+            if self._unpacker.eof:
+                # Another may follow, after zeros.
+                packed = self._unpacker.unused_data.lstrip(b"\0") or self._next_start()
+                if not packed:
+                    return b""
+                self._unpacker = self._fresh()
+            elif self._unpacker.needs_input:
+                packed = self._stream.read(_CHUNK)
+                if not packed:
+                    raise EOFError
+            if data := self._unpacker.decompress(packed, size):
+                return data
+
+    def _next_start(self) -> bytes:
+        while block := self._stream.read(_CHUNK):
+            if block := block.lstrip(b"\0"):
+                return block
+        return b""
+
+    def _fresh(self) -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+
+
+def _unpacked(stream: BinaryIO, start: bytes) -> Readable:
+    if start.startswith(_GZIP):
+        return gzip.GzipFile(fileobj=stream)
+    if start.startswith(_BZIP2):
+        return bz2.BZ2File(stream)
+    return _Xz(stream) if start.startswith(_XZ) else stream

@@ -1,0 +1,122 @@
+"""Reads zip archives, of any origin."""
+
+import io
+import stat
+import zipfile
+from contextlib import suppress
+from typing import BinaryIO, cast
+
+from runs.snapshots.collector import Collector
+from runs.snapshots.errors import SnapshotError
+from runs.snapshots.names import show
+from runs.snapshots.store import Readable
+
+_ENTRY = b"PK\x01\x02"
+_LARGEST_DIRECTORY = 128 * 1024 * 1024
+_LONGEST_TARGET = 4096
+_ENCRYPTED = 0x1
+_UTF8 = 0x800
+_FROM_DOS = 0
+# The others unpack as much as they like at once, and hardly anything makes them.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+def is_zip(start: bytes) -> bool:
+    return start.startswith((b"PK\x03\x04", b"PK\x05\x06"))
+
+
+def read_zip(stream: BinaryIO, collector: Collector) -> None:
+    guarded = _Guarded(stream, collector)
+    with zipfile.ZipFile(cast("BinaryIO", guarded)) as archive:
+        guarded.has_directory = True
+        for member in archive.infolist():
+            _read_member(archive, member, collector)
+
+
+def _read_member(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, collector: Collector
+) -> None:
+    name = _name(member)
+    path = collector.wanted(name)
+    if path is None:
+        return
+    if name.endswith("/"):
+        collector.add_folder(path)
+        return
+    _check(path, member)
+    mode = member.external_attr >> 16
+    with archive.open(member) as content:
+        if stat.S_ISLNK(mode):
+            collector.add_link(path, _target(content))
+        else:
+            executable = bool(mode & 0o100)
+            size = member.file_size
+            collector.add_file(path, content, size=size, executable=executable)
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    # What follows a zero is cut off elsewhere; here such a name is refused.
+    name = member.filename
+    if "\0" in member.orig_filename:
+        name = member.orig_filename
+    if not member.flag_bits & _UTF8:
+        # macOS and others write UTF-8 and do not say so; by chance, nothing else
+        # looks like it.
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode()
+    return name.replace("\\", "/") if member.create_system == _FROM_DOS else name
+
+
+def _check(path: str, member: zipfile.ZipInfo) -> None:
+    if member.flag_bits & _ENCRYPTED:
+        raise SnapshotError(
+            "The archive is encrypted.", "Send one that needs no password."
+        )
+    if member.compress_type not in _METHODS:
+        raise SnapshotError(
+            f"“{show(path)}” is packed in a way that the portal does not read.",
+            "Make the archive again with the usual compression of zip.",
+        )
+    if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFLNK):
+        raise SnapshotError(
+            f"“{show(path)}” is a device or a pipe, not a file.", "Leave it out."
+        )
+
+
+def _target(content: Readable) -> str:
+    return content.read(_LONGEST_TARGET).decode(errors="surrogateescape")
+
+
+class _Guarded(io.RawIOBase):
+    """What zipfile reads from. It reads the whole directory of an archive at once, and
+    makes objects of all its entries; so what it says it holds is looked at before.
+    """
+
+    def __init__(self, stream: BinaryIO, collector: Collector) -> None:
+        self._stream = stream
+        self._collector = collector
+        self.has_directory = False
+
+    def read(self, size: int = -1, /) -> bytes:
+        if self.has_directory:
+            return self._stream.read(size)
+        if size > _LARGEST_DIRECTORY:
+            raise SnapshotError(
+                "The archive lists too many files.",
+                "Leave out what the script does not need.",
+            )
+        data = self._stream.read(size)
+        self._collector.check_members(data.count(_ENTRY))
+        return data
+
+    def seek(self, target: int, whence: int = io.SEEK_SET, /) -> int:
+        return self._stream.seek(target, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
