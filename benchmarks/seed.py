@@ -31,7 +31,8 @@ def seed(count: int) -> None:
     snapshot, _ = Snapshot.objects.get_or_create(
         id="0" * 64, defaults={"files": 1, "bytes": 1}
     )
-    target, environment = ComputeTarget.objects.first(), Environment.objects.first()
+    target = ComputeTarget.objects.get(pk=1)
+    environment = Environment.objects.get(pk=1)
     configuration = ScriptRunConfiguration(
         script="train.py", arguments=("--learning-rate", "0.01")
     ).to_json()

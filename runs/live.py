@@ -17,7 +17,7 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.urls import path as route
+from django.urls import path
 
 from runs import logs
 from runs.hub import Watcher, hub
@@ -36,7 +36,7 @@ _NOT_SIGNED_IN = 4401
 _NO_SUCH_RUN = 4404
 
 
-class _Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
+class _Socket(AsyncWebsocketConsumer):
     """A socket of a signed-in person, served by a task until it closes."""
 
     _task: asyncio.Task[None] | None = None
@@ -44,7 +44,8 @@ class _Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def connect(self) -> None:
         # Accepted first: a browser can't read the code of a refused handshake.
         await self.accept()
-        if not self.scope["user"].is_authenticated:
+        user = self.scope["user"]
+        if user is None or not user.is_authenticated:
             await self.close(_NOT_SIGNED_IN)
         elif await self.prepare():
             self._task = asyncio.create_task(self.serve())
@@ -202,33 +203,39 @@ class RunConsumer(_Socket):
             await self._follow(0, self._skip)
 
 
-@database_sync_to_async  # type: ignore[untyped-decorator]
+@database_sync_to_async
 def _status(run_id: str) -> str | None:
     """The state in the database; None if there is no such run."""
     return Run.objects.filter(run_id=run_id).values_list("status", flat=True).first()
 
 
-def _size(path: Path) -> int:
+def _size(log: Path) -> int:
     try:
-        return path.stat().st_size
+        return log.stat().st_size
     except FileNotFoundError:
         return 0
 
 
 @lru_cache(maxsize=64)
-def _read(path: Path, offset: int, length: int) -> bytes:
+def _read(log: Path, offset: int, length: int) -> bytes:
     """Shared by all who watch the same log; written bytes never change."""
-    with path.open("rb") as file:
+    with log.open("rb") as file:
         return os.pread(file.fileno(), length, offset)
 
 
 @lru_cache(maxsize=256)
-def _total_lines(path: Path, size: int) -> int:
+def _total_lines(log: Path, size: int) -> int:
     """The number of lines when the log had `size` bytes, counted once for all."""
-    return logs.total_lines(path)
+    return logs.total_lines(log)
 
 
-websocket_urlpatterns: list[Any] = [
-    route("ws/workspace/", WorkspaceConsumer.as_asgi()),
-    route("ws/runs/<str:run_id>/", RunConsumer.as_asgi()),
+def _route(address: str, consumer: type[_Socket]) -> Any:
+    # Django's stubs know only views here.
+    application: Any = consumer.as_asgi()
+    return path(address, application)
+
+
+websocket_urlpatterns = [
+    _route("ws/workspace/", WorkspaceConsumer),
+    _route("ws/runs/<str:run_id>/", RunConsumer),
 ]

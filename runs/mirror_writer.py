@@ -111,7 +111,7 @@ class MirrorWriter:
         expected = record["log"]
         if self._sizes[LOG] != expected["bytes"]:
             return False
-        return self._log_digest() == expected["sha256"]
+        return self._log_digest() == str(expected["sha256"])
 
     def restart_log(self) -> None:
         """Empty the mirrored log, to have it sent again."""
@@ -154,8 +154,7 @@ class MirrorWriter:
             self._log_hash = hashlib.sha256()
             if self._sizes[LOG]:
                 with (self._folder / LOG).open("rb") as file:
-                    self._log_hash = hashlib.file_digest(file, "sha256")  # type: ignore[assignment]
-        assert self._log_hash is not None
+                    self._log_hash = hashlib.file_digest(file, "sha256")
         return self._log_hash.hexdigest()
 
 

@@ -48,6 +48,8 @@ def test_a_holder_on_another_machine_is_waited_for() -> None:
     assert not leases.acquire("x", leases.new_owner(), 60)
 
 
+# Renewed by a thread, which would wait for the transaction of the test.
+@pytest.mark.django_db(transaction=True)
 def test_holding_renews_and_releases() -> None:
     with leases.holding("x", 0.3) as free:
         assert free

@@ -5,10 +5,18 @@ import json
 import pytest
 
 from runs.file_names import in_query, printable
-from runs.previews import HEAD, MOST_COLUMNS, MOST_ROWS, Kind, image_type, preview
+from runs.previews import (
+    HEAD,
+    MOST_COLUMNS,
+    MOST_ROWS,
+    Kind,
+    Preview,
+    image_type,
+    preview,
+)
 
 
-def show(name: str, content: bytes, size: int | None = None):
+def show(name: str, content: bytes, size: int | None = None) -> Preview:
     return preview(name, content[:HEAD], size or len(content))
 
 
