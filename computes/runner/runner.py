@@ -17,6 +17,8 @@ of the portal any more. `follow` sends what grows in any number of job folders. 
 verb may be called at any time, by any process, again and again.
 """
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import fcntl
@@ -29,6 +31,28 @@ import signal
 import stat
 import sys
 import time
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    BinaryIO,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Set,
+    Tuple,
+)
+
+if TYPE_CHECKING:
+    import subprocess
+    import threading
+
+Json = Dict[str, Any]
+# The parent, the session and the start time of a process.
+Process = Tuple[int, int, int]
+# The size of a file, and when it was changed.
+Version = Tuple[int, int]
 
 LOG = "logs/std_log.txt"
 EVENTS = "events.jsonl"
@@ -41,7 +65,7 @@ DEFAULT_GRACE = 30.0
 # Files
 
 
-def write_json(path, value):
+def write_json(path: str, value: Json) -> None:
     """Write `path` so that it is there whole or not at all, also after a power cut."""
     temporary = "%s.%d" % (path, os.getpid())
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -58,16 +82,17 @@ def write_json(path, value):
         os.close(folder)
 
 
-def read_json(path):
+def read_json(path: str) -> Optional[Json]:
     """The content of a JSON file; None if there is none."""
     try:
         with open(path, "rb") as file:
-            return json.loads(file.read())
+            value = json.loads(file.read())
     except (OSError, ValueError):
         return None
+    return value if isinstance(value, dict) else None
 
 
-def digest(path):
+def digest(path: str) -> Json:
     """The number of bytes of a file, and their SHA-256."""
     sha256, size = hashlib.sha256(), 0
     with contextlib.suppress(OSError), open(path, "rb") as file:
@@ -80,28 +105,28 @@ def digest(path):
 class Job:
     """The folder of a job, and its files."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str) -> None:
         self.folder = os.path.abspath(folder)
 
-    def path(self, name):
+    def path(self, name: str) -> str:
         return os.path.join(self.folder, name)
 
-    def read(self, name):
+    def read(self, name: str) -> Optional[Json]:
         return read_json(self.path(name))
 
-    def write(self, name, value):
+    def write(self, name: str, value: Json) -> None:
         write_json(self.path(name), value)
 
-    def exists(self, name=""):
+    def exists(self, name: str = "") -> bool:
         return os.path.lexists(self.path(name))
 
-    def event(self, event, **facts):
+    def event(self, event: str, **facts: Any) -> None:
         """Add a line to the events; on a full disk the line is lost, not the job."""
         line = json.dumps(dict({"time": time.time(), "event": event}, **facts)) + "\n"
         append_line(self.path(EVENTS), line)
 
     @contextlib.contextmanager
-    def lock(self):
+    def lock(self) -> Iterator[Optional[int]]:
         """Hold the lock of the supervisor; yields its descriptor, None if held."""
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         descriptor = os.open(self.path("runner.lock"), flags, 0o600)
@@ -115,7 +140,7 @@ class Job:
         finally:
             os.close(descriptor)
 
-    def finish(self, reason, **facts):
+    def finish(self, reason: str, **facts: Any) -> None:
         """Write exit.json, however long the disk is full."""
         record = {
             "reason": reason,
@@ -137,7 +162,7 @@ class Job:
                 time.sleep(1)
 
 
-def append_line(path, line):
+def append_line(path: str, line: str) -> None:
     """Append a line in one write; half a line, on a full disk, is taken back."""
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -157,7 +182,7 @@ def append_line(path, line):
 # Processes
 
 
-def boot_id():
+def boot_id() -> str:
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:
             return file.read().strip()
@@ -165,7 +190,7 @@ def boot_id():
         return ""
 
 
-def stat_fields(pid):
+def stat_fields(pid: int) -> Optional[List[bytes]]:
     """The fields of /proc/PID/stat after the name; None if there is no process."""
     try:
         with open("/proc/%d/stat" % pid, "rb") as file:
@@ -174,26 +199,25 @@ def stat_fields(pid):
         return None
 
 
-def start_time(pid):
+def start_time(pid: int) -> Optional[int]:
     """When the process began, in ticks since the boot; None if it has ended."""
     fields = stat_fields(pid)
     return None if not fields or fields[0] in b"ZX" else int(fields[19])
 
 
-def identity(pid):
+def identity(pid: int) -> Json:
     return {"pid": pid, "start_time": start_time(pid), "boot_id": boot_id()}
 
 
-def lives(who):
+def lives(who: Optional[Json]) -> bool:
     """Whether it is this very process that runs, and not a later one of its number."""
     if not who or who.get("boot_id", "") != boot_id():
         return False
-    if who["start_time"] is None:
-        return False
-    return start_time(who["pid"]) == who["start_time"]
+    began = who["start_time"]
+    return began is not None and bool(start_time(who["pid"]) == began)
 
 
-def name_of(pid):
+def name_of(pid: int) -> str:
     """The program and its script, without arguments, which may hold secrets."""
     try:
         with open("/proc/%d/cmdline" % pid, "rb") as file:
@@ -208,7 +232,7 @@ def name_of(pid):
     return (" ".join(shown).strip() or fallback)[:200]
 
 
-def all_processes():
+def all_processes() -> Dict[int, Process]:
     """pid → (parent, session, start time) of every process that has not ended."""
     found = {}
     for name in os.listdir("/proc"):
@@ -219,12 +243,13 @@ def all_processes():
     return found
 
 
-def descendants(roots, processes):
+def descendants(roots: Iterable[int], processes: Dict[int, Process]) -> Dict[int, int]:
     """pid → start time of all below `roots`, which are not among them."""
-    children = {}
+    children: Dict[int, List[int]] = {}
     for pid, (parent, _, _) in processes.items():
         children.setdefault(parent, []).append(pid)
-    found, pending = {}, list(roots)
+    found: Dict[int, int] = {}
+    pending = list(roots)
     while pending:
         for pid in children.get(pending.pop(), ()):
             if pid not in found:
@@ -233,7 +258,7 @@ def descendants(roots, processes):
     return found
 
 
-def send_signal(pid, began, number):
+def send_signal(pid: int, began: int, number: signal.Signals) -> bool:
     """Signal the process, unless its number now belongs to another; whether sent."""
     try:
         if hasattr(os, "pidfd_open"):
@@ -253,7 +278,7 @@ def send_signal(pid, began, number):
     return True
 
 
-def become_reaper():
+def become_reaper() -> None:
     """Have orphaned descendants become children of this process, not of init."""
     import ctypes
 
@@ -264,13 +289,13 @@ def become_reaper():
 class Ending:
     """Ends a tree of processes and writes down what it took."""
 
-    def __init__(self, grace):
+    def __init__(self, grace: float) -> None:
         self.asked = time.time()
         self.grace = grace
         self.deadline = time.monotonic() + grace
-        self.processes = {}
+        self.processes: Dict[Tuple[int, int], Json] = {}
 
-    def step(self, living):
+    def step(self, living: Dict[int, int]) -> None:
         """Signal what is due to the living, a dict of pid → start time."""
         out_of_patience = time.monotonic() >= self.deadline
         for key in self.processes:
@@ -284,7 +309,7 @@ class Ending:
         for pid, began in living.items():
             self._signal(pid, began, number)
 
-    def _signal(self, pid, began, number):
+    def _signal(self, pid: int, began: int, number: signal.Signals) -> None:
         entry = self.processes.get((pid, began))
         if entry is None:
             name = name_of(pid)
@@ -297,7 +322,7 @@ class Ending:
                 # A process that somebody stopped would never see it.
                 send_signal(pid, began, signal.SIGCONT)
 
-    def receipt(self, left):
+    def receipt(self, left: int) -> Json:
         for entry in self.processes.values():
             entry["ended"] = entry["ended"] or time.time()
         return {
@@ -314,13 +339,14 @@ class Ending:
 class Supervisor:
     """Starts the script, waits for the end of it and of all that it left behind."""
 
-    def __init__(self, job):
+    def __init__(self, job: Job, spec: Json) -> None:
         self.job = job
-        self.spec = job.read("job.json")
+        self.spec = spec
         self.child = 0
-        self.status = None
-        self.started = None
-        self.ending = None
+        self.status: Optional[int] = None
+        self.started = 0.0
+        self.begun = 0.0
+        self.ending: Optional[Ending] = None
         self.reason = "exited"
         self.samples = Samples(job, os.getpid())
         self.told = False
@@ -333,10 +359,10 @@ class Supervisor:
         for number in (signal.SIGUSR1, signal.SIGCHLD):
             signal.signal(number, lambda *_: None)
 
-    def _on_told(self, *_):
+    def _on_told(self, *_: object) -> None:
         self.told = True
 
-    def run(self):
+    def run(self) -> None:
         job = self.job
         become_reaper()
         who = identity(os.getpid())
@@ -354,10 +380,9 @@ class Supervisor:
             job.write("runner.json", dict(who, child=identity(self.child)))
         job.event("started", pid=self.child, argv=self.spec["argv"][:2])
         self.begun = time.monotonic()
-        self._supervise()
-        self._finish()
+        self._finish(self._supervise())
 
-    def _spawn(self):
+    def _spawn(self) -> int:
         """Fork and execute the script; raises the OSError of what failed."""
         spec, job = self.spec, self.job
         for name in spec.get("collect", ()):
@@ -379,14 +404,14 @@ class Supervisor:
             os._exit(127)
         os.close(say)
         os.close(log)
-        error = os.read(said, 16)
+        trouble = os.read(said, 16)
         os.close(said)
-        if error:
+        if trouble:
             os.waitpid(pid, 0)
-            raise OSError(int(error), os.strerror(int(error)))
+            raise OSError(int(trouble), os.strerror(int(trouble)))
         return pid
 
-    def _become_script(self, log, env):
+    def _become_script(self, log: int, env: Dict[str, str]) -> None:
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(log, 1)
@@ -399,7 +424,8 @@ class Supervisor:
         argv = self.spec["argv"]
         os.execvpe(argv[0], argv, env)
 
-    def _supervise(self):
+    def _supervise(self) -> int:
+        """Wait until nothing of the job is left; the status of the script."""
         limit = self.spec.get("max_duration_seconds")
         while True:
             self._sleep(0.02 if self.ending else self._idle_seconds(limit))
@@ -411,12 +437,11 @@ class Supervisor:
                 continue
             living = self._living()
             if self.status is not None and not living:
-                return
-            if self.ending is None:
-                self._end("exited")
-            self.ending.step(living)
+                return self.status
+            ending = self.ending or self._end("exited")
+            ending.step(living)
 
-    def _idle_seconds(self, limit):
+    def _idle_seconds(self, limit: Optional[float]) -> float:
         """Until the next sample or the limit; a request to cancel comes by signal.
 
         Never longer than a second, should that signal be lost.
@@ -427,12 +452,12 @@ class Supervisor:
             waits.append(self.begun + limit - now)
         return max(min(waits), 0.01)
 
-    def _sleep(self, seconds):
+    def _sleep(self, seconds: float) -> None:
         ready, _, _ = select.select([self.woken], [], [], seconds)
         if ready:
             os.read(self.woken, 4096)
 
-    def _reap(self):
+    def _reap(self) -> None:
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -444,7 +469,7 @@ class Supervisor:
                 self.status = status
                 self.job.event("exited", **how_ended(status))
 
-    def _end_if_due(self, limit):
+    def _end_if_due(self, limit: Optional[float]) -> None:
         if self.told:
             self._end("host_signal")
         elif self.job.exists("cancel.json"):
@@ -453,22 +478,23 @@ class Supervisor:
         elif limit is not None and time.monotonic() - self.begun > limit:
             self._end("max_duration")
 
-    def _end(self, reason, grace=None):
+    def _end(self, reason: str, grace: Optional[float] = None) -> Ending:
         if grace is None:
             grace = self.spec["grace_seconds"]
         if self.status is None:
             self.reason = reason
         self.job.event("ending", reason=reason, grace_seconds=grace)
         self.ending = Ending(grace)
+        return self.ending
 
-    def _living(self):
+    def _living(self) -> Dict[int, int]:
         living = descendants([os.getpid()], all_processes())
         for pid in self.samples.helpers():
             living.pop(pid, None)
         return living
 
-    def _finish(self):
-        facts = how_ended(self.status)
+    def _finish(self, status: int) -> None:
+        facts = how_ended(status)
         if self.ending:
             self.ending.step({})
             facts["receipt"] = self.ending.receipt(left=len(self._living()))
@@ -478,7 +504,7 @@ class Supervisor:
         self.job.finish(reason, started=self.started, **facts)
 
 
-def how_ended(status):
+def how_ended(status: int) -> Json:
     if os.WIFSIGNALED(status):
         return {"exit_code": None, "signal": os.WTERMSIG(status)}
     return {"exit_code": os.WEXITSTATUS(status), "signal": None}
@@ -490,20 +516,21 @@ def how_ended(status):
 class Samples:
     """Writes resources.jsonl: often in the first minute, rarely in long runs."""
 
-    def __init__(self, job, supervisor):
+    def __init__(self, job: Job, supervisor: int) -> None:
         self.path = job.path(RESOURCES)
         self.supervisor = supervisor
         self.begun = time.monotonic()
         self.due = self.begun + 0.2
-        self.last = None
+        # pid → CPU ticks in the last sample, and when that was taken.
+        self.last: Optional[Tuple[Dict[int, int], float]] = None
         self.ticks = os.sysconf("SC_CLK_TCK")
         self.page = os.sysconf("SC_PAGE_SIZE")
         self.gpus = GpuReader()
 
-    def helpers(self):
+    def helpers(self) -> Set[int]:
         return self.gpus.pids()
 
-    def take_if_due(self):
+    def take_if_due(self) -> None:
         now = time.monotonic()
         if now < self.due:
             return
@@ -515,9 +542,10 @@ class Samples:
             self.gpus.ask()
         append_line(self.path, json.dumps(sample) + "\n")
 
-    def _sample(self, now):
+    def _sample(self, now: float) -> Json:
         pids = descendants([self.supervisor], all_processes())
-        memory, used = 0, {}
+        memory = 0
+        used: Dict[int, int] = {}
         for pid in pids:
             fields = stat_fields(pid)
             if fields and pid not in self.helpers():
@@ -542,24 +570,24 @@ class GpuReader:
 
     FIELDS = ("index", "name", "utilization.gpu", "memory.used", "memory.total")
 
-    def __init__(self):
-        self.program = shutil.which("nvidia-smi")
-        self.latest = []
-        self._thread = None
-        self._process = None
+    def __init__(self) -> None:
+        self.program = shutil.which("nvidia-smi") or ""
+        self.latest: List[Json] = []
+        self._thread: Optional[threading.Thread] = None
+        self._process: Optional[subprocess.Popen[bytes]] = None
 
-    def pids(self):
+    def pids(self) -> Set[int]:
         process = self._process
         return {process.pid} if process else set()
 
-    def ask(self):
+    def ask(self) -> None:
         import threading
 
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._ask, daemon=True)
             self._thread.start()
 
-    def _ask(self):
+    def _ask(self) -> None:
         import subprocess
 
         command = [
@@ -580,7 +608,7 @@ class GpuReader:
             ]
 
     @staticmethod
-    def _gpu(line):
+    def _gpu(line: str) -> Json:
         index, name, util, used, total = [part.strip() for part in line.split(",")]
         return {
             "index": int(index),
@@ -598,16 +626,17 @@ class Refused(Exception):
     """What was asked for can't be done; the message is for a person."""
 
 
-def start(job):
+def start(job: Job) -> Json:
     """Have the job supervised, once ever; its handle, when it is on the disk."""
     if not _was_begun(job):
-        if not job.exists("job.json"):
+        spec = job.read("job.json")
+        if spec is None:
             raise Refused("There is no job.json in %s." % job.folder)
         with contextlib.suppress(FileExistsError):
             os.mkdir(job.path("logs"), 0o700)
         with job.lock() as lock:
             if lock is not None and not _was_begun(job):
-                _detach(job)
+                _detach(job, spec)
             deadline = time.monotonic() + 30
             while not _was_begun(job):
                 if time.monotonic() > deadline:
@@ -616,11 +645,11 @@ def start(job):
     return job.read("runner.json") or {}
 
 
-def _was_begun(job):
+def _was_begun(job: Job) -> bool:
     return job.exists("runner.json") or job.exists("exit.json")
 
 
-def _detach(job):
+def _detach(job: Job, spec: Json) -> None:
     """Leave a supervisor behind; it keeps the lock, whose descriptor it inherits."""
     pid = os.fork()
     if pid:
@@ -636,7 +665,7 @@ def _detach(job):
         )
         for descriptor, copy in ((null, 0), (null, 1), (trouble, 2)):
             os.dup2(descriptor, copy)
-        Supervisor(job).run()
+        Supervisor(job, spec).run()
     except BaseException:
         import traceback
 
@@ -645,7 +674,7 @@ def _detach(job):
     os._exit(0)
 
 
-def cancel(job, grace, reason):
+def cancel(job: Job, grace: Optional[float], reason: str) -> Json:
     """End the job, or see to it that it never starts; soon, without waiting."""
     if job.exists("exit.json"):
         return {}
@@ -660,7 +689,7 @@ def cancel(job, grace, reason):
     return {}
 
 
-def _ask_supervisor(job, grace, reason):
+def _ask_supervisor(job: Job, grace: Optional[float], reason: str) -> None:
     if not job.exists("cancel.json"):
         request = {"reason": reason, "grace_seconds": grace, "time": time.time()}
         job.write("cancel.json", request)
@@ -669,7 +698,7 @@ def _ask_supervisor(job, grace, reason):
         send_signal(who["pid"], who["start_time"], signal.SIGUSR1)
 
 
-def _settle(job, grace=None):
+def _settle(job: Job, grace: Optional[float] = None) -> bool:
     """Settle a job whose supervisor is gone, the lock being held; whether it ended.
 
     With a `grace` the script, if it lives on, is ended.
@@ -702,9 +731,9 @@ def _settle(job, grace=None):
     return True
 
 
-def _orphans(child):
+def _orphans(child: Optional[Json]) -> Dict[int, int]:
     """The script that lost its supervisor, its session, and all below."""
-    if not lives(child):
+    if child is None or not lives(child):
         return {}
     processes = all_processes()
     session = {pid for pid, each in processes.items() if each[1] == child["pid"]}
@@ -713,7 +742,7 @@ def _orphans(child):
     return found
 
 
-def state(job):
+def state(job: Job) -> Json:
     """Where the job is: absent, not_started, running, ended or lost."""
     if not job.exists():
         return {"state": "absent"}
@@ -726,12 +755,12 @@ def state(job):
     return {"state": "running" if running else "lost"}
 
 
-def clean(job):
+def clean(job: Job) -> Json:
     """Remove the folder of a job that does not run."""
     if state(job)["state"] == "running":
         raise Refused("The job still runs: cancel it first.")
 
-    def make_writable(_function, path, _error):
+    def make_writable(_function: object, path: str, _error: object) -> None:
         with contextlib.suppress(OSError):
             os.chmod(os.path.dirname(path), 0o700)
             if not os.path.islink(path):
@@ -762,13 +791,13 @@ class Follower:
     CHUNK = 1 << 20
     BEAT = 2.0
 
-    def __init__(self, root):
+    def __init__(self, root: str) -> None:
         self.root = root
-        self.watched = {}
+        self.watched: Dict[str, Watched] = {}
         self.commands = b""
         self.beat_due = 0.0
 
-    def run(self):
+    def run(self) -> None:
         os.set_blocking(0, False)
         while self._take_commands():
             if time.monotonic() >= self.beat_due:
@@ -779,12 +808,12 @@ class Follower:
                 more = watched.look() or more
             select.select([0], [], [], 0 if more else self._pause())
 
-    def _pause(self):
+    def _pause(self) -> float:
         if not self.watched:
             return self.BEAT
         return self.ROUND if len(self.watched) <= self.MANY else self.LONG_ROUND
 
-    def _take_commands(self):
+    def _take_commands(self) -> bool:
         """Carry out what has been asked; False once nobody asks any more."""
         try:
             data = os.read(0, 1 << 16)
@@ -798,7 +827,7 @@ class Follower:
             self._command(json.loads(line))
         return True
 
-    def _command(self, command):
+    def _command(self, command: Json) -> None:
         if "watch" in command:
             name = command["watch"]
             self.watched[name] = Watched(self, name, command)
@@ -807,7 +836,7 @@ class Follower:
         elif "cancel" in command:
             self._cancel(command)
 
-    def _cancel(self, command):
+    def _cancel(self, command: Json) -> None:
         """Detached, since a job without supervisor may take its grace to end."""
         pid = os.fork()
         if pid:
@@ -824,7 +853,7 @@ class Follower:
         finally:
             os._exit(0)
 
-    def send(self, header, payload=None):
+    def send(self, header: Json, payload: Optional[bytes] = None) -> None:
         if payload is not None:
             header["size"] = len(payload)
         data = json.dumps(header).encode() + b"\n" + (payload or b"")
@@ -832,7 +861,7 @@ class Follower:
         while view:
             view = view[os.write(1, view) :]
 
-    def forget(self, name):
+    def forget(self, name: str) -> None:
         self.watched.pop(name, None)
 
 
@@ -843,7 +872,7 @@ class Watched:
     # After news in its events, a job is looked at closely for so many seconds.
     CLOSELY = 2.0
 
-    def __init__(self, follower, name, command):
+    def __init__(self, follower: Follower, name: str, command: Json) -> None:
         self.follower = follower
         self.name = name
         self.job = Job(os.path.join(follower.root, name))
@@ -854,10 +883,10 @@ class Watched:
         self.closely_until = 0.0
         self.noted_orphan = False
 
-    def send(self, header, payload=None):
+    def send(self, header: Json, payload: Optional[bytes] = None) -> None:
         self.follower.send(dict({"job": self.name}, **header), payload)
 
-    def look(self):
+    def look(self) -> bool:
         """Send what grew; whether there is more of it at once."""
         now = time.monotonic()
         slow = now >= self.slow_due
@@ -880,7 +909,7 @@ class Watched:
             self.follower.forget(self.name)
         return more
 
-    def _send_growth(self, name):
+    def _send_growth(self, name: str) -> bool:
         path, offset = self.job.path(name), self.offsets[name]
         try:
             if os.stat(path).st_size <= offset:
@@ -898,7 +927,7 @@ class Watched:
             self.closely_until = time.monotonic() + self.CLOSELY
         return len(data) == Follower.CHUNK
 
-    def _check_supervisor(self):
+    def _check_supervisor(self) -> None:
         """Settle the job if its supervisor is gone, and its script as well."""
         who = self.job.read("runner.json")
         if who is None or lives(who) or self.job.exists("exit.json"):
@@ -920,15 +949,17 @@ class Outputs:
     QUIET = 1.0
     AT_ONCE = 0.02
 
-    def __init__(self, watched, have):
+    def __init__(self, watched: Watched, have: Dict[str, List[int]]) -> None:
         self.watched = watched
-        self.sent = {name: tuple(version) for name, version in have.items()}
+        self.sent: Dict[str, Version] = {
+            name: (version[0], version[1]) for name, version in have.items()
+        }
         self.due = 0.0
-        self.work = None
+        self.work: Optional[Iterator[None]] = None
         self.is_final = False
         self.begun = 0.0
 
-    def step(self, final):
+    def step(self, *, final: bool) -> bool:
         """Do a little of what there is to do; whether some of it is left.
 
         With `final`, all that the job left is sent before this is False.
@@ -938,7 +969,7 @@ class Outputs:
                 return False
             self.begun = time.monotonic()
             self.is_final = final
-            self.work = self._send_changes(final)
+            self.work = self._send_changes(final=final)
         until = time.monotonic() + self.AT_ONCE
         for _ in self.work:
             if time.monotonic() > until:
@@ -949,7 +980,7 @@ class Outputs:
         # A look that began before the end may have missed what came after.
         return final and not self.is_final
 
-    def _send_changes(self, final):
+    def _send_changes(self, *, final: bool) -> Iterator[None]:
         found = {}
         for name, version in self._walk():
             found[name] = version
@@ -965,7 +996,7 @@ class Outputs:
                 for _ in self._send_file(name, version):
                     yield
 
-    def _walk(self):
+    def _walk(self) -> Iterator[Tuple[str, Version]]:
         work = self.watched.job.path("work")
         for top in ("outputs", "logs"):
             if os.path.islink(os.path.join(work, top)):
@@ -979,7 +1010,7 @@ class Outputs:
                             version = (facts.st_size, facts.st_mtime_ns)
                             yield os.path.relpath(path, work), version
 
-    def _send_file(self, name, version):
+    def _send_file(self, name: str, version: Version) -> Iterator[None]:
         path = self.watched.job.path(os.path.join("work", name))
         try:
             # Never through a link, and without waiting for who writes into a FIFO.
@@ -993,7 +1024,9 @@ class Outputs:
                 for _ in self._send_pieces(name, version, file):
                     yield
 
-    def _send_pieces(self, name, version, file):
+    def _send_pieces(
+        self, name: str, version: Version, file: BinaryIO
+    ) -> Iterator[None]:
         size, mtime_ns = version
         header = {"output": name, "total": size, "mtime_ns": mtime_ns}
         offset, last = 0, False
@@ -1013,7 +1046,7 @@ class Outputs:
 # The command line
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(prog="runner.py", description=__doc__)
     parser.add_argument("verb", choices=("start", "cancel", "state", "clean", "follow"))
     parser.add_argument("folder")
