@@ -1,0 +1,63 @@
+"""Measure all, and write benchmarks/results.md; or some, named as arguments."""
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from benchmarks import (
+    big_log,
+    first_line,
+    history,
+    idle,
+    latency,
+    report,
+    short_runs,
+    startup,
+)
+from tests.services.portal import Portal, prepare_data
+
+_RESULTS = Path(__file__).parent / "results.md"
+Measure = Callable[[Portal, httpx.Client], report.Section | list[report.Section]]
+# The idle portal is looked at first, while it has done nothing yet.
+_MEASURES: dict[str, Measure] = {
+    "idle": lambda portal, _: idle.measure(portal),
+    "first_line": first_line.measure,
+    "latency": latency.measure,
+    "big_log": big_log.measure,
+    "short_runs": short_runs.measure,
+    "history": history.measure,
+    "startup": lambda *_: startup.measure(),
+}
+
+
+def main(names: list[str]) -> None:
+    sections: list[report.Section] = []
+    with _portal() as portal:
+        client = portal.sign_in()
+        for name in names or _MEASURES:
+            print(f"Measuring {name}", flush=True)
+            found = _MEASURES[name](portal, client)
+            for section in found if isinstance(found, list) else [found]:
+                print(section.to_markdown(), flush=True)
+                sections.append(section)
+    if not names:
+        report.write(sections, _RESULTS)
+
+
+@contextmanager
+def _portal() -> Iterator[Portal]:
+    with tempfile.TemporaryDirectory(prefix="aml-bench-") as prepared:
+        portal = Portal(prepare_data(Path(prepared)))
+        portal.start()
+        try:
+            yield portal
+        finally:
+            portal.remove()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,29 @@
+"""A real browser, signed in to a portal that is measured."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+from playwright.sync_api import Page, sync_playwright
+
+from tests.services.portal import Portal
+
+
+@contextmanager
+def signed_in_page(portal: Portal, client: httpx.Client) -> Iterator[Page]:
+    """A page that has the session of `client`."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        context.add_cookies(
+            [
+                {"name": cookie.name, "value": cookie.value or "", "url": portal.url}
+                for cookie in client.cookies.jar
+            ]
+        )
+        yield context.new_page()
+        browser.close()
