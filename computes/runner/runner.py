@@ -35,12 +35,12 @@ from typing import (
     TYPE_CHECKING,
     Any,
     BinaryIO,
+    Callable,
     Dict,
     Iterable,
     Iterator,
     List,
     Optional,
-    Set,
     Tuple,
 )
 
@@ -60,6 +60,9 @@ RESOURCES = "resources.jsonl"
 METRICS = "metrics.jsonl"
 STREAMS = (LOG, EVENTS, RESOURCES, METRICS)
 DEFAULT_GRACE = 30.0
+# In the environment of every process of a job, to know them by once the supervisor is
+# gone and they are nobody's children.
+MARK = "AML_JOB_MARK"
 
 
 # Files
@@ -68,18 +71,25 @@ DEFAULT_GRACE = 30.0
 def write_json(path: str, value: Json) -> None:
     """Write `path` so that it is there whole or not at all, also after a power cut."""
     temporary = "%s.%d" % (path, os.getpid())
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        os.write(descriptor, json.dumps(value).encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.rename(temporary, path)
+        with open(temporary, "wb", opener=_open_private) as file:
+            file.write(json.dumps(value).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
     folder = os.open(os.path.dirname(path), os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def read_json(path: str) -> Optional[Json]:
@@ -95,11 +105,18 @@ def read_json(path: str) -> Optional[Json]:
 def digest(path: str) -> Json:
     """The number of bytes of a file, and their SHA-256."""
     sha256, size = hashlib.sha256(), 0
-    with contextlib.suppress(OSError), open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            sha256.update(block)
-            size += len(block)
+    with contextlib.suppress(OSError), open(path, "rb", opener=_open_at_once) as file:
+        # A script can put anything in the place of its log, also what never ends.
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            for block in iter(lambda: file.read(1 << 20), b""):
+                sha256.update(block)
+                size += len(block)
     return {"bytes": size, "sha256": sha256.hexdigest()}
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting for who might write into a FIFO."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 class Job:
@@ -258,6 +275,17 @@ def descendants(roots: Iterable[int], processes: Dict[int, Process]) -> Dict[int
     return found
 
 
+def of_script(supervisor: int, processes: Dict[int, Process]) -> Dict[int, int]:
+    """pid → start time of all below the supervisor that the script brought about.
+
+    The script leads a session of its own, so none of its offspring can be in that of
+    the supervisor, which is where nvidia-smi is.
+    """
+    own = os.getsid(supervisor)
+    found = descendants([supervisor], processes)
+    return {pid: began for pid, began in found.items() if processes[pid][1] != own}
+
+
 def send_signal(pid: int, began: int, number: signal.Signals) -> bool:
     """Signal the process, unless its number now belongs to another; whether sent."""
     try:
@@ -342,6 +370,7 @@ class Supervisor:
     def __init__(self, job: Job, spec: Json) -> None:
         self.job = job
         self.spec = spec
+        self.who: Json = {}
         self.child = 0
         self.status: Optional[int] = None
         self.started = 0.0
@@ -362,25 +391,37 @@ class Supervisor:
     def _on_told(self, *_: object) -> None:
         self.told = True
 
+    def announce(self) -> None:
+        """Say who supervises; from then on nobody else ever starts the script."""
+        self.who = dict(identity(os.getpid()), mark=os.urandom(16).hex())
+        self.job.write("runner.json", self.who)
+
     def run(self) -> None:
         job = self.job
         become_reaper()
-        who = identity(os.getpid())
-        job.write("runner.json", who)
         job.event("supervising", pid=os.getpid())
+        if job.exists("cancel.json"):
+            request = job.read("cancel.json") or {}
+            job.finish("canceled_before_start", detail=request.get("reason", ""))
+            return
         try:
             self.child = self._spawn()
         except OSError as error:
-            detail = "%s can't be started: %s." % (self.spec["argv"][0], error.strerror)
+            detail = self._why_not_started(error)
             job.event("start_failed", detail=detail)
             job.finish("start_failed", exit_code=127, detail=detail)
             return
         self.started = time.time()
         with contextlib.suppress(OSError):
-            job.write("runner.json", dict(who, child=identity(self.child)))
+            job.write("runner.json", dict(self.who, child=identity(self.child)))
         job.event("started", pid=self.child, argv=self.spec["argv"][:2])
         self.begun = time.monotonic()
         self._finish(self._supervise())
+
+    def _why_not_started(self, error: OSError) -> str:
+        if not os.path.isdir(self.job.path(self.spec["cwd"])):
+            return "The working folder of the job is missing."
+        return "%s can't be started: %s." % (self.spec["argv"][0], error.strerror)
 
     def _spawn(self) -> int:
         """Fork and execute the script; raises the OSError of what failed."""
@@ -391,6 +432,7 @@ class Supervisor:
         env = dict(os.environ)
         env["PYTHONUNBUFFERED"] = "1"
         env.update(spec["env"])
+        env[MARK] = self.who["mark"]
         log = os.open(
             job.path(LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
         )
@@ -460,11 +502,12 @@ class Supervisor:
     def _reap(self) -> None:
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
+            self.samples.count_ended(pid, usage.ru_utime + usage.ru_stime)
             if pid == self.child:
                 self.status = status
                 self.job.event("exited", **how_ended(status))
@@ -488,12 +531,10 @@ class Supervisor:
         return self.ending
 
     def _living(self) -> Dict[int, int]:
-        living = descendants([os.getpid()], all_processes())
-        for pid in self.samples.helpers():
-            living.pop(pid, None)
-        return living
+        return of_script(os.getpid(), all_processes())
 
     def _finish(self, status: int) -> None:
+        self.samples.gpus.stop()
         facts = how_ended(status)
         if self.ending:
             self.ending.step({})
@@ -521,14 +562,18 @@ class Samples:
         self.supervisor = supervisor
         self.begun = time.monotonic()
         self.due = self.begun + 0.2
-        # pid → CPU ticks in the last sample, and when that was taken.
-        self.last: Optional[Tuple[Dict[int, int], float]] = None
+        # CPU seconds used up to the last sample, and when that was taken.
+        self.last: Optional[Tuple[float, float]] = None
+        # CPU seconds of what has ended, which no process that lives accounts for.
+        self.ended = 0.0
         self.ticks = os.sysconf("SC_CLK_TCK")
         self.page = os.sysconf("SC_PAGE_SIZE")
         self.gpus = GpuReader()
 
-    def helpers(self) -> Set[int]:
-        return self.gpus.pids()
+    def count_ended(self, pid: int, seconds: float) -> None:
+        """Take the CPU time of a process that has ended, and of its children."""
+        if pid != self.gpus.pid:
+            self.ended += seconds
 
     def take_if_due(self) -> None:
         now = time.monotonic()
@@ -543,25 +588,26 @@ class Samples:
         append_line(self.path, json.dumps(sample) + "\n")
 
     def _sample(self, now: float) -> Json:
-        pids = descendants([self.supervisor], all_processes())
-        memory = 0
-        used: Dict[int, int] = {}
-        for pid in pids:
+        processes = all_processes()
+        memory, count, ticks = 0, 0, 0
+        for pid in of_script(self.supervisor, processes):
             fields = stat_fields(pid)
-            if fields and pid not in self.helpers():
+            if fields:
+                count += 1
                 memory += int(fields[21]) * self.page
-                used[pid] = int(fields[11]) + int(fields[12])
+                # Its own, and that of the children that it has waited for.
+                ticks += sum(int(field) for field in fields[11:15])
+        used = self.ended + ticks / self.ticks
         percent = 0.0
         if self.last:
             before, then = self.last
-            grown = sum(ticks - before.get(pid, 0) for pid, ticks in used.items())
-            percent = 100.0 * grown / self.ticks / max(now - then, 0.001)
+            percent = 100.0 * (used - before) / max(now - then, 0.001)
         self.last = (used, now)
         return {
             "time": time.time(),
             "cpu_percent": round(max(percent, 0.0), 1),
             "memory_bytes": memory,
-            "processes": len(used),
+            "processes": count,
         }
 
 
@@ -569,23 +615,33 @@ class GpuReader:
     """Asks nvidia-smi, if there is one, in a thread that nobody waits for."""
 
     FIELDS = ("index", "name", "utilization.gpu", "memory.used", "memory.total")
+    PATIENCE = 10.0
+    LONGEST_ANSWER = 1 << 16
 
     def __init__(self) -> None:
         self.program = shutil.which("nvidia-smi") or ""
         self.latest: List[Json] = []
-        self._thread: Optional[threading.Thread] = None
+        # The process that was asked last.
+        self.pid = 0
+        self._asked = 0.0
         self._process: Optional[subprocess.Popen[bytes]] = None
-
-    def pids(self) -> Set[int]:
-        process = self._process
-        return {process.pid} if process else set()
+        self._thread: Optional[threading.Thread] = None
 
     def ask(self) -> None:
+        """Ask again, unless the last question is still open."""
         import threading
 
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._ask, daemon=True)
-            self._thread.start()
+        if self._thread and self._thread.is_alive():
+            if time.monotonic() - self._asked > self.PATIENCE:
+                self.stop()
+            return
+        self._asked = time.monotonic()
+        self._thread = threading.Thread(target=self._ask, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.kill()
 
     def _ask(self) -> None:
         import subprocess
@@ -595,17 +651,19 @@ class GpuReader:
             "--query-gpu=" + ",".join(self.FIELDS),
             "--format=csv,noheader,nounits",
         ]
-        with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
-            self._process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
-            try:
-                text = self._process.communicate(timeout=10)[0].decode()
-            finally:
-                self._process.kill()
-            self.latest = [
-                self._gpu(line) for line in text.splitlines() if line.strip()
-            ]
+        with contextlib.suppress(OSError, ValueError):
+            with subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            ) as process:
+                self._process, self.pid = process, process.pid
+                assert process.stdout
+                answer = process.stdout.read(self.LONGEST_ANSWER)
+                process.kill()
+            lines = answer.decode().splitlines()
+            self.latest = [self._gpu(line) for line in lines if line.strip()]
 
     @staticmethod
     def _gpu(line: str) -> Json:
@@ -636,7 +694,7 @@ def start(job: Job) -> Json:
             os.mkdir(job.path("logs"), 0o700)
         with job.lock() as lock:
             if lock is not None and not _was_begun(job):
-                _detach(job, spec)
+                _leave_supervisor(job, spec)
             deadline = time.monotonic() + 30
             while not _was_begun(job):
                 if time.monotonic() > deadline:
@@ -649,29 +707,55 @@ def _was_begun(job: Job) -> bool:
     return job.exists("runner.json") or job.exists("exit.json")
 
 
-def _detach(job: Job, spec: Json) -> None:
+def _leave_supervisor(job: Job, spec: Json) -> None:
     """Leave a supervisor behind; it keeps the lock, whose descriptor it inherits."""
+    said, say = os.pipe()
+
+    def supervise() -> None:
+        try:
+            supervisor = Supervisor(job, spec)
+            supervisor.announce()
+        except OSError as error:
+            os.write(say, str(error.strerror).encode())
+            return
+        os.close(say)
+        supervisor.run()
+
+    _in_background(job, supervise)
+    os.close(say)
+    with open(said, "rb") as file:
+        trouble = file.read().decode()
+    if trouble:
+        raise Refused("The job folder can't be written to: %s." % trouble)
+
+
+def _in_background(job: Job, work: Callable[[], object]) -> None:
+    """Do `work` in a process of its own, which outlives this one."""
     pid = os.fork()
     if pid:
         os.waitpid(pid, 0)
         return
     try:
         os.setsid()
-        if os.fork():
-            os._exit(0)
-        null = os.open(os.devnull, os.O_RDWR)
-        trouble = os.open(
-            job.path("runner.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
-        )
-        for descriptor, copy in ((null, 0), (null, 1), (trouble, 2)):
-            os.dup2(descriptor, copy)
-        Supervisor(job, spec).run()
+        if os.fork() == 0:
+            _drop_streams(job)
+            work()
     except BaseException:
         import traceback
 
         traceback.print_exc()
         sys.stderr.flush()
     os._exit(0)
+
+
+def _drop_streams(job: Job) -> None:
+    """Leave the caller's standard streams, and write trouble down instead."""
+    trouble = null = os.open(os.devnull, os.O_RDWR)
+    with contextlib.suppress(OSError):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        trouble = os.open(job.path("runner.log"), flags, 0o600)
+    for descriptor, copy in ((null, 0), (null, 1), (trouble, 2)):
+        os.dup2(descriptor, copy)
 
 
 def cancel(job: Job, grace: Optional[float], reason: str) -> Json:
@@ -685,7 +769,8 @@ def cancel(job: Job, grace: Optional[float], reason: str) -> Json:
         elif not job.exists("runner.json"):
             job.finish("canceled_before_start", detail=reason)
         else:
-            _settle(job, grace if grace is not None else DEFAULT_GRACE)
+            # Handed over with the lock.
+            _in_background(job, lambda: _settle(job, grace, "canceled"))
     return {}
 
 
@@ -698,48 +783,61 @@ def _ask_supervisor(job: Job, grace: Optional[float], reason: str) -> None:
         send_signal(who["pid"], who["start_time"], signal.SIGUSR1)
 
 
-def _settle(job: Job, grace: Optional[float] = None) -> bool:
-    """Settle a job whose supervisor is gone, the lock being held; whether it ended.
+def _settle(job: Job, grace: Optional[float], reason: str) -> None:
+    """End what lives on of a job that lost its supervisor, and write its last word.
 
-    With a `grace` the script, if it lives on, is ended.
+    The caller holds the lock.
     """
     if job.exists("exit.json"):
-        return True
+        return
     who = job.read("runner.json") or {}
-    child = who.get("child")
-    ending = None
-    while True:
-        living = _orphans(child)
-        if not living:
-            break
-        if grace is None:
-            return False
-        ending = ending or Ending(grace)
+    if grace is None:
+        grace = (job.read("job.json") or {}).get("grace_seconds", DEFAULT_GRACE)
+    ending = Ending(grace)
+    living = _orphans(who)
+    while living:
         ending.step(living)
         time.sleep(0.02)
-    if ending:
-        receipt = ending.receipt(left=len(_orphans(child)))
-        job.finish("canceled", detail="The runner was gone.", receipt=receipt)
-        return True
+        living = _orphans(who)
+    if not ending.processes:
+        job.finish("lost", detail=_why_lost(who))
+        return
+    receipt = ending.receipt(left=0)
+    detail = "The runner was gone." if reason == "canceled" else _why_lost(who)
+    job.finish(reason, detail=detail, receipt=receipt)
+
+
+def _why_lost(who: Json) -> str:
     restarted = who.get("boot_id") != boot_id()
     cause = (
         "the machine restarted"
         if restarted
         else "the runner was ended by something outside the portal"
     )
-    job.finish("lost", detail="The exit code can't be known, since %s." % cause)
-    return True
+    return "The exit code can't be known, since %s." % cause
 
 
-def _orphans(child: Optional[Json]) -> Dict[int, int]:
-    """The script that lost its supervisor, its session, and all below."""
-    if child is None or not lives(child):
+def _orphans(who: Json) -> Dict[int, int]:
+    """pid → start time of all of a job that lost its supervisor."""
+    if who.get("boot_id") != boot_id():
         return {}
     processes = all_processes()
-    session = {pid for pid, each in processes.items() if each[1] == child["pid"]}
-    found = descendants(session, processes)
-    found.update({pid: processes[pid][2] for pid in session})
+    roots = {pid for pid in processes if _has_mark(pid, who.get("mark"))}
+    child = who.get("child")
+    if child and lives(child):
+        roots |= {pid for pid, each in processes.items() if each[1] == child["pid"]}
+    found = descendants(roots, processes)
+    found.update({pid: processes[pid][2] for pid in roots})
     return found
+
+
+def _has_mark(pid: int, mark: Optional[str]) -> bool:
+    try:
+        with open("/proc/%d/environ" % pid, "rb") as file:
+            variables = file.read().split(b"\0")
+    except OSError:
+        return False
+    return bool(mark) and ("%s=%s" % (MARK, mark)).encode() in variables
 
 
 def state(job: Job) -> Json:
@@ -751,8 +849,10 @@ def state(job: Job) -> Json:
     who = job.read("runner.json")
     if who is None:
         return {"state": "not_started"}
-    running = lives(who) or lives(who.get("child"))
-    return {"state": "running" if running else "lost"}
+    if lives(who) or lives(who.get("child")) or _orphans(who):
+        return {"state": "running"}
+    # It may have written its last word since the first look, and gone.
+    return {"state": "ended" if job.exists("exit.json") else "lost"}
 
 
 def clean(job: Job) -> Json:
@@ -781,6 +881,10 @@ def clean(job: Job) -> Json:
 # Following
 
 
+class HungUp(Exception):
+    """Nobody reads any more what is sent."""
+
+
 class Follower:
     """Sends what grows in the watched jobs as frames on standard output."""
 
@@ -805,7 +909,9 @@ class Follower:
                 self.send({"beat": time.time()})
             more = False
             for watched in list(self.watched.values()):
-                more = watched.look() or more
+                # What can't be read now is looked at again.
+                with contextlib.suppress(OSError):
+                    more = watched.look() or more
             select.select([0], [], [], 0 if more else self._pause())
 
     def _pause(self) -> float:
@@ -837,29 +943,21 @@ class Follower:
             self._cancel(command)
 
     def _cancel(self, command: Json) -> None:
-        """Detached, since a job without supervisor may take its grace to end."""
-        pid = os.fork()
-        if pid:
-            os.waitpid(pid, 0)
-            return
-        try:
-            os.setsid()
-            if os.fork() == 0:
-                null = os.open(os.devnull, os.O_RDWR)
-                os.dup2(null, 0)
-                os.dup2(null, 1)
-                job = Job(os.path.join(self.root, command["cancel"]))
-                cancel(job, command.get("grace_seconds"), command.get("reason", ""))
-        finally:
-            os._exit(0)
+        """In the background, since a full disk may keep it waiting."""
+        job = Job(os.path.join(self.root, command["cancel"]))
+        grace, reason = command.get("grace_seconds"), command.get("reason", "")
+        _in_background(job, lambda: cancel(job, grace, reason))
 
     def send(self, header: Json, payload: Optional[bytes] = None) -> None:
         if payload is not None:
             header["size"] = len(payload)
         data = json.dumps(header).encode() + b"\n" + (payload or b"")
         view = memoryview(data)
-        while view:
-            view = view[os.write(1, view) :]
+        try:
+            while view:
+                view = view[os.write(1, view) :]
+        except OSError:
+            raise HungUp from None
 
     def forget(self, name: str) -> None:
         self.watched.pop(name, None)
@@ -928,12 +1026,17 @@ class Watched:
         return len(data) == Follower.CHUNK
 
     def _check_supervisor(self) -> None:
-        """Settle the job if its supervisor is gone, and its script as well."""
+        """See to a job whose supervisor is gone."""
         who = self.job.read("runner.json")
         if who is None or lives(who) or self.job.exists("exit.json"):
             return
         with self.job.lock() as lock:
-            if lock is not None and not _settle(self.job) and not self.noted_orphan:
+            if lock is None:
+                return
+            if not lives(who.get("child")):
+                # In the background, since what the script left takes its time to end.
+                _in_background(self.job, lambda: _settle(self.job, None, "lost"))
+            elif not self.noted_orphan:
                 self.noted_orphan = True
                 self.job.event("note", detail="The runner is gone; the script lives.")
 
@@ -1031,9 +1134,8 @@ class Outputs:
         header = {"output": name, "total": size, "mtime_ns": mtime_ns}
         offset, last = 0, False
         while not last:
-            data = file.read(min(self.PIECE, size - offset)) if size else b""
-            facts = os.fstat(file.fileno())
-            if (facts.st_size, facts.st_mtime_ns) != version:
+            data = self._read_piece(file, version, offset)
+            if data is None:
                 self.watched.send({"output": name, "torn": True})
                 return
             last = offset + len(data) >= size
@@ -1041,6 +1143,18 @@ class Outputs:
             offset += len(data)
             yield
         self.sent[name] = version
+
+    def _read_piece(
+        self, file: BinaryIO, version: Version, offset: int
+    ) -> Optional[bytes]:
+        """The next bytes; None if they are no longer those of the version."""
+        try:
+            data = file.read(min(self.PIECE, version[0] - offset))
+            facts = os.fstat(file.fileno())
+        except OSError:
+            return None
+        same = (facts.st_size, facts.st_mtime_ns) == version
+        return data if same and (data or not version[0]) else None
 
 
 # The command line
@@ -1054,7 +1168,7 @@ def main() -> int:
     parser.add_argument("--reason", default="")
     asked = parser.parse_args()
     if asked.verb == "follow":
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(HungUp):
             Follower(asked.folder).run()
         return 0
     job = Job(asked.folder)
