@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.computes.follower import Following
 from tests.computes.jobs import JobFolder
 
 MakeJob = Callable[..., JobFolder]
@@ -31,3 +32,11 @@ def make_job(jobs_folder: Path) -> Iterator[MakeJob]:
     yield make
     for job in made:
         job.end()
+
+
+@pytest.fixture
+def following(jobs_folder: Path) -> Iterator[Following]:
+    """A follower of the jobs that `make_job` stages."""
+    following = Following(jobs_folder)
+    yield following
+    following.close()

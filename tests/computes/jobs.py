@@ -38,8 +38,11 @@ class JobFolder:
     def launch(self, verb: str, *options: str, **how: Any) -> "subprocess.Popen[bytes]":
         """Begin a verb of the runner, and don't wait."""
         how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **how}
-        command = [*RUNNER_COMMAND, verb, str(self.path), *options]
+        command = self.command(verb, *options)
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd="/", **how)
+
+    def command(self, verb: str, *options: str) -> list[str]:
+        return [*RUNNER_COMMAND, verb, str(self.path), *options]
 
     def ask(self, verb: str, *options: str, **how: Any) -> dict[str, Any]:
         """The answer of a verb, which has to succeed."""

@@ -13,7 +13,6 @@ import pytest
 
 from tests.computes.conftest import MakeJob
 from tests.computes.jobs import (
-    RUNNER_COMMAND,
     JobFolder,
     is_alive,
     write_program,
@@ -252,7 +251,7 @@ def test_the_supervisor_outlives_its_caller(make_job: MakeJob) -> None:
     """Neither the caller's end, nor its session's, nor its closed streams matter."""
     job = make_job("import time; time.sleep(0.5); print('done')")
     code = "import subprocess, sys; subprocess.run(sys.argv[1:])"
-    command = [sys.executable, "-c", code, *job_command(job)]
+    command = [sys.executable, "-c", code, *job.command("start")]
     caller = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, start_new_session=True
     )
@@ -261,10 +260,6 @@ def test_the_supervisor_outlives_its_caller(make_job: MakeJob) -> None:
     caller.wait()
     assert job.last_word()["exit_code"] == 0
     assert job.log() == b"done\n"
-
-
-def job_command(job: JobFolder) -> list[str]:
-    return [*RUNNER_COMMAND, "start", str(job.path)]
 
 
 def test_the_runner_has_nothing_to_complain_about(make_job: MakeJob) -> None:
