@@ -534,7 +534,9 @@ class Supervisor:
         return of_script(os.getpid(), all_processes())
 
     def _finish(self, status: int) -> None:
-        self.samples.gpus.stop()
+        # All that is left below is nvidia-smi.
+        for pid, began in descendants([os.getpid()], all_processes()).items():
+            send_signal(pid, began, signal.SIGKILL)
         facts = how_ended(status)
         if self.ending:
             self.ending.step({})
@@ -632,16 +634,12 @@ class GpuReader:
         import threading
 
         if self._thread and self._thread.is_alive():
-            if time.monotonic() - self._asked > self.PATIENCE:
-                self.stop()
+            if self._process and time.monotonic() - self._asked > self.PATIENCE:
+                self._process.kill()
             return
         self._asked = time.monotonic()
         self._thread = threading.Thread(target=self._ask, daemon=True)
         self._thread.start()
-
-    def stop(self) -> None:
-        if self._process:
-            self._process.kill()
 
     def _ask(self) -> None:
         import subprocess
