@@ -68,12 +68,13 @@ def why_waiting(run: Run) -> str:
         return ""
     placed = Run.objects.placed().filter(target=run.target).count()
     ahead = Run.objects.queued().filter(target=run.target, pk__lt=run.pk).count()
-    others = "no other run waits" if ahead == 0 else f"{_runs(ahead)} ahead of it"
     return (
         f"{run.target} runs {run.target.max_runs} at a time and has {placed} now;"
-        f" {others}."
+        f" {_place(ahead)}."
     )
 
 
-def _runs(count: int) -> str:
-    return "1 run is" if count == 1 else f"{count} runs are"
+def _place(ahead: int) -> str:
+    if ahead == 0:
+        return "this run is the next"
+    return "1 run is ahead of it" if ahead == 1 else f"{ahead} runs are ahead of it"

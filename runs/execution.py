@@ -8,12 +8,14 @@ import logging
 import uuid
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from aml_portal.errors import PortalError
 from computes.hosts import host_of
+from runs import mirror
 from runs.dispatch import dispatch
-from runs.leases import holding
+from runs.leases import holding, is_held
 from runs.models import Run
 from runs.status import TERMINAL, EndReason, RunStatus
 from runs.storage import lay_out
@@ -22,26 +24,31 @@ _log = logging.getLogger(__name__)
 
 # A submission whose process was killed is taken up again after this many seconds.
 SUBMISSION_LEASE = 10.0
+# A submission may be tried for days; the timeline tells of the first tries.
+_TRIES_NOTED = 3
 
 
-def submission_lease(run: Run) -> str:
-    return f"submit-{run.pk}"
+def submission_lease(run_pk: int) -> str:
+    return f"submit-{run_pk}"
 
 
 def start_run(run_pk: int) -> None:
     """Carry out the submission of a run, from wherever an earlier try left it."""
-    run = Run.objects.select_related("target", "environment", "experiment").get(
-        pk=run_pk
-    )
-    with holding(submission_lease(run), SUBMISSION_LEASE) as free:
-        if not free:
+    with holding(submission_lease(run_pk), SUBMISSION_LEASE) as free:
+        # Looked up only now: who held the lease before may have done all there is.
+        run = _find(run_pk) if free else None
+        if run is None:
             return
         try:
             _submit(run)
+        except (OperationalError, InterfaceError):
+            # The database is busy or away: the reconciler comes back to the run.
+            raise
         except PortalError as error:
             _fail(run, str(error))
         except OSError as error:
-            _fail(run, f"The portal could not prepare the run: {error}.")
+            why = error.strerror or error
+            _fail(run, f"The portal could not prepare the run: {why}.")
         except Exception:
             mark = uuid.uuid4().hex[:8]
             _log.exception("Submission of %s failed (error %s)", run.run_id, mark)
@@ -49,12 +56,24 @@ def start_run(run_pk: int) -> None:
 
 
 def clean_run(run_pk: int) -> None:
-    """Remove the job's folder from its target, once all of it is mirrored."""
-    run = Run.objects.select_related("target").filter(pk=run_pk).first()
+    """Remove the job's folder from its target, once all of it is mirrored.
+
+    A submission may still lay files out while its run is canceled; then this is left
+    to the reconciler.
+    """
+    run = _find(run_pk)
     if run is None or run.status not in TERMINAL or run.cleaned_at:
         return
+    if is_held(submission_lease(run_pk)):
+        return
+    mirror.bring_to_disk(run.run_id)
     host_of(run.target).clean(run.run_id)
     Run.objects.filter(pk=run.pk).update(cleaned_at=timezone.now())
+
+
+def _find(run_pk: int) -> Run | None:
+    runs = Run.objects.select_related("target", "environment", "experiment")
+    return runs.filter(pk=run_pk).first()
 
 
 def _submit(run: Run) -> None:
@@ -71,27 +90,27 @@ def _submit(run: Run) -> None:
 
 def _fail(run: Run, sentence: str) -> None:
     """End a run that can't be submitted, unless its job was started after all."""
-    if _was_started(run):
-        run.note(f"The submission was troubled, yet the script was started: {sentence}")
-    elif run.end(
-        EndReason.SUBMIT_FAILED,
-        detail=sentence,
-        only_from=(RunStatus.PREPARING, RunStatus.STARTING),
+    if run.end(
+        EndReason.SUBMIT_FAILED, detail=sentence, only_from=(RunStatus.PREPARING,)
     ):
         dispatch(run.target)
+        return
+    run.refresh_from_db(fields=["status"])
+    if run.status == RunStatus.STARTING:
+        _prevent_start(run, sentence)
 
 
-def _was_started(run: Run) -> bool:
-    """Whether the job runs or has run; if not, it is seen to that it never will."""
+def _prevent_start(run: Run, sentence: str) -> None:
+    """See to it that a job of which nobody knows whether it runs never will.
+
+    The target then says so itself, with `sentence`, to who follows the run. While it
+    can't be asked, this raises TargetError and the reconciler comes back to the run.
+    """
     host = host_of(run.target)
-    try:
-        if host.state(run.run_id)["state"] in ("absent", "not_started"):
-            host.cancel(run.run_id, grace_seconds=0, reason="The submission failed.")
-            return False
-    except (PortalError, OSError) as error:
-        _log.warning("No word on %s after its submission failed: %s", run.run_id, error)
-        return False
-    return True
+    if run.attempts <= _TRIES_NOTED:
+        run.note(f"The submission is troubled: {sentence}")
+    if host.state(run.run_id)["state"] in ("absent", "not_started"):
+        host.cancel(run.run_id, grace_seconds=0, reason=sentence)
 
 
 def job_spec(run: Run) -> dict[str, Any]:

@@ -1,22 +1,23 @@
 """Follows the jobs of one host: writes their mirrors and tells what happened."""
 
+import errno
 import json
 import logging
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, close_old_connections, connection
 
-from aml_portal.errors import PortalError
 from computes.frames import Frame, FrameReader
 from computes.hosts import Host, Stream, StreamClosed
 from runs import progress
-from runs.mirror import EVENTS, LOG, RESOURCES, mirror_folder
-from runs.mirror_writer import MirrorGap, MirrorWriter
+from runs.followed import Followed
+from runs.mirror_writer import MirrorGap
 from runs.models import Run
-from runs.notices import announce_change, announce_log
+from runs.notices import Announcer
 from runs.status import RunStatus
 
 _log = logging.getLogger(__name__)
@@ -25,79 +26,42 @@ _log = logging.getLogger(__name__)
 _SILENCE = 10.0
 # "Cannot tell": only after this many seconds without a word from the host.
 _NOT_RESPONDING_AFTER = 30.0
-_LONGEST_BACK_OFF = 10.0
-# Pages hear at most this often, in seconds, that a log grew.
-_ANNOUNCE_EVERY = 0.05
+_FIRST_BACK_OFF, _LONGEST_BACK_OFF = 0.1, 10.0
+# A run whose mirror could not be written is left alone for so many seconds.
+_PAUSE = 2.0
+# Seconds to wait for news; less while something waits to be announced.
+_LOOK_EVERY, _ANNOUNCE_EVERY = 1.0, 0.05
 _CANCEL_AGAIN = 10.0
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class _Followed:
-    """A run that is followed, its mirror, and how far its events were taken."""
+@dataclass
+class _Memory:
+    """What is remembered of a run from one `sync` to the next."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.mirror = MirrorWriter(mirror_folder(run.run_id))
-        self.events: list[dict[str, Any]] = []
-        self._rest = b""
-        self.cancel_sent = 0.0
-        self.log_resent = False
-        path = mirror_folder(run.run_id) / EVENTS
-        if path.exists():
-            self.take_events(path.read_bytes())
-
-    def take_events(self, data: bytes) -> None:
-        """Apply the events that `data`, the next bytes of the file, completes."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            self.events.append(event)
-            progress.apply_event(self.run, event)
-
-
-class _Announcer:
-    """Tells pages where logs end, at once if it can and never more than needed."""
-
-    def __init__(self) -> None:
-        self._pending: dict[str, int] = {}
-        self._last: dict[str, float] = {}
-
-    def grew(self, run_id: str, end: int) -> None:
-        self._pending[run_id] = end
-        self.flush()
-
-    def flush(self) -> bool:
-        """Announce what is due; whether something has to wait."""
-        now = time.monotonic()
-        for run_id, end in list(self._pending.items()):
-            if now - self._last.get(run_id, 0.0) >= _ANNOUNCE_EVERY:
-                del self._pending[run_id]
-                self._last[run_id] = now
-                announce_log(run_id, end)
-        return bool(self._pending)
-
-    def forget(self, run_id: str) -> None:
-        self._pending.pop(run_id, None)
-        self._last.pop(run_id, None)
+    retry_at: float = 0.0
+    cancel_due: float = 0.0
+    is_troubled: bool = False
 
 
 class Follower(threading.Thread):
     """One stream to one host, opened again whenever it breaks.
 
-    The monitor's main thread says with `sync` which runs to follow; everything that
-    arrives is handled in this thread, in the order in which it was sent.
+    The monitor's main thread says with `sync` which runs to follow; what arrives is
+    handled in this thread, in the order in which it was sent. Trouble with one run,
+    whatever it is, keeps none of the others waiting.
     """
 
     def __init__(self, host: Host) -> None:
         super().__init__(name=f"follow-{host.key}", daemon=True)
         self._host = host
-        self._followed: dict[str, _Followed] = {}
-        self._lock = threading.Lock()
+        # Held by whoever touches the runs, their mirrors or the stream's commands.
+        self._lock = threading.RLock()
+        self._followed: dict[str, Followed] = {}
+        self._memory: dict[str, _Memory] = {}
         self._stream: Stream | None = None
         self._stopped = threading.Event()
-        self._announcer = _Announcer()
+        self._announcer = Announcer()
         self._heard = time.monotonic()
         self.busy_at = time.monotonic()
 
@@ -106,19 +70,19 @@ class Follower(threading.Thread):
     def sync(self, runs: Iterable[Run]) -> None:
         """Follow exactly these runs, and pass on the cancels among them."""
         wanted = {run.run_id: run for run in runs}
+        now = time.monotonic()
         if wanted:
-            self.busy_at = time.monotonic()
+            self.busy_at = now
         with self._lock:
+            self._memory = {job: self._memory.get(job, _Memory()) for job in wanted}
             for job in [job for job in self._followed if job not in wanted]:
                 self._forget(job)
             for job, run in wanted.items():
-                if job not in self._followed:
-                    self._followed[job] = _Followed(run)
-                    self._send(self._watch_command(self._followed[job]))
-                followed = self._followed[job]
-                followed.run.cancel_requested_at = run.cancel_requested_at
-                followed.run.status = run.status
-                self._cancel_if_asked(followed)
+                if job in self._followed:
+                    self._followed[job].refresh(run)
+                elif now >= self._memory[job].retry_at:
+                    self._watch(run)
+                self._cancel_if_asked(run, self._memory[job], now)
 
     def stop(self) -> None:
         self._stopped.set()
@@ -127,37 +91,40 @@ class Follower(threading.Thread):
     # The thread itself.
 
     def run(self) -> None:
-        back_off = 0.1
+        back_off = _FIRST_BACK_OFF
         while not self._stopped.is_set():
+            opened = time.monotonic()
             try:
                 self._follow_stream()
-            except (StreamClosed, MirrorGap, ValueError) as error:
+            except StreamClosed as error:
                 _log.warning("The stream of %s ended: %r", self._host.key, error)
-            except (OSError, PortalError, DatabaseError):
+            except Exception:
                 _log.exception("Following %s failed", self._host.key)
-            if time.monotonic() - self._heard < _SILENCE:
-                back_off = 0.1
             self._close()
-            self._mark_silent()
+            if time.monotonic() - opened > _SILENCE:
+                back_off = _FIRST_BACK_OFF
             self._stopped.wait(back_off)
             back_off = min(back_off * 2, _LONGEST_BACK_OFF)
-        self._close()
+        with self._lock:
+            for job in list(self._followed):
+                self._forget(job)
+        connection.close()
 
     def _follow_stream(self) -> None:
         close_old_connections()
+        self._mark_silent()
         stream = self._host.follow()
         opened = time.monotonic()
         with self._lock:
             self._stream = stream
-            for job, followed in list(self._followed.items()):
+            for followed in list(self._followed.values()):
                 # From the mirror as it lies on disk, and all events once more.
                 followed.mirror.close()
-                self._followed[job] = _Followed(followed.run)
-                self._send(self._watch_command(self._followed[job]))
+                self._watch(followed.run)
         frames = FrameReader()
         waiting = False
         while not self._stopped.is_set():
-            data = stream.read(_ANNOUNCE_EVERY if waiting else 1.0)
+            data = stream.read(_ANNOUNCE_EVERY if waiting else _LOOK_EVERY)
             now = time.monotonic()
             if data:
                 self._heard = now
@@ -165,82 +132,55 @@ class Follower(threading.Thread):
                     self._take(frame)
             elif now - max(self._heard, opened) > _SILENCE:
                 raise StreamClosed("silence")
-            waiting = self._announcer.flush()
+            with self._lock:
+                waiting = self._announcer.flush()
 
     def _take(self, frame: Frame) -> None:
-        header = frame.header
-        if "beat" in header:
-            self._mark_answering()
-            return
-        followed = self._followed.get(header["job"])
-        if followed is None:
-            return
-        if "file" in header:
-            self._take_bytes(followed, header["file"], header["offset"], frame.payload)
-        elif "output" in header:
-            self._take_output(followed, frame)
-        elif "removed" in header:
-            followed.mirror.remove_outputs(header["removed"])
-            announce_change(followed.run.run_id, "files")
-        elif "final" in header:
-            self._take_final(followed, header["final"])
-        elif "missing" in header:
-            self._take_missing(followed)
+        with self._lock:
+            if "beat" in frame.header:
+                self._mark_answering()
+                return
+            followed = self._followed.get(frame.header["job"])
+            if followed is None:
+                return
+            try:
+                self._handle(followed, frame)
+            except Exception as error:
+                self._pause(followed.run, error)
 
-    def _take_bytes(
-        self, followed: _Followed, name: str, offset: int, data: bytes
-    ) -> None:
-        end = followed.mirror.append(name, offset, data)
-        if name == LOG:
-            self._announcer.grew(followed.run.run_id, end)
-        elif name == EVENTS:
-            followed.take_events(data)
-        elif name == RESOURCES:
-            announce_change(followed.run.run_id, "resources")
+    def _handle(self, followed: Followed, frame: Frame) -> None:
+        if "final" in frame.header:
+            record = frame.header["final"]
+            self._take_final(followed, record if isinstance(record, dict) else {})
+        elif "missing" in frame.header:
+            self._take_missing(followed.run)
+        else:
+            followed.take(frame)
 
-    def _take_output(self, followed: _Followed, frame: Frame) -> None:
-        header = frame.header
-        if header.get("torn"):
-            followed.mirror.drop_partial(header["output"])
-            return
-        followed.mirror.put_output(
-            header["output"],
-            offset=header["offset"],
-            data=frame.payload,
-            mtime_ns=header["mtime_ns"],
-            last=header["last"],
-        )
-        if header["last"]:
-            announce_change(followed.run.run_id, "files")
-
-    def _take_final(self, followed: _Followed, record: dict[str, Any]) -> None:
+    def _take_final(self, followed: Followed, record: dict[str, Any]) -> None:
         run = followed.run
         if not followed.mirror.log_matches(record):
             if not followed.log_resent:
-                followed.log_resent = True
-                followed.mirror.restart_log()
-                self._send(self._watch_command(followed))
+                followed.restart_log()
+                self._send(followed.watch_command())
                 return
             run.note("The mirrored log is not the one that the runner saw at the end.")
         followed.mirror.finish(record)
         progress.settle(run, record)
-        with self._lock:
-            self._forget(run.run_id)
+        self._forget(run.run_id)
 
-    def _take_missing(self, followed: _Followed) -> None:
-        run = followed.run
+    def _take_missing(self, run: Run) -> None:
+        # Dropped here, so that the next sync watches it anew.
+        self._forget(run.run_id)
         run.refresh_from_db()
-        with self._lock:
-            # Dropped here, so that the next sync watches it anew.
-            self._forget(run.run_id)
-        if run.status == RunStatus.CANCEL_REQUESTED and run.handle is None:
-            self._host.cancel(run.run_id, grace_seconds=0, reason="Canceled early.")
-        elif run.handle is not None:
+        if run.handle is not None or run.started_at is not None:
             progress.lose(
                 run,
                 "The folder of the run is gone from the compute target: what became"
                 " of the script can't be known.",
             )
+        elif run.status == RunStatus.CANCEL_REQUESTED:
+            self._host.cancel(run.run_id, grace_seconds=0, reason="Canceled early.")
 
     def _mark_answering(self) -> None:
         for followed in list(self._followed.values()):
@@ -250,31 +190,50 @@ class Follower(threading.Thread):
     def _mark_silent(self) -> None:
         if time.monotonic() - self._heard < _NOT_RESPONDING_AFTER:
             return
-        for followed in list(self._followed.values()):
-            progress.stop_responding(
-                followed.run,
-                "The compute target is not heard from; the run may still be working.",
-            )
+        with self._lock:
+            for followed in list(self._followed.values()):
+                progress.stop_responding(
+                    followed.run,
+                    "The compute target is not heard from; the run may still be"
+                    " working.",
+                )
 
-    # Commands; the caller holds the lock or is the only one who could.
+    # The caller holds the lock.
 
-    def _watch_command(self, followed: _Followed) -> dict[str, Any]:
-        return {
-            "watch": followed.run.run_id,
-            "have": followed.mirror.sizes,
-            "files": followed.mirror.outputs(),
-        }
+    def _watch(self, run: Run) -> None:
+        try:
+            followed = Followed(run, self._announcer)
+            self._followed[run.run_id] = followed
+            self._send(followed.watch_command())
+        except Exception as error:
+            self._pause(run, error)
 
-    def _cancel_if_asked(self, followed: _Followed) -> None:
-        now = time.monotonic()
-        due = now - followed.cancel_sent > _CANCEL_AGAIN or not followed.cancel_sent
-        if followed.run.cancel_requested_at is None or not due:
+    def _pause(self, run: Run, error: Exception) -> None:
+        """Leave a run alone for a moment, then go on from what is on the disk."""
+        self._forget(run.run_id)
+        close_old_connections()
+        memory = self._memory.setdefault(run.run_id, _Memory())
+        memory.retry_at = time.monotonic() + _PAUSE
+        if memory.is_troubled or isinstance(error, MirrorGap):
+            _log.info("Following %s is interrupted: %s", run.run_id, error)
             return
-        followed.cancel_sent = now
+        _log.error("Following %s is interrupted", run.run_id, exc_info=error)
+        try:
+            run.note(_trouble(error))
+            memory.is_troubled = True
+        except DatabaseError as worse:
+            _log.warning("The timeline of %s can't be written: %s", run.run_id, worse)
+
+    def _cancel_if_asked(self, run: Run, memory: _Memory, now: float) -> None:
+        if run.cancel_requested_at is None or now < memory.cancel_due:
+            return
+        if self._stream is None:
+            return
+        memory.cancel_due = now + _CANCEL_AGAIN
         self._send(
             {
-                "cancel": followed.run.run_id,
-                "grace_seconds": followed.run.configuration.grace_seconds,
+                "cancel": run.run_id,
+                "grace_seconds": run.configuration.grace_seconds,
                 "reason": "Canceled in the portal.",
             }
         )
@@ -296,3 +255,18 @@ class Follower(threading.Thread):
             if self._stream:
                 self._stream.close()
             self._stream = None
+            for memory in self._memory.values():
+                memory.cancel_due = 0.0
+
+
+def _trouble(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return (
+            "The portal's disk is full. The run goes on, and the portal takes up what"
+            " it writes as soon as there is room: nothing is lost."
+        )
+    why = error.strerror if isinstance(error, OSError) else "its log says why"
+    return (
+        f"The portal can't take up what the run writes ({why}). The run goes on, and"
+        " the portal keeps trying."
+    )

@@ -33,7 +33,10 @@ class Watcher:
 
     def tell(self, notice: dict[str, Any]) -> None:
         """Keep the newest notice of each kind; a slow socket can't pile them up."""
-        self._notices[notice["run"], notice.get("changed", "log")] = notice
+        key = notice["run"], notice.get("changed", "log")
+        kept = self._notices.get(key, notice)
+        if kept.get("number", 0) <= notice.get("number", 0):
+            self._notices[key] = notice
         self._news.set()
 
     def look(self) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -62,7 +62,9 @@ def holding(name: str, seconds: float) -> Iterator[bool]:
     def renew() -> None:
         try:
             while not done.wait(seconds / 3):
-                acquire(name, owner, seconds)
+                # Busy for once; the lease lasts for two more tries.
+                with contextlib.suppress(OperationalError):
+                    acquire(name, owner, seconds)
         finally:
             connection.close()
 

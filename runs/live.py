@@ -8,15 +8,18 @@ lost connection nor a restart of anything leaves a gap.
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import time
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db.models import Max, Q
 from django.urls import path
 
 from runs import logs
@@ -25,6 +28,8 @@ from runs.mirror import log_path
 from runs.models import Run
 from runs.status import TERMINAL
 
+_log = logging.getLogger(__name__)
+
 _FRAME = 512 * 1024
 # Bytes on their way to a browser that it has not acknowledged yet.
 _WINDOW = 2 * 1024 * 1024
@@ -32,8 +37,57 @@ _WINDOW = 2 * 1024 * 1024
 _BACKLOG = 4 * 1024 * 1024
 _GROWN_EVERY = 0.25
 
+# Of requests that wait to be answered; a page sends a few a second.
+_MOST_REQUESTS = 1000
+
+_TROUBLE = 1011
+_NOT_UNDERSTOOD = 4400
 _NOT_SIGNED_IN = 4401
 _NO_SUCH_RUN = 4404
+
+
+@dataclass(frozen=True, kw_only=True)
+class Follow:
+    """Send the log from byte `start` on, or from its tail if that is None.
+
+    With `skip`, a reader that is far behind goes on at the tail.
+    """
+
+    start: int | None
+    skip: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ack:
+    """The browser has everything up to `offset`."""
+
+    offset: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unfollow:
+    """Send no more of the log."""
+
+
+class NotUnderstoodError(Exception):
+    """A page asked for something that none of ours does."""
+
+
+def parse_request(text: str) -> Follow | Ack | Unfollow:
+    """What a page asks for; raises NotUnderstoodError."""
+    try:
+        match json.loads(text):
+            case {"type": "follow", "from": "tail", **more}:
+                return Follow(start=None, skip=bool(more.get("skip")))
+            case {"type": "follow", "from": int(start), **more}:
+                return Follow(start=start, skip=bool(more.get("skip")))
+            case {"type": "ack", "offset": int(offset)}:
+                return Ack(offset=offset)
+            case {"type": "unfollow"}:
+                return Unfollow()
+    except (ValueError, RecursionError) as error:
+        raise NotUnderstoodError("A request is no JSON") from error
+    raise NotUnderstoodError("A request is of no known kind")
 
 
 class _Socket(AsyncWebsocketConsumer):
@@ -48,7 +102,7 @@ class _Socket(AsyncWebsocketConsumer):
         if user is None or not user.is_authenticated:
             await self.close(_NOT_SIGNED_IN)
         elif await self.prepare():
-            self._task = asyncio.create_task(self.serve())
+            self._task = asyncio.create_task(self._serve_or_close())
 
     async def disconnect(self, code: int) -> None:
         if self._task:
@@ -62,6 +116,22 @@ class _Socket(AsyncWebsocketConsumer):
 
     async def serve(self) -> None:
         raise NotImplementedError
+
+    async def _serve_or_close(self) -> None:
+        """Serve; on any trouble hang up, so that the page calls again."""
+        try:
+            await self.serve()
+        except OSError as error:
+            _log.debug("A socket was lost: %r", error)
+            code = _TROUBLE
+        except NotUnderstoodError as error:
+            _log.info("A socket was closed: %s", error)
+            code = _NOT_UNDERSTOOD
+        except Exception:
+            _log.exception("A socket can't be served")
+            code = _TROUBLE
+        with contextlib.suppress(OSError, RuntimeError):
+            await self.close(code)
 
     def say(self, message: dict[str, Any]) -> Awaitable[None]:
         sending: Awaitable[None] = self.send(text_data=json.dumps(message))
@@ -87,6 +157,10 @@ class WorkspaceConsumer(_Socket):
 class RunConsumer(_Socket):
     """Tells of one run, and sends its log to who follows it."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._requests: list[str] = []
+
     async def prepare(self) -> bool:
         self._run_id: str = self.scope["url_route"]["kwargs"]["run_id"]
         status = await _status(self._run_id)
@@ -94,9 +168,8 @@ class RunConsumer(_Socket):
             await self.close(_NO_SUCH_RUN)
             return False
         self._path = log_path(self._run_id)
-        self._status = status
+        self._status, self._number = status
         self._watcher = Watcher()
-        self._requests: list[str] = []
         self._following = self._skip = self._ended = False
         self._sent = self._acknowledged = 0
         self._told = -1
@@ -107,7 +180,9 @@ class RunConsumer(_Socket):
         self, text_data: str | None = None, bytes_data: bytes | None = None
     ) -> None:
         # Only kept here: what a request changes belongs to the serving task.
-        if self._task:
+        if len(self._requests) > _MOST_REQUESTS:
+            await self.close(_NOT_UNDERSTOOD)
+        elif self._task:
             self._requests.append(text_data or "")
             self._watcher.wake()
 
@@ -123,40 +198,43 @@ class RunConsumer(_Socket):
                 await self._tell_growth()
                 await self._push()
 
-    async def _answer(self, request: str) -> None:
-        try:
-            message = json.loads(request)
-            match message["type"]:
-                case "follow":
-                    await self._follow(message["from"], bool(message.get("skip")))
-                case "ack":
-                    self._acknowledged = min(int(message["offset"]), self._sent)
-                case "unfollow":
-                    self._following = False
-        except (ValueError, TypeError, KeyError):
-            # What no page of ours sends is not worth an answer.
-            return
+    async def _answer(self, text: str) -> None:
+        match parse_request(text):
+            case Follow() as request:
+                await self._follow(request)
+            case Ack(offset=offset):
+                self._acknowledged = min(offset, self._sent)
+            case Unfollow():
+                self._following = False
 
-    async def _follow(self, start: int | str, skip: bool) -> None:  # noqa: FBT001
+    async def _follow(self, request: Follow) -> None:
         end = _size(self._path)
-        if start == "tail":
+        if request.start is None:
             offset, line = await asyncio.to_thread(logs.tail_start, self._path)
         else:
-            offset = min(max(int(start), 0), end)
+            offset = min(max(request.start, 0), end)
             line = await asyncio.to_thread(logs.line_of, self._path, offset)
-        self._following, self._skip, self._ended = True, skip, False
+        self._following, self._skip, self._ended = True, request.skip, False
         self._sent = self._acknowledged = offset
         await self.say({"type": "log", "from": offset, "line": line, "end": end})
 
     async def _tell_changes(self, notices: list[dict[str, Any]], *, look: bool) -> None:
         for notice in notices:
-            if "changed" in notice:
-                self._status = notice.get("status", self._status)
+            if notice.get("changed") == "status":
+                await self._tell_status(notice["status"], notice["number"])
+            elif "changed" in notice:
                 await self._tell_change(notice["changed"])
         if look:
-            before, self._status = self._status, await _status(self._run_id) or ""
-            if before != self._status:
-                await self._tell_change("status")
+            found = await _status(self._run_id)
+            if found is None:
+                raise FileNotFoundError(f"Run {self._run_id} was deleted")
+            await self._tell_status(*found)
+
+    async def _tell_status(self, status: str, number: int) -> None:
+        """Tell of a state, unless it is known or older than the known one."""
+        if number > self._number:
+            self._status, self._number = status, number
+            await self._tell_change("status")
 
     async def _tell_change(self, what: str) -> None:
         await self.say({"type": "changed", "what": [what], "status": self._status})
@@ -176,7 +254,7 @@ class RunConsumer(_Socket):
 
     async def _push(self) -> None:
         size = _size(self._path)
-        if size < self._sent:
+        if self._following and size < self._sent:
             await self._start_over()
         if self._following and self._skip and size - self._sent > _BACKLOG:
             await self._skip_to_tail(size)
@@ -184,6 +262,9 @@ class RunConsumer(_Socket):
             if self._sent - self._acknowledged >= _WINDOW:
                 return
             data = _read(self._path, self._sent, min(_FRAME, size - self._sent))
+            if not data:
+                # Shortened since; the next look sees it.
+                return
             await self.send(bytes_data=self._sent.to_bytes(8, "big") + data)
             self._sent += len(data)
         if self._status in TERMINAL and not self._ended:
@@ -199,14 +280,20 @@ class RunConsumer(_Socket):
     async def _start_over(self) -> None:
         """The mirror was found damaged and is being written anew."""
         _read.cache_clear()
-        if self._following:
-            await self._follow(0, self._skip)
+        await self._follow(Follow(start=0, skip=self._skip))
 
 
 @database_sync_to_async
-def _status(run_id: str) -> str | None:
-    """The state in the database; None if there is no such run."""
-    return Run.objects.filter(run_id=run_id).values_list("status", flat=True).first()
+def _status(run_id: str) -> tuple[str, int] | None:
+    """The state in the database and its number; None if there is no such run."""
+    number = Max("events__id", filter=~Q(events__status=""))
+    found = (
+        Run.objects.filter(run_id=run_id)
+        .annotate(state_number=number)
+        .values_list("status", "state_number")
+        .first()
+    )
+    return found and (found[0], found[1] or 0)
 
 
 def _size(log: Path) -> int:
@@ -216,7 +303,7 @@ def _size(log: Path) -> int:
         return 0
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _read(log: Path, offset: int, length: int) -> bytes:
     """Shared by all who watch the same log; written bytes never change."""
     with log.open("rb") as file:

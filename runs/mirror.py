@@ -15,6 +15,8 @@ from typing import Any
 from django.conf import settings
 from django.http import Http404
 
+from runs.snapshots.disk import flush
+
 LOG = "logs/std_log.txt"
 EVENTS = "events.jsonl"
 RESOURCES = "resources.jsonl"
@@ -115,6 +117,13 @@ def safe_output(folder: Path, name: str) -> Path | None:
     if not plain or len(parts) < 2 or parts[0] not in COLLECTED:
         return None
     return folder.joinpath(*parts)
+
+
+def bring_to_disk(run_id: str) -> None:
+    """Have the whole mirror safe from a power cut, before its original is removed."""
+    folder = mirror_folder(run_id)
+    if folder.exists():
+        flush(folder)
 
 
 def remove(run_id: str) -> None:

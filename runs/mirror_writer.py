@@ -1,20 +1,27 @@
 """Writes a run's mirror from what `runner follow` sends.
 
 Bytes are put at the offset that they came from, so sending them twice, after a crash
-or from two followers at once, changes nothing.
+or from two followers at once, changes nothing. Any method may raise OSError, on a full
+disk for example; then a new writer goes on from what is there.
 """
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import Any
 
+from runs.file_names import printable
 from runs.logs import LogIndexWriter
 from runs.mirror import EXIT, LOG, STREAMS, safe_output
 
 _PARTIAL = "partial"
+# What may be wrong with one output; whatever else is wrong, is so with the mirror.
+_BAD_NAME = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR)
 
 
 class MirrorGap(Exception):
@@ -26,6 +33,8 @@ class MirrorWriter:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        # Two writers at once, of two monitors, are to meet in whole files only.
+        self._own = secrets.token_hex(4)
         self._files: dict[str, int] = {}
         self._sizes: dict[str, int] = {}
         (folder / "logs").mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -53,8 +62,15 @@ class MirrorWriter:
                 found[key] = (facts.st_size, facts.st_mtime_ns)
         return found
 
-    def append(self, name: str, offset: int, data: bytes) -> int:
-        """Put `data` at `offset` of a growing file; where the file now ends."""
+    def read(self, name: str) -> bytes:
+        """The growing file as far as this writer knows it."""
+        if not self._sizes[name]:
+            return b""
+        with (self._folder / name).open("rb") as file:
+            return file.read(self._sizes[name])
+
+    def append(self, name: str, offset: int, data: bytes) -> bytes:
+        """Put `data` at `offset` of a growing file; the part of it that is new."""
         size = self._sizes[name]
         if offset > size:
             raise MirrorGap(f"{name} ends at {size} and bytes came for {offset}")
@@ -63,13 +79,13 @@ class MirrorWriter:
         view = memoryview(data)
         while view:
             written = os.pwrite(descriptor, view, self._sizes[name])
+            if name == LOG and self._log_hash:
+                self._log_hash.update(view[:written])
             self._sizes[name] += written
             view = view[written:]
         if name == LOG and data:
             self._index.extend()
-            if self._log_hash:
-                self._log_hash.update(data)
-        return self._sizes[name]
+        return data
 
     def put_output(
         self,
@@ -79,22 +95,31 @@ class MirrorWriter:
         data: bytes,
         mtime_ns: int,
         last: bool,
-    ) -> None:
-        """Take a piece of a version of an output; the last one puts it in place."""
+    ) -> str:
+        """Take a piece of a version of an output; the last one puts it in place.
+
+        Returns a sentence if this output can't be kept, which is empty else.
+        """
         path = safe_output(self._folder / "files", name)
         if path is None:
-            return
+            return ""
         partial = self._partial(name)
+        with partial.open("ab" if offset else "wb") as file:
+            if file.tell() != offset:
+                raise MirrorGap(f"A piece of {name} before {offset} is missing")
+            file.write(data)
+        if not last:
+            return ""
         try:
-            with partial.open("r+b" if offset else "wb") as file:
-                file.seek(offset)
-                file.write(data)
-        except FileNotFoundError as error:
-            raise MirrorGap(f"The first piece of {name} is missing") from error
-        if last:
             os.utime(partial, ns=(mtime_ns, mtime_ns))
             _make_room(self._folder / "files", path)
             partial.replace(path)
+        except OSError as error:
+            if error.errno not in _BAD_NAME:
+                raise
+            shown = printable(name)
+            return f"The output {shown} can't be kept: {error.strerror}."
+        return ""
 
     def drop_partial(self, name: str) -> None:
         """Forget the pieces of a version that changed while it was sent."""
@@ -104,32 +129,40 @@ class MirrorWriter:
         for name in names:
             path = safe_output(self._folder / "files", name)
             if path is not None:
-                path.unlink(missing_ok=True)
+                _remove(path)
 
     def log_matches(self, record: dict[str, Any]) -> bool:
         """Whether the mirrored log is the one that the runner saw, byte for byte."""
-        expected = record["log"]
-        if self._sizes[LOG] != expected["bytes"]:
-            return False
-        return self._log_digest() == str(expected["sha256"])
+        path = self._folder / LOG
+        size = _size(path)
+        if record.get("log") == {"bytes": size, "sha256": self._log_digest()}:
+            return True
+        # Perhaps another writer has repaired it: what is on the disk decides.
+        self._log_hash = None
+        return record.get("log") == {"bytes": size, "sha256": self._log_digest()}
 
     def restart_log(self) -> None:
         """Empty the mirrored log, to have it sent again."""
+        with contextlib.suppress(KeyError):
+            # Opened anew: somebody may have removed the file.
+            os.close(self._files.pop(LOG))
         os.ftruncate(self._descriptor(LOG), 0)
         self._sizes[LOG] = 0
         self._log_hash = hashlib.sha256()
+        self._index.close()
         self._index.restart()
 
     def finish(self, record: dict[str, Any]) -> None:
         """Bring all to the disk, then write the runner's last word."""
         for descriptor in self._files.values():
             os.fsync(descriptor)
-        temporary = self._folder / f"{EXIT}.{os.getpid()}"
+        temporary = self._folder / f"{EXIT}.{self._own}"
         with temporary.open("w", encoding="utf-8") as file:
             json.dump(record, file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self._folder / EXIT)
+        shutil.rmtree(self._folder / _PARTIAL, ignore_errors=True)
 
     def close(self) -> None:
         for descriptor in self._files.values():
@@ -147,7 +180,7 @@ class MirrorWriter:
         folder = self._folder / _PARTIAL
         folder.mkdir(exist_ok=True)
         digest = hashlib.sha256(os.fsencode(name)).hexdigest()
-        return folder / f"{digest}.{os.getpid()}"
+        return folder / f"{digest}.{self._own}"
 
     def _log_digest(self) -> str:
         if self._log_hash is None:
@@ -163,6 +196,12 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, unless it is none: a folder may be there, or a file above it."""
+    with contextlib.suppress(IsADirectoryError, NotADirectoryError):
+        path.unlink(missing_ok=True)
 
 
 def _make_room(top: Path, path: Path) -> None:

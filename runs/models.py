@@ -221,8 +221,10 @@ class Run(models.Model):
             )
             if not moved:
                 return False
-            self.events.create(status=to, detail=reason, time=time or timezone.now())
-            transaction.on_commit(lambda: announce_status(self.run_id, to))
+            event = self.events.create(
+                status=to, detail=reason, time=time or timezone.now()
+            )
+            transaction.on_commit(lambda: announce_status(self.run_id, to, event.pk))
         self.status = to
         for name, value in fields.items():
             setattr(self, name, value)
@@ -253,7 +255,8 @@ class Run(models.Model):
             error="" if status == RunStatus.COMPLETED else sentence,
             exit_code=exit_code,
             ended_at=time,
-            duration=(time - self.started_at).total_seconds()
+            # Never below zero, should somebody have set the clock back.
+            duration=max((time - self.started_at).total_seconds(), 0.0)
             if self.started_at
             else None,
         )

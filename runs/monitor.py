@@ -12,7 +12,7 @@ from collections import defaultdict
 
 import redis
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import close_old_connections
 from django.utils import timezone
 
 from computes.hosts import Host, host_of
@@ -52,7 +52,9 @@ class Monitor:
         while not self._stopped.is_set():
             try:
                 self._tick()
-            except (DatabaseError, redis.RedisError):
+            except redis.RedisError as error:
+                _log.warning("The broker is away: %s", error)
+            except Exception:
                 _log.exception("A look at the runs failed; the next one comes soon")
                 close_old_connections()
             self._bell.wait(_TICK)
@@ -78,7 +80,7 @@ class Monitor:
                 self._followers[key] = Follower(host)
                 self._followers[key].start()
         for key, follower in list(self._followers.items()):
-            if self._holds(key) and not _is_idle(follower):
+            if follower.is_alive() and self._holds(key) and not _is_idle(follower):
                 follower.sync(runs[key])
             else:
                 self._let_go(key)

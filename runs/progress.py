@@ -4,6 +4,7 @@ Everything here may be told twice, after a crash or by two monitors: a state is 
 to by whoever comes first, and for the others nothing happens.
 """
 
+import json
 import signal
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +13,26 @@ from runs.dispatch import dispatch, enqueue_clean
 from runs.models import Run
 from runs.status import FOLLOWED, EndReason, RunStatus
 
+# Beyond this no clock of a computer is right, and some dates can't be shown.
+_LATEST = 4e9
+
+
+def read_event(line: bytes) -> dict[str, Any] | None:
+    """The event in a line of `events.jsonl`; None if it is none.
+
+    Only the runner should write there, but the script can.
+    """
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+        return None
+    return event if _is_time(event.get("time")) else None
+
 
 def apply_event(run: Run, event: dict[str, Any]) -> None:
-    """Take a line of `events.jsonl`."""
+    """Take an event that `read_event` has found."""
     time = _time(event["time"])
     match event["event"]:
         case "started":
@@ -36,11 +54,14 @@ def apply_event(run: Run, event: dict[str, Any]) -> None:
 
 def settle(run: Run, record: dict[str, Any]) -> None:
     """Take the runner's last word, `exit.json`: the run ends as it says."""
-    if record.get("started"):
+    if not (_is_time(record.get("ended")) and isinstance(record.get("reason"), str)):
+        lose(run, "The runner's last word, exit.json, can't be understood.")
+        return
+    if _is_time(record.get("started")):
         started = _time(record["started"])
         Run.objects.filter(pk=run.pk, started_at=None).update(started_at=started)
     run.refresh_from_db()
-    why = _end_reason(record)
+    why = _end_reason(run, record)
     ended = run.end(
         why,
         detail=_end_sentence(why, record),
@@ -81,22 +102,26 @@ def respond_again(run: Run, events: list[dict[str, Any]]) -> None:
     )
 
 
-def _end_reason(record: dict[str, Any]) -> EndReason:
+_END_REASONS = {
+    "signaled": EndReason.SIGNAL,
+    "canceled": EndReason.CANCELED,
+    "max_duration": EndReason.MAX_DURATION,
+    "start_failed": EndReason.START_FAILED,
+    "host_signal": EndReason.HOST_SIGNAL,
+}
+
+
+def _end_reason(run: Run, record: dict[str, Any]) -> EndReason:
     match record["reason"]:
         case "exited":
-            failed = record["exit_code"] != 0
+            failed = record.get("exit_code") != 0
             return EndReason.EXIT_CODE if failed else EndReason.SUCCEEDED
-        case "signaled":
-            return EndReason.SIGNAL
-        case "canceled" | "canceled_before_start":
+        case "canceled_before_start" if run.cancel_requested_at is None:
+            # Nobody wanted that: a submission that failed has seen to it.
+            return EndReason.SUBMIT_FAILED
+        case "canceled_before_start":
             return EndReason.CANCELED
-        case "max_duration":
-            return EndReason.MAX_DURATION
-        case "start_failed":
-            return EndReason.START_FAILED
-        case "host_signal":
-            return EndReason.HOST_SIGNAL
-    return EndReason.LOST
+    return _END_REASONS.get(record["reason"], EndReason.LOST)
 
 
 def _end_sentence(why: EndReason, record: dict[str, Any]) -> str:
@@ -111,12 +136,13 @@ def _end_sentence(why: EndReason, record: dict[str, Any]) -> str:
 
 
 def _exit_sentence(record: dict[str, Any]) -> str:
-    if record.get("signal") is None:
-        return f"The script ended with exit code {record['exit_code']}."
+    number = record.get("signal")
+    if number is None:
+        return f"The script ended with exit code {record.get('exit_code')}."
     try:
-        name = signal.Signals(record["signal"]).name
+        name = signal.Signals(number).name
     except ValueError:
-        name = f"signal {record['signal']}"
+        name = f"signal {number}"
     sentence = f"The script was ended by {name}."
     if name == "SIGKILL":
         sentence += " The system does this when memory runs out."
@@ -130,6 +156,10 @@ def _receipt_sentence(record: dict[str, Any]) -> str:
     ended = len(receipt["processes"])
     processes = "1 process was" if ended == 1 else f"{ended} processes were"
     return f"{processes} ended, {receipt['left'] or 'none'} left."
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 < value < _LATEST
 
 
 def _time(seconds: float) -> datetime:

@@ -41,7 +41,7 @@ class Reconciler:
         to_clean = Run.objects.filter(status__in=TERMINAL, cleaned_at=None)
         work: dict[str, tuple[float, Callable[[], None]]] = {}
         for run in starting:
-            if not is_held(submission_lease(run)):
+            if not is_held(submission_lease(run.pk)):
                 job = f"run-{run.pk}-submit-{run.attempts}"
                 work[job] = (_PATIENCE, lambda run=run: enqueue_start(run))  # type: ignore[misc]
         for run in to_clean[:100]:

@@ -72,18 +72,28 @@ def submit_run(*, owner: "User", submission: Submission) -> Run:
 
     The same token again gives the same run: a double click submits once.
     """
-    existing = Run.objects.filter(submission_token=submission.token).first()
+    existing = _submitted(submission)
     if existing:
         return existing
     _check(submission)
     try:
-        with transaction.atomic():
-            run = _create_run(owner, submission)
-            run.move(RunStatus.QUEUED)
-            transaction.on_commit(lambda: dispatch(submission.target))
+        return _queue_run(owner, submission)
     except IntegrityError:
-        # The other half of a double click was quicker.
-        return Run.objects.get(submission_token=submission.token)
+        # The other half of a double click was quicker, or somebody else has just made
+        # the same new experiment.
+        return _submitted(submission) or _queue_run(owner, submission)
+
+
+def _submitted(submission: Submission) -> Run | None:
+    return Run.objects.filter(submission_token=submission.token).first()
+
+
+@transaction.atomic
+def _queue_run(owner: "User", submission: Submission) -> Run:
+    run = _create_run(owner, submission)
+    run.move(RunStatus.QUEUED)
+    # Robust: the run is in the database now, and the reconciler will find it there.
+    transaction.on_commit(lambda: dispatch(submission.target), robust=True)
     return run
 
 

@@ -1,0 +1,88 @@
+"""One run that is followed: its mirror, and what its events have told."""
+
+from typing import Any
+
+from computes.frames import Frame
+from runs import progress
+from runs.mirror import EVENTS, LOG, RESOURCES, mirror_folder
+from runs.mirror_writer import MirrorWriter
+from runs.models import Run
+from runs.notices import Announcer
+
+
+class Followed:
+    """Takes what `runner follow` sends about one run.
+
+    It begins with what is mirrored already, and takes the events in it once more:
+    whoever wrote them there may have been killed before their states were moved to.
+    """
+
+    def __init__(self, run: Run, announcer: Announcer) -> None:
+        self.run = run
+        self.mirror = MirrorWriter(mirror_folder(run.run_id))
+        self.events: list[dict[str, Any]] = []
+        self.log_resent = False
+        self._announcer = announcer
+        self._rest = b""
+        self._take_events(self.mirror.read(EVENTS))
+
+    def watch_command(self) -> dict[str, Any]:
+        return {
+            "watch": self.run.run_id,
+            "have": self.mirror.sizes,
+            "files": self.mirror.outputs(),
+        }
+
+    def refresh(self, run: Run) -> None:
+        """Take over what others may have changed in the database."""
+        self.run.cancel_requested_at = run.cancel_requested_at
+        self.run.status = run.status
+
+    def take(self, frame: Frame) -> None:
+        header = frame.header
+        if "file" in header:
+            self._take_bytes(header["file"], header["offset"], frame.payload)
+        elif "output" in header:
+            self._take_output(header, frame.payload)
+        elif "removed" in header:
+            self.mirror.remove_outputs(header["removed"])
+            self._announcer.changed(self.run.run_id, "files")
+
+    def restart_log(self) -> None:
+        self.log_resent = True
+        self.mirror.restart_log()
+
+    def _take_bytes(self, name: str, offset: int, data: bytes) -> None:
+        fresh = self.mirror.append(name, offset, data)
+        if name == LOG:
+            self._announcer.grew(self.run.run_id, self.mirror.sizes[LOG])
+        elif name == EVENTS:
+            self._take_events(fresh)
+        elif name == RESOURCES:
+            self._announcer.changed(self.run.run_id, "resources")
+
+    def _take_events(self, data: bytes) -> None:
+        """Apply the events that `data`, the next bytes of the file, completes."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            event = progress.read_event(line)
+            if event is not None:
+                self.events.append(event)
+                progress.apply_event(self.run, event)
+
+    def _take_output(self, header: dict[str, Any], data: bytes) -> None:
+        name = header["output"]
+        if header.get("torn"):
+            self.mirror.drop_partial(name)
+            return
+        problem = self.mirror.put_output(
+            name,
+            offset=header["offset"],
+            data=data,
+            mtime_ns=header["mtime_ns"],
+            last=header["last"],
+        )
+        if problem:
+            self.run.note(problem)
+        if header["last"]:
+            self._announcer.changed(self.run.run_id, "files")
