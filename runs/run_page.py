@@ -155,7 +155,7 @@ def phases(run: Run, events: list[RunEvent]) -> list[Phase]:
     times = [event.time for event in changes] + [run.ended_at or timezone.now()]
     total = (times[-1] - times[0]).total_seconds() or 1.0
     found, start = [], 0
-    for event, begin, end in zip(changes, times, times[1:], strict=True):
+    for event, (begin, end) in zip(changes, pairwise(times), strict=True):
         seconds = max((end - begin).total_seconds(), 0)
         width = min(round(1000 * seconds / total), 1000 - start)
         if event.status and width > 0:
