@@ -52,7 +52,10 @@ class Following:
         self._pieces: dict[tuple[str, str], bytearray] = {}
 
     def tell(self, **command: Any) -> None:
-        self._in.write(json.dumps(command).encode() + b"\n")
+        self.tell_bytes(json.dumps(command).encode() + b"\n")
+
+    def tell_bytes(self, data: bytes) -> None:
+        self._in.write(data)
 
     def watch(
         self,
@@ -86,6 +89,10 @@ class Following:
     def outputs_of(self, job: JobFolder) -> dict[str, bytes]:
         found = self.outputs.items()
         return {name: data for (of, name), data in found if of == job.path.name}
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.close()
 
     def close(self) -> None:
         self._in.close()
