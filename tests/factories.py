@@ -1,0 +1,58 @@
+"""Makes what tests need in the database of the test process."""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from computes.models import ComputeTarget
+from environments.models import Environment
+from runs.configuration import ScriptRunConfiguration
+from runs.models import Run, Snapshot
+from runs.services import Submission, keep_snapshot, submit_run
+from runs.snapshots import read_upload
+from runs.storage import limits, store
+from tests.services.runs import zipped
+
+
+def person(name: str = "ada") -> User:
+    return User.objects.get_or_create(username=name)[0]
+
+
+def target(*, max_runs: int = 2, name: str = "local") -> ComputeTarget:
+    return ComputeTarget.objects.update_or_create(
+        name=name, defaults={"kind": "local", "max_runs": max_runs}
+    )[0]
+
+
+def this_python() -> Environment:
+    return Environment.objects.get_or_create(name="this-python")[0]
+
+
+def snapshot(files: Mapping[str, str | bytes]) -> Snapshot:
+    intake = read_upload(
+        io.BytesIO(zipped(files)), store(), limits(), name="source.zip"
+    )
+    return keep_snapshot(intake.manifest, "source")
+
+
+def submission(code: str = "", **changes: Any) -> Submission:
+    """A submission of a script; `changes` are fields of it or of its configuration."""
+    names = ScriptRunConfiguration.__dataclass_fields__
+    configured = {name: changes.pop(name) for name in names & changes.keys()}
+    facts = {
+        "experiment": "tests",
+        "snapshot": changes.get("snapshot") or snapshot({"train.py": code}),
+        "configuration": ScriptRunConfiguration(**{"script": "train.py", **configured}),
+        "target": changes.get("target") or target(),
+        "environment": changes.get("environment") or this_python(),
+    }
+    return Submission(**{**facts, **changes})
+
+
+def submit(code: str = "", **changes: Any) -> Run:
+    """A run of a script, which waits for its place or has it already."""
+    run = submit_run(owner=person(), submission=submission(code, **changes))
+    run.refresh_from_db()
+    return run
