@@ -185,9 +185,11 @@ class MirrorWriter:
     def _log_digest(self) -> str:
         if self._log_hash is None:
             self._log_hash = hashlib.sha256()
-            if self._sizes[LOG]:
-                with (self._folder / LOG).open("rb") as file:
-                    self._log_hash = hashlib.file_digest(file, "sha256")
+            with (
+                contextlib.suppress(FileNotFoundError),
+                (self._folder / LOG).open("rb") as file,
+            ):
+                self._log_hash = hashlib.file_digest(file, "sha256")
         return self._log_hash.hexdigest()
 
 
