@@ -19,22 +19,31 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        # How many bytes of the buffer were taken; removed once per arrival, since
+        # removing moves all that follows.
+        self._taken = 0
         self._header: dict[str, Any] | None = None
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """The frames that `data` completes."""
         self._buffer += data
-        while True:
-            if self._header is None:
-                line, newline, _ = self._buffer.partition(b"\n")
-                if not newline:
-                    return
-                self._header = json.loads(line)
-                del self._buffer[: len(line) + 1]
-            size = self._header.get("size", 0)
-            if len(self._buffer) < size:
-                return
-            frame = Frame(header=self._header, payload=bytes(self._buffer[:size]))
-            del self._buffer[:size]
-            self._header = None
+        while frame := self._next():
             yield frame
+        del self._buffer[: self._taken]
+        self._taken = 0
+
+    def _next(self) -> Frame | None:
+        if self._header is None:
+            newline = self._buffer.find(b"\n", self._taken)
+            if newline < 0:
+                return None
+            self._header = json.loads(self._buffer[self._taken : newline])
+            self._taken = newline + 1
+        header = self._header
+        end = self._taken + header.get("size", 0)
+        if len(self._buffer) < end:
+            return None
+        with memoryview(self._buffer) as view:
+            payload = bytes(view[self._taken : end])
+        self._taken, self._header = end, None
+        return Frame(header=header, payload=payload)

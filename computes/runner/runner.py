@@ -886,11 +886,11 @@ class HungUp(Exception):
 class Follower:
     """Sends what grows in the watched jobs as frames on standard output."""
 
-    # Seconds from one look to the next; longer with many jobs, each look costing.
-    ROUND = 0.025
-    LONG_ROUND = 0.05
-    MANY = 50
-    CHUNK = 1 << 20
+    # Seconds from one look to the next: so many for each job, since each look costs
+    # something, within these limits.
+    ROUND_OF_EACH = 0.001
+    SHORTEST_ROUND, LONGEST_ROUND = 0.01, 0.05
+    CHUNK = 1 << 18
     BEAT = 2.0
 
     def __init__(self, root: str) -> None:
@@ -898,9 +898,13 @@ class Follower:
         self.watched: Dict[str, Watched] = {}
         self.commands = b""
         self.beat_due = 0.0
+        # One piece of memory for all that is sent, which is the quickest.
+        self.buffer = memoryview(bytearray(self.CHUNK))
 
     def run(self) -> None:
         os.set_blocking(0, False)
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(1, 1031, 4 * self.CHUNK)  # F_SETPIPE_SZ, if it is a pipe
         while self._take_commands():
             if time.monotonic() >= self.beat_due:
                 self.beat_due = time.monotonic() + self.BEAT
@@ -915,7 +919,8 @@ class Follower:
     def _pause(self) -> float:
         if not self.watched:
             return self.BEAT
-        return self.ROUND if len(self.watched) <= self.MANY else self.LONG_ROUND
+        seconds = len(self.watched) * self.ROUND_OF_EACH
+        return min(max(seconds, self.SHORTEST_ROUND), self.LONGEST_ROUND)
 
     def _take_commands(self) -> bool:
         """Carry out what has been asked; False once nobody asks any more."""
@@ -946,14 +951,19 @@ class Follower:
         grace, reason = command.get("grace_seconds"), command.get("reason", "")
         _in_background(job, lambda: cancel(job, grace, reason))
 
-    def send(self, header: Json, payload: Optional[bytes] = None) -> None:
+    def send(self, header: Json, payload: Optional[memoryview] = None) -> None:
         if payload is not None:
             header["size"] = len(payload)
-        data = json.dumps(header).encode() + b"\n" + (payload or b"")
-        view = memoryview(data)
+        parts = [memoryview(json.dumps(header).encode() + b"\n")]
+        if payload:
+            parts.append(payload)
         try:
-            while view:
-                view = view[os.write(1, view) :]
+            while parts:
+                sent = os.writev(1, parts)
+                while parts and sent >= len(parts[0]):
+                    sent -= len(parts.pop(0))
+                if parts:
+                    parts[0] = parts[0][sent:]
         except OSError:
             raise HungUp from None
 
@@ -979,7 +989,7 @@ class Watched:
         self.closely_until = 0.0
         self.noted_orphan = False
 
-    def send(self, header: Json, payload: Optional[bytes] = None) -> None:
+    def send(self, header: Json, payload: Optional[memoryview] = None) -> None:
         self.follower.send(dict({"job": self.name}, **header), payload)
 
     def look(self) -> bool:
@@ -1011,8 +1021,7 @@ class Watched:
             if os.stat(path).st_size <= offset:
                 return False
             with open(path, "rb", buffering=0) as file:
-                file.seek(offset)
-                data = file.read(Follower.CHUNK)
+                data = self.read(file, offset, Follower.CHUNK)
         except OSError:
             return False
         if not data:
@@ -1022,6 +1031,11 @@ class Watched:
         if name == EVENTS:
             self.closely_until = time.monotonic() + self.CLOSELY
         return len(data) == Follower.CHUNK
+
+    def read(self, file: BinaryIO, offset: int, size: int) -> memoryview:
+        """At most `size` bytes of a file, which are good until the next call."""
+        buffer = self.follower.buffer[:size]
+        return buffer[: os.preadv(file.fileno(), [buffer], offset)]
 
     def _check_supervisor(self) -> None:
         """See to a job whose supervisor is gone."""
@@ -1046,7 +1060,6 @@ class Outputs:
     the logs of the others waiting.
     """
 
-    PIECE = 256 * 1024
     QUIET = 1.0
     AT_ONCE = 0.02
 
@@ -1144,10 +1157,10 @@ class Outputs:
 
     def _read_piece(
         self, file: BinaryIO, version: Version, offset: int
-    ) -> Optional[bytes]:
+    ) -> Optional[memoryview]:
         """The next bytes; None if they are no longer those of the version."""
         try:
-            data = file.read(min(self.PIECE, version[0] - offset))
+            data = self.watched.read(file, offset, version[0] - offset)
             facts = os.fstat(file.fileno())
         except OSError:
             return None
