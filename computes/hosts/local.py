@@ -110,6 +110,10 @@ class PipeStream:
         self._commands: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         threading.Thread(target=self._write_commands, daemon=True).start()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def read(self, timeout: float) -> bytes:
         if not self._arrivals.poll(timeout * 1000):
             return b""
