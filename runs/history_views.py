@@ -13,7 +13,7 @@ from runs.bulk import Action, apply
 from runs.experiments import ExperimentForm, experiment_rows
 from runs.history import HistoryFilter, page_of, parse_filter
 from runs.models import Experiment, Run, RunQuerySet
-from runs.requests import PageRequest
+from runs.requests import PageRequest, render_part
 from runs.services import create_experiment
 from runs.status import RunStatus
 
@@ -23,9 +23,7 @@ def run_list(request: PageRequest) -> HttpResponse:
     """All runs, filtered; for htmx only the list itself."""
     wanted, problems = parse_filter(request.GET)
     context = _list_context(request, wanted, problems)
-    if request.htmx:
-        return render(request, "runs/_run_list.html", context)
-    return render(request, "runs/run_list.html", context)
+    return render_part(request, "runs/_run_list.html", "runs/run_list.html", context)
 
 
 @require_GET
@@ -33,11 +31,8 @@ def experiment(request: PageRequest, name: str) -> HttpResponse:
     """An experiment, and its runs filtered."""
     found = get_object_or_404(Experiment, name=name)
     wanted, problems = parse_filter(_within(request, found))
-    context = _list_context(request, wanted, problems)
-    if request.htmx:
-        return render(request, "runs/_run_list.html", context)
-    context["experiment"] = found
-    return render(request, "runs/experiment.html", context)
+    context = {**_list_context(request, wanted, problems), "experiment": found}
+    return render_part(request, "runs/_run_list.html", "runs/experiment.html", context)
 
 
 @require_http_methods(["GET", "POST"])

@@ -4,12 +4,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, Q
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
 from computes.models import ComputeTarget
 from runs.models import Run
+from runs.requests import PageRequest, render_part
 from runs.status import PLACED, TERMINAL, RunStatus
 
 _SHOWN_ACTIVE = 20
@@ -17,10 +17,9 @@ _SHOWN_RECENT = 10
 
 
 @require_GET
-def home(request: HttpRequest) -> HttpResponse:
+def home(request: PageRequest) -> HttpResponse:
     """The whole page, or for htmx only what changes by itself."""
-    template = "_home_runs.html" if request.headers.get("HX-Request") else "home.html"
-    return render(request, template, _context())
+    return render_part(request, "_home_runs.html", "home.html", _context())
 
 
 def _context() -> dict[str, Any]:
