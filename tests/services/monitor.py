@@ -1,0 +1,71 @@
+"""Does what worker and monitor do, in the test process: for runs with real jobs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from django.conf import settings
+
+from computes.hosts.local import LocalHost
+from runs import execution
+from runs.follower import Follower
+from runs.models import Run
+from runs.status import RunStatus
+from tests import factories
+from tests.waiting import eventually
+
+
+class Monitor:
+    """Follows all runs, and looks at them as often as a test does."""
+
+    def __init__(self) -> None:
+        self._followers: list[Follower] = []
+
+    def begin(self) -> None:
+        follower = Follower(LocalHost(settings.JOBS_FOLDER))
+        self._followers.append(follower)
+        follower.start()
+
+    def wait(self, look: Callable[[], object], what: str) -> None:
+        def look_again() -> bool:
+            runs = Run.objects.followed().select_related("target")
+            for follower in self._followers:
+                follower.sync(runs.all())
+            return bool(look())
+
+        eventually(look_again, what)
+
+    def wait_for(self, run: Run, *statuses: RunStatus) -> None:
+        def has_come() -> bool:
+            run.refresh_from_db()
+            return run.status in statuses
+
+        self.wait(has_come, f"{run.run_id} is {statuses}")
+
+    def wait_for_end(self, run: Run) -> None:
+        self.wait_for(run, RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED)
+
+    def stop(self, *, keep: int = 0) -> None:
+        while len(self._followers) > keep:
+            self._followers.pop().stop()
+
+
+def placed(code: str = "", **changes: object) -> Run:
+    """A run that has its place, and that no worker has taken up yet."""
+    run = factories.submit(code, **{"target": factories.target(max_runs=50), **changes})
+    assert run.status == RunStatus.PREPARING
+    return run
+
+
+def started(code: str = "", **changes: object) -> Run:
+    run = placed(code, **changes)
+    execution.start_run(run.pk)
+    return run
+
+
+def states(run: Run) -> list[str]:
+    return list(run.events.exclude(status="").values_list("status", flat=True))
+
+
+def job_folder(run: Run) -> Path:
+    folder: Path = settings.JOBS_FOLDER / run.run_id
+    return folder
