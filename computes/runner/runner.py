@@ -379,17 +379,21 @@ class Supervisor:
         self.reason = "exited"
         self.samples = Samples(job, os.getpid())
         self.told = False
+        self.canceled = False
         self.woken, wake = os.pipe()
         os.set_blocking(wake, False)
         os.set_blocking(self.woken, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_told)
-        for number in (signal.SIGUSR1, signal.SIGCHLD):
-            signal.signal(number, lambda *_: None)
+        signal.signal(signal.SIGUSR1, self._on_cancel)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def _on_told(self, *_: object) -> None:
         self.told = True
+
+    def _on_cancel(self, *_: object) -> None:
+        self.canceled = True
 
     def announce(self) -> None:
         """Say who supervises; from then on nobody else ever starts the script."""
@@ -515,7 +519,7 @@ class Supervisor:
     def _end_if_due(self, limit: Optional[float]) -> None:
         if self.told:
             self._end("host_signal")
-        elif self.job.exists("cancel.json"):
+        elif self.canceled or self.job.exists("cancel.json"):
             request = self.job.read("cancel.json") or {}
             self._end("canceled", request.get("grace_seconds"))
         elif limit is not None and time.monotonic() - self.begun > limit:
@@ -773,12 +777,20 @@ def cancel(job: Job, grace: Optional[float], reason: str) -> Json:
 
 
 def _ask_supervisor(job: Job, grace: Optional[float], reason: str) -> None:
+    trouble = None
     if not job.exists("cancel.json"):
         request = {"reason": reason, "grace_seconds": grace, "time": time.time()}
-        job.write("cancel.json", request)
+        try:
+            job.write("cancel.json", request)
+        except OSError as error:
+            trouble = error
+    # The signal is enough: a run has to be canceled on a full disk, too.
     who = job.read("runner.json")
+    told = False
     if who and lives(who):
-        send_signal(who["pid"], who["start_time"], signal.SIGUSR1)
+        told = send_signal(who["pid"], who["start_time"], signal.SIGUSR1)
+    if trouble and not told:
+        raise trouble
 
 
 def _settle(job: Job, grace: Optional[float], reason: str) -> None:
@@ -1061,6 +1073,9 @@ class Outputs:
     """
 
     QUIET = 1.0
+    # A file that is never quiet, say a table that grows, is sent every so often if it
+    # is small.
+    PATIENCE, SMALL = 3.0, 1 << 22
     AT_ONCE = 0.02
 
     def __init__(self, watched: Watched, have: Dict[str, List[int]]) -> None:
@@ -1068,6 +1083,8 @@ class Outputs:
         self.sent: Dict[str, Version] = {
             name: (version[0], version[1]) for name, version in have.items()
         }
+        # Since when a file is not as it was sent.
+        self.changed: Dict[str, float] = {}
         self.due = 0.0
         self.work: Optional[Iterator[None]] = None
         self.is_final = False
@@ -1102,13 +1119,21 @@ class Outputs:
         gone = [name for name in self.sent if name not in found]
         for name in gone:
             del self.sent[name]
+        self.changed = {name: at for name, at in self.changed.items() if name in found}
         if gone:
             self.watched.send({"removed": gone})
         for name, version in found.items():
-            quiet = time.time() - version[1] / 1e9 >= self.QUIET
-            if self.sent.get(name) != version and (quiet or final):
+            if self.sent.get(name) != version and (
+                final or self._is_ripe(name, version)
+            ):
                 for _ in self._send_file(name, version):
                     yield
+
+    def _is_ripe(self, name: str, version: Version) -> bool:
+        since = self.changed.setdefault(name, time.monotonic())
+        quiet = time.time() - version[1] / 1e9 >= self.QUIET
+        waited = time.monotonic() - since >= self.PATIENCE
+        return quiet or (waited and version[0] <= self.SMALL)
 
     def _walk(self) -> Iterator[Tuple[str, Version]]:
         work = self.watched.job.path("work")
@@ -1154,6 +1179,7 @@ class Outputs:
             offset += len(data)
             yield
         self.sent[name] = version
+        self.changed.pop(name, None)
 
     def _read_piece(
         self, file: BinaryIO, version: Version, offset: int

@@ -1,6 +1,7 @@
 """`runner cancel` and a maximum duration: nothing is left, and a receipt says so."""
 
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -165,7 +166,7 @@ while True:
         if os.fstat(pids).st_size > 20:
             os.write(1, b"ready")
         os.setsid()
-    time.sleep(0.002)
+    time.sleep(0.01)
 """)
     )
     job.ask("cancel", "--grace", "0.2")
@@ -249,6 +250,19 @@ def test_a_cancel_after_the_end_changes_nothing(make_job: MakeJob) -> None:
     assert job.read("exit.json") == word
     assert job.events() == events
     assert not (job.path / "cancel.json").exists()
+
+
+def test_a_job_can_be_canceled_on_a_full_disk(make_job: MakeJob) -> None:
+    """The request can't be written down then."""
+
+    def no_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
+
+    job = start(make_job(ENDS_AT_SIGTERM))
+    job.ask("cancel", "--grace", "1", preexec_fn=no_room)
+    word = job.last_word()
+    assert (word["reason"], word["exit_code"]) == ("canceled", 7)
+    assert not list(job.path.glob("cancel.json*"))
 
 
 def test_a_run_that_exceeds_its_duration_is_ended(make_job: MakeJob) -> None:

@@ -132,6 +132,24 @@ def test_a_file_that_changes_while_it_is_sent_arrives_whole_in_the_end(
     assert following.outputs_of(job)["outputs/large"] == b"changed" + bytes(size - 7)
 
 
+def test_a_small_file_that_keeps_growing_is_seen_while_it_grows(
+    make_job: MakeJob, following: Following
+) -> None:
+    job = make_job("""
+import time
+with open("outputs/metrics.csv", "w") as file:
+    while True:
+        print("1,2,3", file=file, flush=True)
+        time.sleep(0.3)
+""")
+    job.start()
+    following.watch(job)
+    following.until(lambda: following.outputs_of(job), "a version of the table")
+    assert job.state() == "running"
+    [table] = following.outputs_of(job).values()
+    assert set(table.splitlines()) == {b"1,2,3"}
+
+
 def test_thousands_of_files_arrive(make_job: MakeJob, following: Following) -> None:
     job = make_job("""
 import os

@@ -1,5 +1,6 @@
 """`runner start`: the script runs at most once, with what it was given."""
 
+import contextlib
 import json
 import os
 import random
@@ -63,35 +64,35 @@ def test_starts_at_the_same_moment_run_the_script_once(make_job: MakeJob) -> Non
 def test_a_start_that_is_killed_and_repeated_runs_the_script_once(
     make_job: MakeJob, seed: int
 ) -> None:
-    """Killed alone, or with the supervisor that it may have left behind by then."""
+    """Killed alone, or with all that it may have left behind by then."""
     rnd = random.Random(seed)
-    for _ in range(6):
+    for _ in range(8):
         job = make_job(MARKS)
-        start = job.launch("start", start_new_session=True)
+        start = job.launch("start")
         time.sleep(rnd.uniform(0, 0.1))
         start.kill()
-        killed = rnd.random() < 0.5 and kill_supervisor_if_there(job)
+        if rnd.random() < 0.7:
+            kill_runners(job)
         start.communicate()
+        announced = (job.path / "runner.json").exists()
         job.start()
-        if killed and not (job.path / "exit.json").exists():
-            # A supervisor that was announced is never replaced.
-            wait_until_not_running(job)
-            assert times_run(job) <= 1
-        else:
-            job.last_word()
-            assert times_run(job) == 1
+        wait_until_not_running(job)
+        assert times_run(job) <= 1
+        # A supervisor that was announced is never replaced; any other is.
+        assert times_run(job) == 1 or (announced and job.state() == "lost")
 
 
 def wait_until_not_running(job: JobFolder) -> None:
     eventually(lambda: job.state() != "running", "the script has ended")
 
 
-def kill_supervisor_if_there(job: JobFolder) -> bool:
-    try:
-        os.kill(job.supervisor(), signal.SIGKILL)
-    except (OSError, ValueError):
-        return False
-    return True
+def kill_runners(job: JobFolder) -> None:
+    """Kill every process of the runner that has to do with this job."""
+    command = "\0".join(job.command("start")).encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if command in (folder / "cmdline").read_bytes():
+                os.kill(int(folder.name), signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
