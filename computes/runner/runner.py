@@ -289,18 +289,27 @@ def of_script(supervisor: int, processes: Dict[int, Process]) -> Dict[int, int]:
 def send_signal(pid: int, began: int, number: signal.Signals) -> bool:
     """Signal the process, unless its number now belongs to another; whether sent."""
     try:
-        if hasattr(os, "pidfd_open"):
-            descriptor = os.pidfd_open(pid)
-            try:
-                if start_time(pid) != began:
-                    return False
-                signal.pidfd_send_signal(descriptor, number)
-            finally:
-                os.close(descriptor)
-        else:
-            if start_time(pid) != began:
-                return False
-            os.kill(pid, number)
+        descriptor = os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        # Gone, or an older Python or Linux: then there is a moment between the check
+        # and the signal in which the number could change hands.
+        return _send_to_number(pid, began, number)
+    try:
+        if start_time(pid) != began:
+            return False
+        signal.pidfd_send_signal(descriptor, number)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _send_to_number(pid: int, began: int, number: signal.Signals) -> bool:
+    try:
+        if start_time(pid) != began:
+            return False
+        os.kill(pid, number)
     except OSError:
         return False
     return True
