@@ -45,6 +45,10 @@ format: ## Bring code and templates into shape
 	$(PYTHON_BIN) -m ruff format .
 	$(PYTHON_BIN) -m djlint --quiet --reformat templates
 
+.PHONY: pictures
+pictures: test-install assets ## Take the pictures of docs/pictures anew
+	$(PYTHON_BIN) -m pytest tests/browser/test_whole_path.py --pictures
+
 .PHONY: bench
 bench: test-install assets ## Measure, and write benchmarks/results.md
 	$(PYTHON_BIN) -m benchmarks

@@ -1,4 +1,6 @@
-"""Sizes and durations, in the words that the page's scripts use too."""
+"""Sizes, durations and times; the first two in the words of the page's scripts."""
+
+from datetime import datetime
 
 from django import template
 
@@ -36,3 +38,11 @@ def lasting(seconds: float | None) -> str:
         return f"{hours} h {minutes:02} m"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours} h"
+
+
+@register.filter(expects_localtime=True)
+def clock(time: datetime | None) -> str:
+    """The time of day to the millisecond: "19:46:39.123"; "" if there is none."""
+    if time is None:
+        return ""
+    return f"{time:%H:%M:%S}.{time.microsecond // 1000:03}"
