@@ -1,0 +1,258 @@
+"""The sockets of a running portal: who may listen, and that no byte is missing."""
+
+import threading
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.services.portal import Portal
+from tests.services.runs import SubmittedRun, submit
+from tests.services.sockets import LiveSocket
+from tests.waiting import eventually
+
+WORKSPACE = "/ws/workspace/"
+SLOW = "import time\nfor i in range(150): print('line', i); time.sleep(0.02)"
+LARGE = "import os\nfor i in range(60): os.write(1, bytes([65 + i % 26]) * 100_000)"
+WINDOW, FRAME = 2 * 1024 * 1024, 512 * 1024
+
+
+@pytest.fixture(scope="module")
+def client(portal: Portal) -> Iterator[httpx.Client]:
+    client = portal.sign_in()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def large(portal: Portal, client: httpx.Client) -> SubmittedRun:
+    """A run that has ended, with six megabytes of log."""
+    run = submit(portal, client, script=LARGE)
+    run.wait_for_end()
+    return run
+
+
+def address(run: SubmittedRun) -> str:
+    return f"/ws/runs/{run.run_id}/"
+
+
+@pytest.mark.parametrize("path", [WORKSPACE, "/ws/runs/some_run/"])
+def test_a_stranger_is_refused(portal: Portal, path: str) -> None:
+    with LiveSocket(portal, None, path) as socket:
+        assert socket.close_code() == 4401
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1.evil.example"]
+)
+def test_pages_of_other_sites_are_refused(
+    portal: Portal, client: httpx.Client, origin: str
+) -> None:
+    with (
+        pytest.raises(InvalidStatus),
+        LiveSocket(portal, client, WORKSPACE, origin) as socket,
+    ):
+        socket.receive()
+
+
+def test_a_run_that_is_not_there_is_refused(
+    portal: Portal, client: httpx.Client
+) -> None:
+    with LiveSocket(portal, client, "/ws/runs/none_1_a/") as socket:
+        assert socket.close_code() == 4404
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "no json",
+        "5",
+        "[]",
+        "null",
+        "{}",
+        b"\0\1",
+        '{"type": "delete"}',
+        '{"type": "follow"}',
+        '{"type": "follow", "from": "1"}',
+        '{"type": "follow", "from": 1e999}',
+        '{"type": "follow", "from": {}}',
+        '{"type": "ack", "offset": null}',
+        "[" * 60_000,
+    ],
+    ids=lambda message: repr(message[:40]),
+)
+def test_what_no_page_asks_for_ends_the_socket_alone(
+    portal: Portal, client: httpx.Client, large: SubmittedRun, message: str | bytes
+) -> None:
+    web = portal.pids()["web"]
+    with LiveSocket(portal, client, address(large)) as socket:
+        socket.send_raw(message)
+        assert socket.close_code() == 4400
+    assert portal.pids()["web"] == web
+
+
+def test_a_message_that_is_too_long_ends_the_socket_alone(
+    portal: Portal, client: httpx.Client, large: SubmittedRun
+) -> None:
+    with LiveSocket(portal, client, address(large)) as socket:
+        socket.send_raw("x" * 1_000_000)
+        assert socket.close_code() == 1009
+    with LiveSocket(portal, client, address(large)) as socket:
+        assert len(socket.read_log(5_900_000)) == 100_000
+
+
+@pytest.mark.parametrize("start", [0, 1, 2_345_678, 6_000_000])
+def test_the_log_comes_whole_from_any_offset(
+    portal: Portal, client: httpx.Client, large: SubmittedRun, start: int
+) -> None:
+    with LiveSocket(portal, client, address(large)) as socket:
+        assert socket.read_log(start) == large.log()[start:]
+
+
+def test_an_offset_behind_the_end_is_the_end(
+    portal: Portal, client: httpx.Client, large: SubmittedRun
+) -> None:
+    with LiveSocket(portal, client, address(large)) as socket:
+        socket.send(type="follow", **{"from": 10**30})
+        assert socket.wait_for("log")["from"] == 6_000_000
+        assert socket.wait_for("end")["size"] == 6_000_000
+
+
+def test_who_is_far_behind_may_skip_to_the_tail(
+    portal: Portal, client: httpx.Client, large: SubmittedRun
+) -> None:
+    with LiveSocket(portal, client, address(large)) as socket:
+        socket.send(type="follow", skip=True, **{"from": 0})
+        skip = socket.wait_for("skip")
+        assert (skip["end"], skip["line"]) == (6_000_000, 0)
+        assert skip["end"] - skip["from"] <= 256 * 1024
+        offset, data = socket.wait_for_bytes()
+        assert offset == skip["from"]
+        assert data == large.log()[offset:]
+
+
+def test_a_reader_that_says_nothing_is_sent_no_more_than_a_window(
+    portal: Portal, client: httpx.Client, large: SubmittedRun
+) -> None:
+    with LiveSocket(portal, client, address(large)) as socket:
+        socket.send(type="follow", **{"from": 0})
+        received = 0
+        with pytest.raises(TimeoutError):
+            while True:
+                message = socket.receive(timeout=1)
+                received += len(message[1]) if isinstance(message, tuple) else 0
+        assert WINDOW <= received <= WINDOW + FRAME
+        socket.send(type="ack", offset=received)
+        assert socket.wait_for_bytes()[0] == received
+
+
+def test_bytes_arrive_while_the_script_runs_and_the_end_ends_them(
+    portal: Portal, client: httpx.Client
+) -> None:
+    run = submit(portal, client, script=SLOW)
+    with LiveSocket(portal, client, address(run)) as socket:
+        first = socket.read_log(0, until=1)
+        assert run.status in ("Starting", "Running")
+        assert first + socket.read_log(len(first)) == run.log()
+    assert run.log().splitlines()[-1] == b"line 149"
+
+
+def test_a_reader_goes_on_where_it_was_when_web_is_killed(
+    portal: Portal, client: httpx.Client
+) -> None:
+    run = submit(portal, client, script=SLOW)
+    with LiveSocket(portal, client, address(run)) as socket:
+        log = socket.read_log(0, until=100)
+        web = portal.kill("web")
+        socket.close_code()
+    portal.wait_for_new("web", web)
+    with LiveSocket(portal, client, address(run)) as socket:
+        log += socket.read_log(len(log))
+    assert log == run.log()
+    assert run.status == "Completed"
+
+
+def test_a_reader_hears_on_when_redis_is_killed(
+    portal: Portal, client: httpx.Client
+) -> None:
+    run = submit(portal, client, script=SLOW)
+    with LiveSocket(portal, client, address(run)) as socket:
+        log = socket.read_log(0, until=100)
+        redis = portal.kill("redis")
+        log += socket.read_log(len(log))
+    portal.wait_for_new("redis", redis)
+    assert log == run.log()
+
+
+def test_fifty_readers_get_the_same_bytes(portal: Portal, client: httpx.Client) -> None:
+    run = submit(portal, client, script=SLOW)
+    logs: list[bytes] = []
+
+    def read() -> None:
+        with LiveSocket(portal, client, address(run)) as socket:
+            logs.append(socket.read_log(0))
+
+    threads = [threading.Thread(target=read) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert logs == [run.log()] * 50
+
+
+def test_who_unfollows_hears_of_growth_and_gets_no_bytes(
+    portal: Portal, client: httpx.Client
+) -> None:
+    run = submit(portal, client, script=SLOW)
+    with LiveSocket(portal, client, address(run)) as socket:
+        socket.read_log(0, until=1)
+        socket.send(type="unfollow")
+        ends = [socket.wait_for("grown")["end"] for _ in range(2)]
+        while (message := socket.receive()) and isinstance(message, dict):
+            if message["type"] == "grown":
+                ends.append(message["end"])
+            if message["type"] == "end":
+                break
+        assert message == {"type": "end", "size": len(run.log())}
+    assert len(ends) > 3
+    assert ends == sorted(ends)
+
+
+def test_a_page_of_a_run_hears_of_its_states(
+    portal: Portal, client: httpx.Client
+) -> None:
+    run = submit(portal, client, script="import time; time.sleep(1)")
+    with LiveSocket(portal, client, address(run)) as socket:
+        seen: list[str] = []
+        while seen[-1:] != ["Completed"]:
+            changed = socket.wait_for("changed")
+            if "status" in changed["what"]:
+                seen.append(changed["status"])
+    order = ["Preparing", "Starting", "Running", "Finalizing", "Completed"]
+    assert seen == [state for state in order if state in seen]
+
+
+def test_the_workspace_hears_of_every_run(portal: Portal, client: httpx.Client) -> None:
+    with LiveSocket(portal, client, WORKSPACE) as socket:
+        runs = {submit(portal, client, script="").run_id for _ in range(2)}
+        done: set[str] = set()
+        while done != runs:
+            message = socket.receive()
+            assert isinstance(message, dict)
+            if message.get("status") == "Completed":
+                done.add(message["run"])
+
+
+def test_a_socket_hears_when_its_run_is_deleted(
+    portal: Portal, client: httpx.Client
+) -> None:
+    run = submit(portal, client, script="")
+    run.wait_for_end()
+    with LiveSocket(portal, client, address(run)) as socket:
+        assert socket.read_log(0) == b""
+        eventually(lambda: run.column("cleaned_at"), "the job folder is removed")
+        client.post(f"/runs/{run.run_id}/delete/")
+        socket.send(type="follow", **{"from": 0})
+        assert socket.wait_for("log")["end"] == 0
