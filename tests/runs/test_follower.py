@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from runs import execution
+from runs import execution, follower
 from runs.mirror import log_path, mirror_folder
 from runs.status import EndReason, RunStatus
 from tests.services.monitor import Monitor, job_folder, started, states
@@ -92,12 +92,16 @@ def test_two_followers_end_a_run_once(monitor: Monitor) -> None:
 def test_a_stream_that_breaks_is_opened_again(monitor: Monitor) -> None:
     run = started("import time\nfor i in range(100): print(i); time.sleep(0.02)")
     for _ in range(3):
-        monitor.wait(lambda: _kill_followers(), "the runner's follower was killed")
+        monitor.wait(_kill_followers, "the runner's follower was killed")
     monitor.wait_for_end(run)
     assert log_path(run.run_id).read_text().split() == [str(i) for i in range(100)]
 
 
 def _kill_followers() -> int:
+    return _signal_followers(signal.SIGKILL)
+
+
+def _signal_followers(number: int) -> int:
     found = 0
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -105,9 +109,31 @@ def _kill_followers() -> int:
         except OSError:
             continue
         if b"follow" in words and os.fsencode(settings.JOBS_FOLDER) in words:
-            os.kill(int(process.name), signal.SIGKILL)
+            os.kill(int(process.name), number)
             found += 1
     return found
+
+
+def test_a_target_that_is_not_heard_from_is_not_taken_for_dead(
+    monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each new stream is frozen too, so nobody can tell; then they are left alone."""
+    monkeypatch.setattr(follower, "_SILENCE", 0.5)
+    monkeypatch.setattr(follower, "_NOT_RESPONDING_AFTER", 1.0)
+    run = started("import time\nfor i in range(250): print(i); time.sleep(0.02)")
+    monitor.wait_for(run, RunStatus.RUNNING)
+
+    def freeze() -> bool:
+        _signal_followers(signal.SIGSTOP)
+        run.refresh_from_db()
+        return run.status == RunStatus.NOT_RESPONDING
+
+    monitor.wait(freeze, "the run is not responding")
+    monitor.wait_for_end(run)
+    assert run.status == RunStatus.COMPLETED
+    assert log_path(run.run_id).read_text().split() == [str(i) for i in range(250)]
+    after = states(run)[states(run).index("NotResponding") :]
+    assert after[1] in ("Running", "Completed")
 
 
 def test_a_log_that_the_script_shortens_is_mirrored_as_it_ends(
