@@ -96,8 +96,8 @@ class Hub:
     def _hand_out(self, notice: dict[str, Any]) -> None:
         for watcher in self._watchers.get(notice["run"], ()):
             watcher.tell(notice)
-        # Who watches everything wants states, not each grown log.
-        if "changed" in notice:
+        # Who watches everything wants states, not each log that grew.
+        if notice.get("changed") == "status":
             for watcher in self._watchers.get("", ()):
                 watcher.tell(notice)
 

@@ -146,10 +146,7 @@ class WorkspaceConsumer(_Socket):
             while True:
                 notices, look = await watcher.news()
                 for notice in notices:
-                    if notice["changed"] == "status":
-                        await self.say(
-                            {"run": notice["run"], "status": notice["status"]}
-                        )
+                    await self.say({"run": notice["run"], "status": notice["status"]})
                 if look:
                     await self.say({"run": None})
 
