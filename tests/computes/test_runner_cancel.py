@@ -3,12 +3,15 @@
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from computes.runner import RUNNER
 from tests.computes.conftest import MakeJob
 from tests.computes.jobs import JobFolder, is_alive
 from tests.waiting import eventually
@@ -176,6 +179,22 @@ while True:
     assert not left_in(job)
 
 
+def test_a_python_without_pidfd_cancels_as_well(make_job: MakeJob) -> None:
+    """As before Python 3.9, or where the system forbids it."""
+    code = (
+        "import os, runpy, sys; del os.pidfd_open; del sys.argv[0];"
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    job = make_job(IGNORES_SIGTERM)
+    command = [sys.executable, "-I", "-S", "-c", code, str(RUNNER), "start"]
+    subprocess.run([*command, str(job.path)], check=True, capture_output=True)
+    job.says("ready")
+    job.ask("cancel", "--grace", "0.2")
+    word = job.last_word()
+    assert signals(word) == [["SIGTERM", "SIGKILL"]]
+    assert_receipt_is_sound(word)
+
+
 def left_in(job: JobFolder) -> list[str]:
     """The processes that work in the folder of the job."""
     found = []
@@ -256,7 +275,8 @@ def test_a_job_can_be_canceled_on_a_full_disk(make_job: MakeJob) -> None:
     """The request can't be written down then."""
 
     def no_room() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
 
     job = start(make_job(ENDS_AT_SIGTERM))
     job.ask("cancel", "--grace", "1", preexec_fn=no_room)

@@ -137,10 +137,11 @@ except OSError as error:
     assert (word["reason"], word["exit_code"]) == ("exited", 28)
 
 
-def limit_file_size(pid: int, size: int) -> None:
-    """Have all files of the process end at `size`, as a full disk would."""
+def limit_file_size(pid: int, size: int | None) -> None:
+    """Have all files of the process end at `size`, as on a full disk; None: lift it."""
     _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))
+    soft = hard if size is None else size
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_the_last_word_waits_until_the_disk_has_room(make_job: MakeJob) -> None:
@@ -156,7 +157,7 @@ def test_the_last_word_waits_until_the_disk_has_room(make_job: MakeJob) -> None:
     eventually(lambda: not is_alive(script), "the script has ended")
     assert job.state() == "running"
     assert not (job.path / "exit.json").exists()
-    limit_file_size(supervisor, -1)
+    limit_file_size(supervisor, None)
     word = job.last_word()
     assert (word["reason"], word["exit_code"]) == ("exited", 0)
     assert_whole(job, word, b"started\n")
@@ -174,7 +175,8 @@ def test_a_job_folder_on_a_full_disk_is_not_started_and_may_be_later(
     make_job: MakeJob,
 ) -> None:
     def no_room() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
 
     job = make_job("print('at last')")
     words = job.refusal("start", preexec_fn=no_room)
