@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import secrets
 import select
 import subprocess
 import sys
@@ -161,7 +162,7 @@ def _environment() -> dict[str, str]:
 
 
 def _write_private(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
