@@ -1,0 +1,104 @@
+"""Sources of snapshots as people send them, made in memory."""
+
+import io
+import tarfile
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from runs.snapshots import Intake, Limits, Store, read_upload
+
+LIMITS = Limits(max_bytes=8 * 1024 * 1024, max_files=2000)
+Files = Mapping[str, bytes]
+
+
+def read(
+    store: Store, data: bytes | BinaryIO, name: str = "source", limits: Limits = LIMITS
+) -> Intake:
+    stream = io.BytesIO(data) if isinstance(data, bytes) else data
+    return read_upload(stream, store, limits, name=name)
+
+
+def contents(intake: Intake, store: Store) -> dict[str, bytes]:
+    """The files of a snapshot, as the store has them."""
+    return {
+        entry.path: store.path(entry.sha256).read_bytes()
+        for entry in intake.manifest.files
+    }
+
+
+def zipped(files: Files, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    return zip_of(
+        [(zipfile.ZipInfo(name), data) for name, data in files.items()], method
+    )
+
+
+def zip_of(
+    members: Iterable[tuple[zipfile.ZipInfo, bytes]], method: int = zipfile.ZIP_DEFLATED
+) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for info, data in members:
+            archive.writestr(info, data, compress_type=method)
+    return out.getvalue()
+
+
+def tarred(files: Files, packing: str = "") -> bytes:
+    """`packing` is "", "gz", "bz2" or "xz"."""
+    return tar_of([(member(name), data) for name, data in files.items()], packing)
+
+
+def tar_of(
+    members: Iterable[tuple[tarfile.TarInfo, bytes]], packing: str = ""
+) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=f"w:{packing}") as archive:  # type: ignore[call-overload]
+        for info, data in members:
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, **more: object) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    for key, value in more.items():
+        setattr(info, key, value)
+    return info
+
+
+def write(folder: Path, files: Files) -> Path:
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return folder
+
+
+class Zeros(io.RawIOBase):
+    """A file of so many zeros that it is on no disk."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._position = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        left = self._size - self._position
+        taken = left if size < 0 else min(size, left)
+        self._position += taken
+        return bytes(taken)
+
+    def seek(self, target: int, whence: int = io.SEEK_SET, /) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}
+        self._position = start[whence] + target
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True

@@ -1,0 +1,266 @@
+"""The store and what is laid out from it: whole or not at all."""
+
+import io
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from runs.snapshots import (
+    Manifest,
+    SnapshotError,
+    Store,
+    check_out,
+    zip_folder,
+    zip_snapshot,
+)
+from tests.runs.sources import read, write, zipped
+from tests.waiting import eventually
+
+FILES = {f"d{number % 7}/f{number}.txt": os.urandom(3000) for number in range(60)}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "objects")
+
+
+@pytest.fixture
+def manifest(store: Store) -> Manifest:
+    return read(store, zipped(FILES)).manifest
+
+
+def test_an_equal_content_is_kept_once(store: Store, tmp_path: Path) -> None:
+    first = store.put(io.BytesIO(b"the same"))
+    before = store.path(first[0]).stat().st_ino
+    assert store.put(io.BytesIO(b"the same")) == first
+    assert store.path(first[0]).stat().st_ino == before
+    assert not list((tmp_path / "objects" / "new").iterdir())
+
+
+def test_an_object_that_a_power_cut_left_empty_is_written_again(store: Store) -> None:
+    digest, _ = store.put(io.BytesIO(b"content"))
+    store.path(digest).write_bytes(b"")
+    store.put(io.BytesIO(b"content"))
+    assert store.path(digest).read_bytes() == b"content"
+
+
+def test_objects_are_for_the_portal_alone(store: Store, tmp_path: Path) -> None:
+    digest, _ = store.put(io.BytesIO(b"content"))
+    assert stat.S_IMODE(store.path(digest).stat().st_mode) == 0o600
+
+
+def test_many_may_put_the_same_at_once(store: Store) -> None:
+    data = os.urandom(3_000_000)
+    found: list[tuple[str, int]] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(store.put(io.BytesIO(data))))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert len(set(found)) == 1
+    assert store.path(found[0][0]).read_bytes() == data
+
+
+def test_what_a_killed_writer_left_is_removed_a_day_later(
+    store: Store, tmp_path: Path
+) -> None:
+    store.put(io.BytesIO(b"1"))
+    old, fresh = (tmp_path / "objects" / "new" / name for name in ("old", "fresh"))
+    old.touch()
+    fresh.touch()
+    os.utime(old, (time.time() - 100_000,) * 2)
+    store.tidy()
+    assert fresh.exists()
+    assert not old.exists()
+
+
+def test_checking_out_gives_what_was_read(
+    store: Store, manifest: Manifest, tmp_path: Path
+) -> None:
+    check_out(manifest, store, tmp_path / "work")
+    assert _files(tmp_path / "work") == FILES
+
+
+def test_what_was_checked_out_is_a_copy(
+    store: Store, manifest: Manifest, tmp_path: Path
+) -> None:
+    check_out(manifest, store, tmp_path / "work")
+    (tmp_path / "work" / "d0/f0.txt").write_bytes(b"changed by a script")
+    check_out(manifest, store, tmp_path / "again")
+    assert _files(tmp_path / "again") == FILES
+
+
+def test_modes_links_and_empty_folders_come_back(store: Store, tmp_path: Path) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as out:
+        for name, mode, data in (
+            ("run.sh", stat.S_IFREG | 0o755, "#!/bin/sh\n"),
+            ("a/link", stat.S_IFLNK | 0o777, "../run.sh"),
+            ("none/", stat.S_IFDIR | 0o755, ""),
+        ):
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            out.writestr(info, data)
+    manifest = read(store, archive.getvalue()).manifest
+    check_out(manifest, store, tmp_path / "work")
+    work = tmp_path / "work"
+    assert os.access(work / "run.sh", os.X_OK)
+    assert (work / "a/link").readlink() == Path("../run.sh")
+    assert (work / "none").is_dir()
+    packed = zipfile.ZipFile(io.BytesIO(b"".join(zip_snapshot(manifest, store))))
+    again = read(store, packed.fp.getvalue() if packed.fp else b"")  # type: ignore[attr-defined]
+    assert again.manifest == manifest
+
+
+def test_a_folder_that_is_there_is_left_alone(
+    store: Store, manifest: Manifest, tmp_path: Path
+) -> None:
+    write(tmp_path / "work", {"mine": b"1"})
+    check_out(manifest, store, tmp_path / "work")
+    assert _files(tmp_path / "work") == {"mine": b"1"}
+
+
+@pytest.mark.parametrize("damage", ["absent", "cut"])
+def test_a_damaged_store_is_said_and_nothing_is_left(
+    store: Store, manifest: Manifest, tmp_path: Path, damage: str
+) -> None:
+    path = store.path(manifest.files[30].sha256)
+    if damage == "absent":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(SnapshotError, match="missing in the portal's store, or it is"):
+        check_out(manifest, store, tmp_path / "work")
+    assert not [each for each in tmp_path.iterdir() if each.name.startswith("work")]
+
+
+def test_one_who_is_killed_leaves_all_or_nothing(
+    store: Store, manifest: Manifest, tmp_path: Path
+) -> None:
+    program = (
+        "import sys, pathlib\n"
+        "from runs.snapshots import Store, check_out\n"
+        "store = Store(pathlib.Path(sys.argv[1]))\n"
+        "manifest = store.read_manifest(sys.argv[2])\n"
+        "check_out(manifest, store, pathlib.Path(sys.argv[3]),\n"
+        "          lambda: (print('x', flush=True), sys.stdin.readline()))\n"
+    )
+    work = tmp_path / "jobs" / "work"
+    command = [sys.executable, "-c", program, str(tmp_path / "objects")]
+    for files in (1, 17, 59):
+        with subprocess.Popen(
+            [*command, manifest.identity, str(work)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            for _ in range(files):
+                assert process.stdout.readline() == b"x\n"
+                process.stdin.write(b"\n")
+                process.stdin.flush()
+            process.send_signal(signal.SIGKILL)
+        assert not work.exists() or _files(work) == FILES
+    check_out(manifest, store, work)
+    assert _files(work) == FILES
+    assert [each.name for each in work.parent.iterdir()] == ["work"]
+
+
+def test_two_at_once_make_one_folder(
+    store: Store, manifest: Manifest, tmp_path: Path
+) -> None:
+    threads = [
+        threading.Thread(target=check_out, args=(manifest, store, tmp_path / "work"))
+        for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert _files(tmp_path / "work") == FILES
+
+
+def test_a_full_disk_is_said_and_keeps_no_half_object(tmp_path: Path) -> None:
+    """The system says of a file above the limit what it says of a full disk."""
+    program = (
+        "import io, os, pathlib, resource, signal, sys\n"
+        "from runs.snapshots import SnapshotError, Store\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "store = Store(pathlib.Path(sys.argv[1]))\n"
+        "store.put(io.BytesIO(b'small'))\n"
+        "try:\n"
+        "    store.put(io.BytesIO(os.urandom(5_000_000)))\n"
+        "except SnapshotError as error:\n"
+        "    print(error.message, error.advice)\n"
+    )
+    folder = tmp_path / "objects"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "The disk of the portal is full. Ask an administrator" in done.stdout
+    kept = [path for path in folder.rglob("*") if path.is_file()]
+    assert [path.read_bytes() for path in kept] == [b"small"]
+
+
+def test_a_zip_of_a_folder_that_changes_is_whole(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "outputs", {"a": b"1", "long": os.urandom(3_000_000), "z": b"2"}
+    )
+    (folder / "link").symlink_to("/etc/passwd")
+    (folder / "two\nlines").write_bytes(b"3")
+    os.mkfifo(folder / "pipe")
+    pieces = zip_folder(folder)
+    first = next(pieces)
+    (folder / "z").unlink()
+    with zipfile.ZipFile(io.BytesIO(first + b"".join(pieces))) as archive:
+        assert archive.testzip() is None
+        assert set(archive.namelist()) == {"a", "long", "two\nlines"}
+
+
+def test_a_waiting_reader_is_not_starved(
+    store: Store, manifest: Manifest, tmp_path: Path
+) -> None:
+    """Who checks out beside another in the same folder waits, and then goes on."""
+    began, go_on = threading.Event(), threading.Event()
+
+    def beat() -> None:
+        began.set()
+        go_on.wait(20)
+
+    slow = threading.Thread(
+        target=check_out, args=(manifest, store, tmp_path / "jobs" / "work", beat)
+    )
+    slow.start()
+    assert began.wait(20)
+    other = threading.Thread(
+        target=check_out, args=(manifest, store, tmp_path / "jobs" / "work")
+    )
+    other.start()
+    go_on.set()
+    slow.join()
+    other.join()
+    eventually(lambda: _files(tmp_path / "jobs" / "work") == FILES, "all files")
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
