@@ -77,13 +77,17 @@ def _find(run_pk: int) -> Run | None:
 
 
 def _submit(run: Run) -> None:
+    if run.handle is not None:
+        return
     host = host_of(run.target)
-    if run.status == RunStatus.PREPARING:
+    if run.status in (RunStatus.PREPARING, RunStatus.STARTING):
+        # Also what an earlier try laid out is looked at once more, and mended.
         host.stage(run.run_id, job_spec(run), lambda work: lay_out(run, work))
+    if run.status == RunStatus.PREPARING:
         run.move(RunStatus.STARTING, reason="The snapshot is laid out.")
         run.refresh_from_db(fields=["status"])
     # A cancel may have come meanwhile; then the monitor sees to it.
-    if run.status == RunStatus.STARTING and run.handle is None:
+    if run.status == RunStatus.STARTING:
         handle = host.start(run.run_id)
         Run.objects.filter(pk=run.pk).update(handle=handle)
 

@@ -15,7 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.http import Http404
 
-from runs.snapshots.disk import flush
+from runs.snapshots.disk import flush_tree
 
 LOG = "logs/std_log.txt"
 EVENTS = "events.jsonl"
@@ -94,7 +94,10 @@ def _walk(folder: Path) -> Iterator[OutputFile]:
     for parent, _, names in os.walk(folder):
         for name in names:
             path = Path(parent, name)
-            facts = path.lstat()
+            try:
+                facts = path.lstat()
+            except FileNotFoundError:
+                continue  # The script has removed it, and the follower just now.
             yield OutputFile(
                 name=path.relative_to(folder).as_posix(),
                 size=facts.st_size,
@@ -123,7 +126,7 @@ def bring_to_disk(run_id: str) -> None:
     """Have the whole mirror safe from a power cut, before its original is removed."""
     folder = mirror_folder(run_id)
     if folder.exists():
-        flush(folder)
+        flush_tree(folder)
 
 
 def remove(run_id: str) -> None:

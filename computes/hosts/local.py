@@ -5,6 +5,7 @@ import os
 import queue
 import secrets
 import select
+import shutil
 import subprocess
 import sys
 import threading
@@ -37,9 +38,10 @@ class LocalHost:
         self, job: str, spec: dict[str, Any], lay_out: Callable[[Path], None]
     ) -> None:
         folder = self._jobs / job
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _forget_other_boots(folder)
         if (folder / "job.json").exists():
             return
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lay_out(folder / "work")
         _write_private(folder / "job.json", json.dumps(spec))
 
@@ -150,7 +152,7 @@ def _pipe(end: IO[bytes] | None) -> IO[bytes]:
 
 def _runner_command(verb: str) -> list[str]:
     # -I -S: nothing of the portal's environment or site-packages, and a quick start.
-    return [sys.executable, "-I", "-S", str(RUNNER), verb]
+    return [sys.executable, "-I", "-S", str(RUNNER.parent), verb]
 
 
 def _environment() -> dict[str, str]:
@@ -159,6 +161,32 @@ def _environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if name not in _PRIVATE_NAMES and not name.startswith(_PRIVATE_PREFIXES)
     }
+
+
+def _forget_other_boots(folder: Path) -> None:
+    """Remove what was laid out before the machine was last started.
+
+    Files are not forced to the disk while they are laid out, which would hold up every
+    run for what others write; so a power cut may have left them empty.
+    """
+    note = folder / "boot_id"
+    boot = _boot_id()
+    if (folder / "runner.json").exists() or _read(note) == boot:
+        return
+    (folder / "job.json").unlink(missing_ok=True)
+    shutil.rmtree(folder / "work", ignore_errors=True)
+    _write_private(note, boot)
+
+
+def _boot_id() -> str:
+    return _read(Path("/proc/sys/kernel/random/boot_id")) or ""
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from runs.snapshots.disk import copy_bytes, flush
+from runs.snapshots.disk import copy_bytes
 from runs.snapshots.errors import full_disk_told
 from runs.snapshots.manifest import Entry, Manifest
 from runs.snapshots.store import Store, damaged_store
@@ -22,8 +22,9 @@ def check_out(
     """Make `folder`, all of it at once; if it is there already, leave it alone.
 
     The files are copies: a script may change its own and harm no other. It may be
-    killed at any time and called again, and called twice at once. `beat` is called
-    after each file. Raises SnapshotError if the disk is full.
+    killed at any time and called again, and called twice at once; a power cut is the
+    caller's to mend, since waiting for the disk would hold up every run. `beat` is
+    called after each file. Raises SnapshotError if the disk is full.
     """
     with _alone(folder.parent), full_disk_told():
         if folder.exists():
@@ -32,7 +33,6 @@ def check_out(
         shutil.rmtree(fresh, ignore_errors=True)
         try:
             _fill(fresh, manifest, store, beat)
-            flush(fresh)
             fresh.rename(folder)
         except BaseException:
             shutil.rmtree(fresh, ignore_errors=True)

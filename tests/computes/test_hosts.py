@@ -102,6 +102,27 @@ def test_a_job_is_staged_once(host: LocalHost, jobs_folder: Path) -> None:
     assert (jobs_folder / "job/job.json").stat().st_mode & 0o077 == 0
 
 
+def test_what_a_power_cut_may_have_emptied_is_laid_out_anew(
+    host: LocalHost, jobs_folder: Path
+) -> None:
+    stage(host, "whole")
+    (jobs_folder / "job/work/train.py").write_bytes(b"")
+    (jobs_folder / "job/boot_id").write_text("that of an earlier start")
+    stage(host, "whole")
+    assert (jobs_folder / "job/work/train.py").read_text() == "whole"
+
+
+def test_a_job_that_ran_before_a_restart_is_left_as_it_is(
+    host: LocalHost, jobs_folder: Path
+) -> None:
+    stage(host, "print('fine')")
+    host.start("job")
+    last_word(jobs_folder)
+    (jobs_folder / "job/boot_id").write_text("that of an earlier start")
+    stage(host, "another")
+    assert (jobs_folder / "job/work/train.py").read_text() == "print('fine')"
+
+
 def test_a_job_is_canceled_with_a_reason(host: LocalHost, jobs_folder: Path) -> None:
     stage(host, "import time; time.sleep(600)")
     host.start("job")

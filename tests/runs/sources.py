@@ -5,7 +5,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from runs.snapshots import Intake, Limits, Store, read_upload
 
@@ -14,10 +14,13 @@ Files = Mapping[str, bytes]
 
 
 def read(
-    store: Store, data: bytes | BinaryIO, name: str = "source", limits: Limits = LIMITS
+    store: Store,
+    data: bytes | io.RawIOBase,
+    name: str = "source",
+    limits: Limits = LIMITS,
 ) -> Intake:
     stream = io.BytesIO(data) if isinstance(data, bytes) else data
-    return read_upload(stream, store, limits, name=name)
+    return read_upload(cast("BinaryIO", stream), store, limits, name=name)
 
 
 def contents(intake: Intake, store: Store) -> dict[str, bytes]:

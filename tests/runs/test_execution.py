@@ -123,7 +123,7 @@ def test_a_submission_that_fails_ends_the_run_and_frees_its_place() -> None:
 def test_a_job_that_can_not_be_started_fails(monitor: Monitor) -> None:
     run = placed()
     _moved(run)
-    (job_folder(run) / "job.json").unlink()
+    (job_folder(run) / "job.json").write_text("{")
     execution.start_run(run.pk)
     monitor.wait_for_end(run)
     assert (run.status, run.end_reason) == ("Failed", EndReason.SUBMIT_FAILED)
