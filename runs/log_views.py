@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 
 from runs.access import get_run
+from runs.byte_ranges import Part, asked_part
 from runs.logs import Line, LogReader, search as search_log
 from runs.mirror import log_path
 
 _MAX_LINES = 1000
 _PIECE = 1024 * 1024
-_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 
 
 @require_GET
@@ -77,7 +76,7 @@ def raw(request: HttpRequest, run_id: str) -> HttpResponseBase:
     run = get_run(request, run_id)
     path = log_path(run_id)
     size = path.stat().st_size if path.exists() else 0
-    part = _asked_part(request, size)
+    part = asked_part(request, size)
     if part is None:
         headers = {"Content-Range": f"bytes */{size}"}
         return HttpResponse(status=416, headers=headers)
@@ -92,37 +91,7 @@ def raw(request: HttpRequest, run_id: str) -> HttpResponseBase:
     return response
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Part:
-    """The bytes from `start` up to and without `stop`."""
-
-    start: int
-    stop: int
-    is_partial: bool
-
-
-def _asked_part(request: HttpRequest, size: int) -> _Part | None:
-    """What the request wants of `size` bytes; None if it lies beyond them.
-
-    A header that is not understood counts as none, as the HTTP standard wants it.
-    """
-    whole = _Part(start=0, stop=size, is_partial=False)
-    match = _RANGE.fullmatch(request.headers.get("Range", ""))
-    if not match or not any(match.groups()) or "If-Range" in request.headers:
-        return whole
-    first, last = match.groups()
-    if not first:
-        start, stop = max(0, size - int(last)), size
-    else:
-        start, stop = int(first), int(last) + 1 if last else size
-        if last and stop <= start:
-            return whole
-    if start >= size:
-        return None
-    return _Part(start=start, stop=min(stop, size), is_partial=True)
-
-
-async def _pieces(path: Path, part: _Part) -> AsyncIterator[bytes]:
+async def _pieces(path: Path, part: Part) -> AsyncIterator[bytes]:
     """Read without holding up the event loop, and without holding it all in memory."""
     position = part.start
     if position == part.stop:
@@ -137,17 +106,13 @@ async def _pieces(path: Path, part: _Part) -> AsyncIterator[bytes]:
             position += len(data)
 
 
-def _raw_headers(run_id: str, part: _Part, size: int) -> dict[str, str]:
-    headers = {
-        "Accept-Ranges": "bytes",
+def _raw_headers(run_id: str, part: Part, size: int) -> dict[str, str]:
+    return {
+        **part.headers(size),
         "Content-Disposition": f'attachment; filename="{run_id}_std_log.txt"',
-        "Content-Length": str(part.stop - part.start),
         "Content-Type": "text/plain; charset=utf-8",
         "X-Content-Type-Options": "nosniff",
     }
-    if part.is_partial:
-        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
-    return headers
 
 
 def _line_as_json(line: Line) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_safe
 
 from runs.access import get_run
 from runs.file_names import name_in
@@ -50,13 +50,13 @@ def _tree(request: PageRequest, files: RunFiles) -> HttpResponse:
     return render(request, "runs/_file_folder.html", context | {"folder": found})
 
 
-@require_GET
+@require_safe
 @never_cache
 def output(request: PageRequest, run_id: str) -> HttpResponseBase:
     return _file(request, Outputs(get_run(request, run_id)))
 
 
-@require_GET
+@require_safe
 @never_cache
 def snapshot_file(request: PageRequest, run_id: str) -> HttpResponseBase:
     return _file(request, SnapshotFiles(get_run(request, run_id)))
@@ -69,9 +69,9 @@ def _file(request: PageRequest, files: RunFiles) -> HttpResponseBase:
         case "preview":
             return _preview(request, files, path)
         case "image":
-            image, content_type = image_of(files, path)
-            return send_file(image, name=_last(path), content_type=content_type)
-    return send_file(files.open(path), name=_last(path))
+            image, kind = image_of(files, path)
+            return send_file(request, image, name=_last(path), content_type=kind)
+    return send_file(request, files.open(path), name=_last(path))
 
 
 def _preview(request: PageRequest, files: RunFiles, path: str) -> HttpResponse:

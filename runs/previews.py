@@ -5,26 +5,27 @@ pixels are shown as pictures, and nothing is read or parsed beyond a limit.
 """
 
 import csv
+import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 from pathlib import PurePosixPath
 
+from runs.pictures import Picture, picture_of
+
 # How much of a file is read to show it.
 HEAD = 1024 * 1024
+MOST_LINES = 20_000
 MOST_ROWS = 1000
 MOST_COLUMNS = 100
 _LONGEST_CELL = 500
+_LONGEST_JSON = 4 * HEAD
 _LARGEST_IMAGE = 32 * 1024 * 1024
-_SIGNATURES = {
-    b"\x89PNG\r\n\x1a\n": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF87a": "image/gif",
-    b"GIF89a": "image/gif",
-}
-_PART_OF_IT = "Only the first 1 MiB is shown. Download the file to see all of it."
+# A small file can be a picture of any size; a browser takes 4 bytes for each pixel.
+_MOST_PIXELS = 64_000_000
+_REST = "Download the file to see all of it."
 
 
 class Kind(StrEnum):
@@ -60,22 +61,12 @@ class Preview:
         return "\n".join(map(str, range(1, lines + 1)))
 
 
-def image_type(head: bytes) -> str:
-    """The content type of a picture made of pixels; "" for everything else."""
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "image/webp"
-    for signature, content_type in _SIGNATURES.items():
-        if head.startswith(signature):
-            return content_type
-    return ""
-
-
 def preview(name: str, head: bytes, size: int) -> Preview:
     """Show a file of `size` bytes that begins with `head`, at most HEAD of them."""
     if size == 0:
         return Preview(kind=Kind.NONE, note="The file is empty.")
-    if image_type(head):
-        return _image(size)
+    if picture := picture_of(head):
+        return _image(picture, size)
     if _is_binary(head):
         note = "The file is not text. Download it to look into it."
         return Preview(kind=Kind.NONE, note=note)
@@ -84,9 +75,12 @@ def preview(name: str, head: bytes, size: int) -> Preview:
     return show(text, len(head) < size)
 
 
-def _image(size: int) -> Preview:
-    if size > _LARGEST_IMAGE:
-        note = "The image is larger than 32 MiB. Download it to look at it."
+def _image(picture: Picture, size: int) -> Preview:
+    if size > _LARGEST_IMAGE or picture.pixels > _MOST_PIXELS:
+        note = (
+            f"The image has {picture.width:,} by {picture.height:,} pixels in"
+            f" {size:,} bytes, too much to show. Download it to look at it."
+        )
         return Preview(kind=Kind.NONE, note=note)
     return Preview(kind=Kind.IMAGE)
 
@@ -100,25 +94,46 @@ def _is_binary(head: bytes) -> bool:
 
 
 def _text(text: str, is_cut: bool) -> Preview:  # noqa: FBT001
-    note = _PART_OF_IT if is_cut else ""
-    return Preview(kind=Kind.TEXT, text=text, note=note)
+    return _lines(Kind.TEXT, text, is_cut)
 
 
 def _markdown(text: str, is_cut: bool) -> Preview:  # noqa: FBT001
-    note = _PART_OF_IT if is_cut else ""
-    return Preview(kind=Kind.MARKDOWN, text=text, note=note)
+    return _lines(Kind.MARKDOWN, text, is_cut)
+
+
+def _lines(kind: Kind, text: str, is_cut: bool) -> Preview:  # noqa: FBT001
+    """As many lines as a page can bear: a file of line ends would have a million."""
+    lines = text.split("\n", MOST_LINES)
+    if len(lines) > MOST_LINES and lines[-1]:
+        note = f"Only the first {MOST_LINES:,} lines are shown. {_REST}"
+        return Preview(kind=kind, text="\n".join(lines[:-1]) + "\n", note=note)
+    note = f"Only the first 1 MiB is shown. {_REST}" if is_cut else ""
+    return Preview(kind=kind, text=text, note=note)
 
 
 def _json(text: str, is_cut: bool) -> Preview:  # noqa: FBT001
     if is_cut:
         return _text(text, is_cut)
     try:
-        pretty = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-        pretty.encode()
+        pretty = _laid_out(text)
     except (ValueError, RecursionError):
         note = "The file is not valid JSON; this is its text."
-        return Preview(kind=Kind.TEXT, text=text, note=note)
-    return Preview(kind=Kind.TEXT, text=pretty)
+        return replace(_text(text, is_cut), note=note)
+    return _text(pretty or text, is_cut)
+
+
+def _laid_out(text: str) -> str:
+    """The JSON with line breaks; "" where its depth would make that far too long."""
+    pieces, length = [], 0
+    encoder = json.JSONEncoder(indent=2, ensure_ascii=False)
+    for piece in encoder.iterencode(json.loads(text)):
+        pieces.append(piece)
+        length += len(piece)
+        if length > _LONGEST_JSON:
+            return ""
+    pretty = "".join(pieces)
+    pretty.encode()  # Half of a surrogate pair can't be sent.
+    return pretty
 
 
 def _csv(text: str, is_cut: bool) -> Preview:  # noqa: FBT001
@@ -130,7 +145,7 @@ def _tsv(text: str, is_cut: bool) -> Preview:  # noqa: FBT001
 
 
 def _table(text: str, is_cut: bool, delimiter: str) -> Preview:  # noqa: FBT001
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         rows = [row for row in islice(reader, MOST_ROWS + 2) if row]
     except csv.Error:
@@ -160,7 +175,7 @@ def _table_note(rows: int, width: int, *, is_part: bool) -> str:
     if not shown:
         return ""
     which = " and ".join(shown)
-    return f"Only the first {which} are shown. Download the file to see all of it."
+    return f"Only the first {which} are shown. {_REST}"
 
 
 def _likely_delimiter(text: str) -> str:

@@ -11,7 +11,8 @@ from runs.file_names import in_query, printable
 from runs.file_tree import DEEPEST_DRAWN, File, Folder, tree
 from runs.mirror import output_files, output_path
 from runs.models import Run
-from runs.previews import HEAD, Kind, Preview, image_type, preview
+from runs.pictures import picture_of
+from runs.previews import HEAD, Kind, Preview, preview
 from runs.storage import read_manifest, store
 
 # A name that a person is likely to want to see first.
@@ -125,12 +126,11 @@ def show(files: RunFiles, file: File) -> Shown:
 def image_of(files: RunFiles, path: str) -> tuple[BinaryIO, str]:
     """The open file and its type; 404 unless it is a picture made of pixels."""
     file = files.open(path)
-    content_type = image_type(file.read(32))
-    if not content_type:
+    picture = picture_of(file.read(HEAD))
+    if picture is None:
         file.close()
         raise Http404("The file is not a picture.")
-    file.seek(0)
-    return file, content_type
+    return file, picture.content_type
 
 
 def _file_url(files: RunFiles) -> str:

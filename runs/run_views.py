@@ -98,7 +98,7 @@ def log_check(request: PageRequest, run_id: str) -> HttpResponse:
 def resources(request: PageRequest, run_id: str) -> JsonResponse:
     """The samples of the chart; `from` is the byte where the last answer ended."""
     run = get_run(request, run_id)
-    start = request.GET.get("from", "0")
+    start = request.GET.get("from", "0")[:18]
     return JsonResponse(read_series(run.run_id, int(start) if start.isdecimal() else 0))
 
 

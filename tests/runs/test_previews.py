@@ -1,19 +1,37 @@
 """Showing files whose names and contents nobody has vetted."""
 
 import json
+import struct
 
 import pytest
 
 from runs.file_names import in_query, printable
+from runs.pictures import picture_of
 from runs.previews import (
     HEAD,
     MOST_COLUMNS,
+    MOST_LINES,
     MOST_ROWS,
     Kind,
     Preview,
-    image_type,
     preview,
 )
+
+
+def png(width: int, height: int) -> bytes:
+    """The beginning of a picture, which is all that is looked at."""
+    size = struct.pack(">II", width, height)
+    return b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + size + b"\x08\x02\0\0\0"
+
+
+def jpeg(width: int, height: int) -> bytes:
+    comment = b"\xff\xfe\0\x06\xff\xc0\0\0"
+    frame = b"\xff\xff\xc2\0\x11\x08" + struct.pack(">HH", height, width)
+    return b"\xff\xd8" + comment + frame
+
+
+def webp(chunk: bytes, content: bytes) -> bytes:
+    return b"RIFF\0\0\0\0WEBP" + chunk + b"\0\0\0\0" + content
 
 
 def show(name: str, content: bytes, size: int | None = None) -> Preview:
@@ -116,13 +134,99 @@ def test_a_wide_table_is_cut_and_says_so() -> None:
     assert f"{MOST_COLUMNS} of {MOST_COLUMNS + 1} columns" in shown.note
 
 
-def test_only_pixels_are_a_picture() -> None:
-    assert image_type(b"\x89PNG\r\n\x1a\n....") == "image/png"
-    assert image_type(b"RIFF....WEBPVP8 ") == "image/webp"
-    assert image_type(b"<svg xmlns='http://www.w3.org/2000/svg'/>") == ""
-    assert show("x.png", b"<svg onload=alert(1)>").kind == Kind.TEXT
-    assert show("x.txt", b"\xff\xd8\xff\xe0JFIF").kind == Kind.IMAGE
-    assert show("x.png", b"\xff\xd8\xff", 1 << 30).kind == Kind.NONE
+@pytest.mark.parametrize(
+    ("head", "content_type", "width", "height"),
+    [
+        (png(640, 480), "image/png", 640, 480),
+        (jpeg(300, 200), "image/jpeg", 300, 200),
+        (b"GIF89a" + struct.pack("<HH", 64, 32), "image/gif", 64, 32),
+        (
+            webp(b"VP8X", b"\0\0\0\0" + b"\x7f\x02\x00" + b"\xdf\x01\x01"),
+            "image/webp",
+            640,
+            480 + (1 << 16),
+        ),
+        (
+            webp(b"VP8L", b"\x2f" + struct.pack("<I", 639 | 479 << 14)),
+            "image/webp",
+            640,
+            480,
+        ),
+        (
+            webp(b"VP8 ", b"\0" * 6 + struct.pack("<HH", 640, 480 | 1 << 14)),
+            "image/webp",
+            640,
+            480,
+        ),
+    ],
+)
+def test_a_picture_is_measured_without_decoding_it(
+    head: bytes, content_type: str, width: int, height: int
+) -> None:
+    picture = picture_of(head)
+    assert picture is not None
+    assert picture.content_type == content_type
+    assert (picture.width, picture.height) == (width, height)
+    assert show("outputs/plot.txt", head).kind == Kind.IMAGE
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>",
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff",
+        b"\xff\xd8\xff\xe0\0\x04ab and no segment",
+        b"RIFF\0\0\0\0WEBPVP9 ",
+        b"BM......",
+        b"",
+    ],
+)
+def test_everything_else_is_no_picture(head: bytes) -> None:
+    assert picture_of(head) is None
+
+
+def test_a_drawing_is_shown_as_its_text() -> None:
+    assert show("outputs/x.svg", b"<svg onload=alert(1)>").kind == Kind.TEXT
+
+
+@pytest.mark.parametrize(
+    ("head", "size"), [(png(60_000, 60_000), 900_000), (png(10, 10), 1 << 30)]
+)
+def test_a_picture_that_a_browser_could_choke_on_is_not_shown(
+    head: bytes, size: int
+) -> None:
+    shown = show("outputs/bomb.png", head, size)
+    assert shown.kind == Kind.NONE
+    assert "pixels" in shown.note
+    assert "Download it" in shown.note
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.md"])
+def test_more_lines_than_a_page_can_bear_are_cut(name: str) -> None:
+    exact = show(name, b"x\n" * MOST_LINES)
+    assert exact.note == ""
+    assert exact.text.count("\n") == MOST_LINES
+    longer = show(name, b"\n" * HEAD)
+    assert longer.text == "\n" * MOST_LINES
+    assert f"first {MOST_LINES:,} lines" in longer.note
+
+
+def test_json_that_would_grow_beyond_measure_is_shown_as_it_is() -> None:
+    deep = b"[" * 900 + b"1," * 100_000 + b"1" + b"]" * 900
+    assert show("outputs/bomb.json", deep).text == deep.decode()
+
+
+def test_odd_quotes_do_not_break_a_table() -> None:
+    content = 'a,b\n"open quote,1\nx,"y ""z"""\n'
+    assert show("a.csv", content.encode()).kind == Kind.TABLE
+    huge = b'name,text\n1,"' + b"x" * 200_000 + b'"\n'
+    assert show("a.csv", huge).kind == Kind.TEXT
+
+
+def test_a_row_ends_only_where_a_line_does() -> None:
+    content = "name,text\n1,one\u2028two\x0bthree\n".encode()
+    assert show("a.csv", content).table.rows == [["1", "one\u2028two\x0bthree"]]
 
 
 def test_markdown_keeps_its_source() -> None:
