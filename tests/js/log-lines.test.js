@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { cssColour, PLAIN, resetsStyle, styleAfter, withSgr } from "../../static/js/log/ansi.js";
 import { fold, PIECE, shownSpans, unfold } from "../../static/js/log/lines.js";
-import { chance } from "./chance.mjs";
+import { chance } from "./chance.js";
 
 const textOf = ({ spans }) => spans.map((span) => span.text).join("");
 

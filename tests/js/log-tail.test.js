@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { PIECE } from "../../static/js/log/lines.js";
 import { Tail } from "../../static/js/log/tail.js";
-import { chance } from "./chance.mjs";
+import { chance } from "./chance.js";
 
 const bytesOf = (text) => new TextEncoder().encode(text);
 const shown = (line) => line && { ...line, number: undefined };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { LogStore } from "../../static/js/log/store.js";
-import { chance } from "./chance.mjs";
+import { chance } from "./chance.js";
 
 const encoder = new TextEncoder();
 
