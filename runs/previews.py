@@ -75,8 +75,13 @@ def preview(name: str, head: bytes, size: int) -> Preview:
     return show(text, len(head) < size)
 
 
+def is_bearable(picture: Picture, size: int) -> bool:
+    """Whether a browser can show the picture without harm to itself."""
+    return size <= _LARGEST_IMAGE and picture.pixels <= _MOST_PIXELS
+
+
 def _image(picture: Picture, size: int) -> Preview:
-    if size > _LARGEST_IMAGE or picture.pixels > _MOST_PIXELS:
+    if not is_bearable(picture, size):
         note = (
             f"The image has {picture.width:,} by {picture.height:,} pixels in"
             f" {size:,} bytes, too much to show. Download it to look at it."

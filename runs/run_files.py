@@ -1,5 +1,6 @@
 """The files of a run as its page shows them: those it wrote, and its snapshot."""
 
+import os
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, Protocol
@@ -12,7 +13,7 @@ from runs.file_tree import DEEPEST_DRAWN, File, Folder, tree
 from runs.mirror import output_files, output_path
 from runs.models import Run
 from runs.pictures import picture_of
-from runs.previews import HEAD, Kind, Preview, preview
+from runs.previews import HEAD, Kind, Preview, is_bearable, preview
 from runs.storage import read_manifest, store
 
 # A name that a person is likely to want to see first.
@@ -124,12 +125,12 @@ def show(files: RunFiles, file: File) -> Shown:
 
 
 def image_of(files: RunFiles, path: str) -> tuple[BinaryIO, str]:
-    """The open file and its type; 404 unless it is a picture made of pixels."""
+    """The open file and its type; 404 unless it is a picture that a page may show."""
     file = files.open(path)
     picture = picture_of(file.read(HEAD))
-    if picture is None:
+    if picture is None or not is_bearable(picture, os.fstat(file.fileno()).st_size):
         file.close()
-        raise Http404("The file is not a picture.")
+        raise Http404("The file is no picture that can be shown.")
     return file, picture.content_type
 
 

@@ -134,10 +134,27 @@ function options(chart, width) {
     legend: { show: chart.columns.length > 1 },
     cursor: { y: false, points: { size: 7 } },
     scales: { y: { range: (_, low, high) => [0, Math.max(high * 1.08, floorOf(chart))] } },
-    axes: [axis, { ...axis, size: 62, values, incrs: stepsOf(chart) }],
+    axes: [{ ...axis, space: 80, values: timesOf }, { ...axis, size: 62, values, incrs: stepsOf(chart) }],
     plugins: [readout(chart)],
     series: [{}, ...chart.labels.map((label, place) => line(chart, label, place))],
   };
+}
+
+/** The labels of the time axis: as fine as its steps, and the day where one begins. */
+function timesOf(_, seconds, __, ___, step) {
+  return seconds.map((each, place) => {
+    const time = new Date(each * 1000);
+    const day = formatDay(time);
+    if (step >= 86400) return day;
+    const before = place > 0 && formatDay(new Date(seconds[place - 1] * 1000));
+    const clock = time.toTimeString().slice(0, step >= 60 ? 5 : 8);
+    return before && before !== day ? `${clock}\n${day}` : clock;
+  });
+}
+
+function formatDay(time) {
+  const [month, day] = [time.getMonth() + 1, time.getDate()];
+  return [time.getFullYear(), month, day].map((part) => String(part).padStart(2, "0")).join("-");
 }
 
 function floorOf({ unit }) {
@@ -167,7 +184,7 @@ function readout(chart) {
           now.textContent = nowOf(chart);
           return;
         }
-        const time = new Date(plot.data[0][idx] * 1000).toLocaleTimeString();
+        const time = new Date(plot.data[0][idx] * 1000).toTimeString().slice(0, 8);
         const values = plot.data.slice(1).map((column) => spell(column[idx], chart.unit));
         now.textContent = `${values.join("  ")} at ${time}`;
       },

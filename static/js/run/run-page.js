@@ -12,9 +12,12 @@ import "./resource-chart.js";
 
 // What comes in quick succession is asked for once.
 const PAUSE_MS = 120;
+// How often a run that waits asks how many are ahead: their ends are no news of its own.
+const WAITING_MS = 3000;
 /** What of the run shows up in which parts of the page. */
 const SHOWN_IN = {
   status: ["status", "overview", "outputs", "resources"],
+  place: ["status"],
   files: ["outputs"],
   resources: ["resources"],
   tags: ["overview"],
@@ -24,20 +27,28 @@ class RunPage extends HTMLElement {
   #stale = new Set();
   #searches = new Map();
   #timer = 0;
+  #announced = "";
 
   connectedCallback() {
     this.addEventListener("click", (event) => this.#click(event));
     this.addEventListener("focusout", () => this.#soon());
+    // A closed dialog or menu lets in what it has held back.
+    this.addEventListener("toggle", () => this.#soon(), { capture: true });
+    this.addEventListener("htmx:afterSettle", () => this.#announce());
+    this.#announced = this.#status.dataset.status;
+    this.#bringTabIntoView();
     if (!("active" in this.dataset)) return;
     this.live = subscribe(this.dataset.socket, {
       message: (message) => this.#told(message),
       state: (state) => state === "open" && this.#changed(["status"]),
     });
+    this.waiting = setInterval(() => this.#askPlace(), WAITING_MS);
   }
 
   disconnectedCallback() {
     this.live?.close();
     clearTimeout(this.#timer);
+    clearInterval(this.waiting);
   }
 
   #told(message) {
@@ -59,8 +70,23 @@ class RunPage extends HTMLElement {
   }
 
   #refresh() {
-    if (this.#take("status")) htmx.trigger("#run-status", "fetch");
+    const status = this.#status;
+    const isInUse = status.querySelector(":popover-open, details[open]");
+    if (!isInUse && this.#take("status")) htmx.trigger(status, "fetch");
     this.#refreshPanel(this.#shown);
+  }
+
+  #askPlace() {
+    const isWaiting = this.#status.dataset.status === "Queued";
+    if (isWaiting && !document.hidden) this.#changed(["place"]);
+  }
+
+  /** Tell those who can't see it that the state has changed. */
+  #announce() {
+    const { status, label } = this.#status.dataset;
+    if (status === this.#announced) return;
+    this.#announced = status;
+    this.querySelector("[data-announce]").textContent = `The run's state is: ${label}.`;
   }
 
   #refreshPanel(panel) {
@@ -75,6 +101,10 @@ class RunPage extends HTMLElement {
 
   #take(name) {
     return this.#stale.delete(name);
+  }
+
+  get #status() {
+    return this.querySelector("#run-status");
   }
 
   get #shown() {
@@ -99,10 +129,16 @@ class RunPage extends HTMLElement {
       if (tab.dataset.tab === name) tab.ariaCurrent = "page";
       else tab.removeAttribute("aria-current");
     }
+    this.#bringTabIntoView();
     history.replaceState(null, "", this.#searches.get(name) ?? `?tab=${name}`);
     const panel = this.#shown;
     if ("fetched" in panel.dataset) this.#refreshPanel(panel);
     else this.#fetchFirst(panel);
+  }
+
+  #bringTabIntoView() {
+    const tab = this.querySelector(".tab[aria-current]");
+    tab?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   #fetchFirst(panel) {

@@ -27,6 +27,8 @@ class SubmitForm extends HTMLElement {
     this.addEventListener("htmx:beforeRequest", (event) => this.#sending(event));
     this.addEventListener("htmx:beforeSwap", (event) => this.#answered(event));
     this.addEventListener("htmx:afterRequest", (event) => this.#done(event));
+    // How the typed durations are understood comes with the preview.
+    this.addEventListener("htmx:afterSettle", () => this.#look());
     // A page that is shown again, by "back", is a new submission.
     addEventListener("pageshow", () => this.#renew());
     this.addEventListener("source-changed", (event) => this.#offer(event.detail));
@@ -127,7 +129,7 @@ class SubmitForm extends HTMLElement {
       ? `The portal answered with an error (${status}).`
       : "The portal did not answer.";
     const box = document.createElement("div");
-    box.className = "alert alert-danger";
+    box.className = "alert-box alert-box-bad";
     box.role = "alert";
     box.textContent = `${why} Everything you typed is still here: try again.`;
     this.#errors().replaceChildren(box);
@@ -154,6 +156,8 @@ class SubmitForm extends HTMLElement {
 function problemOf(field) {
   if (field.validity.valueMissing) return field.dataset.missing;
   if (field.validity.patternMismatch) return field.dataset.mismatch;
+  const reading = document.getElementById(`reading-${field.name}`);
+  if (reading?.classList.contains("field-error")) return reading.textContent.trim();
   return "";
 }
 
