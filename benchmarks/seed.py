@@ -37,10 +37,11 @@ def seed(count: int) -> None:
         script="train.py", arguments=("--learning-rate", "0.01")
     ).to_json()
     begin = datetime(2025, 1, 1, tzinfo=UTC)
-    for first in range(0, count, _BATCH):
+    there = Run.objects.count()
+    for first in range(there, there + count, _BATCH):
         runs = [
             _run(number, rnd, users, experiments, begin)
-            for number in range(first, min(first + _BATCH, count))
+            for number in range(first, min(first + _BATCH, there + count))
         ]
         for run in runs:
             run.target, run.environment, run.snapshot = target, environment, snapshot
