@@ -1,6 +1,8 @@
 """What people do with environments: check an interpreter, save a definition."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -38,27 +40,36 @@ def check_interpreter(path: str) -> InterpreterFacts:
     program = Path(path or sys.executable)
     _check_file(program)
     try:
-        answer = subprocess.run(
-            [program, "-I", "-c", _QUESTION],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT,
-            cwd="/",
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
-            check=True,
-        ).stdout
-        version, executable = json.loads(answer)
+        version, executable = json.loads(_ask(program))
     except subprocess.TimeoutExpired as error:
         raise UserError(
             f"{program} did not answer within {_TIMEOUT} seconds.",
             "Give the path of a Python interpreter.",
         ) from error
-    except (OSError, ValueError, TypeError, subprocess.CalledProcessError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(
             f"{program} is not a Python interpreter.",
             "Give the path of one, such as /usr/bin/python3.",
         ) from error
     return InterpreterFacts(version=str(version), executable=str(executable))
+
+
+def _ask(program: Path) -> bytes:
+    with subprocess.Popen(
+        [program, "-I", "-c", _QUESTION],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
+        start_new_session=True,
+    ) as process:
+        try:
+            return process.communicate(timeout=_TIMEOUT)[0]
+        except subprocess.TimeoutExpired:
+            # With all that it has started.
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
 
 
 def _check_file(program: Path) -> None:

@@ -1,0 +1,113 @@
+"""Environments as people define and see them."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from aml_portal.errors import UserError
+from environments.models import Environment
+from environments.services import archive_environment, save_environment
+from tests.factories import person, submit, this_python
+
+pytestmark = pytest.mark.django_db
+NEW = "/environments/new/"
+
+
+@pytest.fixture
+def client() -> Client:
+    client = Client()
+    client.force_login(person())
+    return client
+
+
+@pytest.fixture
+def administrator() -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("root"))
+    return client
+
+
+def form(**changes: str) -> dict[str, str]:
+    return {"name": "mine", "interpreter_path": "", "variables": "", **changes}
+
+
+def test_the_portals_own_python_is_there_from_the_start() -> None:
+    environment = Environment.objects.get(name="this-python")
+    assert environment.version == 1
+    assert environment.interpreter
+
+
+def test_an_environment_is_saved_with_what_its_interpreter_says(client: Client) -> None:
+    answer = client.post(
+        NEW,
+        form(interpreter_path="/usr/bin/python3", variables="A=1\n\nB=x=y\n"),
+        follow=True,
+    )
+    saved = Environment.objects.get(name="mine")
+    assert saved.environment_variables == {"A": "1", "B": "x=y"}
+    assert saved.python_version.startswith("3.")
+    assert b"mine:1 is saved" in answer.content
+
+
+def test_a_name_that_exists_gets_a_new_version_if_anything_changed() -> None:
+    def save(**variables: str) -> int:
+        saved = save_environment(name="mine", interpreter_path="", variables=variables)
+        return saved.version
+
+    assert [save(A="1"), save(A="1"), save(A="2"), save(A="1")] == [1, 1, 2, 3]
+
+
+def test_an_unknown_interpreter_is_refused_where_it_was_typed(client: Client) -> None:
+    answer = client.post(NEW, form(interpreter_path="/no/such/python"))
+    assert answer.status_code == 200
+    assert b"/no/such/python does not exist on the portal" in answer.content
+    assert b'value="mine"' in answer.content
+    assert not Environment.objects.filter(name="mine").exists()
+
+
+@pytest.mark.parametrize(
+    "line", ["1A=x", "A B=x", "A-B=x", "=x", "no equals", "É=x", "A;B=x"]
+)
+def test_a_variable_with_a_bad_name_is_refused(client: Client, line: str) -> None:
+    answer = client.post(NEW, form(variables=f"OK=1\n{line}"))
+    assert b"Line 2 is not NAME=value" in answer.content
+    assert not Environment.objects.filter(name="mine").exists()
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../up", "x" * 300, "a/b", "<b>"])
+def test_a_bad_name_is_refused(client: Client, name: str) -> None:
+    answer = client.post(NEW, form(name=name))
+    assert answer.status_code == 200
+    assert Environment.objects.count() == 1
+
+
+def test_a_form_begins_with_the_environment_it_is_to_replace(client: Client) -> None:
+    save_environment(name="mine", interpreter_path="", variables={"A": "1"})
+    saved = Environment.objects.get(name="mine")
+    assert b"A=1" in client.get(NEW, {"from": str(saved.pk)}).content
+    assert client.get(NEW, {"from": "999999"}).status_code == 404
+    assert client.get(NEW, {"from": "x"}).status_code == 200
+    assert client.get(NEW, {"from": "9" * 30}).status_code in (200, 404)
+
+
+def test_only_administrators_archive(client: Client, administrator: Client) -> None:
+    address = f"/environments/{this_python().pk}/archive/"
+    assert client.post(address).status_code == 403
+    assert Environment.objects.usable().exists()
+    assert administrator.post(address, follow=True).status_code == 200
+    assert not Environment.objects.usable().exists()
+
+
+def test_a_run_can_not_use_what_is_archived() -> None:
+    environment = this_python()
+    archive_environment(environment)
+    environment.refresh_from_db()
+    with pytest.raises(UserError, match="archived"):
+        submit(environment=environment)
+
+
+def test_what_comes_from_people_is_shown_as_text(client: Client) -> None:
+    client.post(NEW, form(description="<script>alert(1)</script>", variables="A=<b>"))
+    page = client.get("/environments/").content
+    assert b"<script>alert" not in page
+    assert b"&lt;script&gt;alert" in page
