@@ -78,6 +78,8 @@ class LogView extends HTMLElement {
     on(this.viewport, "move", () => this.#moved());
     on(this.viewport, "paint", () => this.#painted());
     on(window, "hashchange", () => this.#showLinked());
+    on(this, "fullscreenchange", () => this.#filled());
+    this.#part("fill").hidden = !document.fullscreenEnabled;
     on(this, "keydown", (event) => this.#key(event));
     on(this.#part("scroller"), "click", (event) => this.#clicked(event));
     on(this.#part("go-to"), "submit", (event) => this.#goTo(event));
@@ -132,6 +134,10 @@ class LogView extends HTMLElement {
       this.rows.raw = !this.rows.raw;
       this.#part("raw").setAttribute("aria-pressed", String(this.rows.raw));
       this.viewport.refresh();
+    },
+    toggleFilling: () => {
+      if (document.fullscreenElement) document.exitFullscreen();
+      else this.requestFullscreen?.();
     },
   };
 
@@ -196,6 +202,11 @@ class LogView extends HTMLElement {
     this.viewport.wraps = wrap;
   }
 
+  #filled() {
+    const fills = document.fullscreenElement === this;
+    this.#part("fill").setAttribute("aria-pressed", String(fills));
+  }
+
   /** Live bytes are wanted exactly while the end of the log is watched. */
   #moved() {
     const { sticks } = this.viewport;
@@ -222,6 +233,13 @@ class LogView extends HTMLElement {
     this.#paint();
   }
 
+  /** Hide a button; who was on it goes on in the lines and not at the page's top. */
+  #hide(name, hidden) {
+    const button = this.#part(name);
+    if (hidden && button === document.activeElement) this.#part("scroller").focus();
+    button.hidden = hidden;
+  }
+
   #failed(error) {
     this.#trouble = error.message;
     this.#paint();
@@ -244,9 +262,9 @@ class LogView extends HTMLElement {
     setText(this.#part("status"), status.text);
     const facts = `${formatPlural(total, "line")}, ${formatBytes(size)}`;
     setText(this.#part("facts"), size ? facts : "");
-    this.#part("follow").hidden = final || this.#live === null;
+    this.#hide("follow", final || this.#live === null);
     this.#part("follow").setAttribute("aria-pressed", String(this.#isFollowing));
-    this.#part("to-end").hidden = this.viewport.isAtEnd || this.#isFollowing;
+    this.#hide("to-end", this.viewport.isAtEnd || this.#isFollowing);
     this.#part("empty").hidden = total > 0 || !this.#isLoaded;
     this.#part("empty-so-far").hidden = final;
     this.#part("empty-for-good").hidden = !final;

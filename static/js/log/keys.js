@@ -13,6 +13,7 @@ const KEYS = {
   f: "toggleFollowing",
   w: "toggleWrap",
   r: "toggleRaw",
+  z: "toggleFilling",
 };
 
 /**

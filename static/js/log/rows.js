@@ -138,6 +138,6 @@ function paintStyle(element, style) {
 function paintColour(element, kind, colour) {
   if (colour === undefined) return;
   element.classList.add(`log-${kind}`);
-  if (colour < 16) element.classList.add(`log-${kind}-${colour}`);
-  else element.style.setProperty(`--sgr-${kind}`, cssColour(colour));
+  element.classList.add(`log-${kind}-${colour < 16 ? colour : "rgb"}`);
+  if (!(colour < 16)) element.style.setProperty(`--sgr-${kind}`, cssColour(colour));
 }

@@ -95,6 +95,8 @@ export class SearchBox {
     const found = search.hits.length > 0;
     part("next-hit").disabled = part("previous-hit").disabled = !found;
     part("hit-count").disabled = !found;
+    // While it is busy, nobody is read each step of the progress.
+    part("hit-count").setAttribute("aria-busy", String(search.isBusy));
     part("hit-count").textContent = countText(search);
     if (!found) part("hits").hidden = true;
     part("hit-count").setAttribute("aria-expanded", String(!part("hits").hidden));

@@ -21,5 +21,5 @@ export function statusOf({ isFinal, isActive, isFollowing, trouble, connection }
   if (connection.state === "connecting") return { tone: "quiet", text: "Connecting…" };
   return isFollowing
     ? { tone: "live", text: "Following" }
-    : { tone: "quiet", text: "Paused" };
+    : { tone: "quiet", text: "Not following" };
 }
