@@ -160,7 +160,7 @@ class Collector:
 
     def _too_large(self, path: str) -> SnapshotError:
         return SnapshotError(
-            f"The source is larger than {_spell_bytes(self.limits.max_bytes)}, the most"
+            f"The source is larger than {spell_bytes(self.limits.max_bytes)}, the most"
             f" that a snapshot may hold (at “{show(path)}”).",
             _ADVICE,
         )
@@ -182,7 +182,8 @@ def _below(top: str, entry: Entry) -> Entry:
     return replace(entry, path=path)
 
 
-def _spell_bytes(count: float) -> str:
+def spell_bytes(count: float) -> str:
+    """In the units in which limits are set, so that 2 GiB are said to be 2."""
     for unit in ("bytes", "KiB", "MiB"):
         if count < 1024:
             return f"{count:.3g} {unit}"

@@ -121,9 +121,8 @@ class SourceDrop extends HTMLElement {
     if (folder.files.length === 0) throw new Error("There are no files in it.");
     if (folder.totalBytes > Number(this.dataset.maxBytes)) {
       throw new Error(
-        `These are ${formatBytes(folder.totalBytes)}; a snapshot may hold ` +
-          `${formatBytes(Number(this.dataset.maxBytes))}. Leave out what the script ` +
-          "does not need.",
+        `The source is larger than ${this.dataset.maxSize}, the most that a snapshot ` +
+          "may hold. Leave out what the script does not need.",
       );
     }
     const body = single ? folder.files[0].file : tar(folder.files);
