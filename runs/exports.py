@@ -43,7 +43,22 @@ def as_runconfig(
             "directoriesToWatch": ["logs"],
         },
     }
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    text: str = yaml.dump(
+        content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000
+    )
+    return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """Escapes what can't be seen: in other styles, not all line ends come back."""
+
+
+def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = None if text.isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent)
 
 
 def as_python(

@@ -14,6 +14,7 @@ from aml_portal.errors import UserError
 from runs.models import Snapshot
 from runs.services import keep_snapshot
 from runs.snapshots import Intake, read_folder, read_upload
+from runs.snapshots.collector import spell_bytes
 from runs.storage import limits, store
 
 # What an archive may need besides the files: headers, names, the padding of blocks.
@@ -30,13 +31,15 @@ class Upload:
     """A source that is kept now, and what was different in what came."""
 
     snapshot: Snapshot
+    # The snapshot has the name under which its content came first.
+    name: str
     intake: Intake
 
     def to_json(self) -> dict[str, Any]:
         files = [entry.path for entry in self.intake.manifest.files]
         return {
             "snapshot": self.snapshot.id,
-            "name": self.snapshot.name,
+            "name": self.name,
             "files": files,
             "scripts": likely_scripts(files),
             "bytes": self.intake.manifest.total_bytes,
@@ -50,7 +53,8 @@ def take_upload(stream: BinaryIO, name: str) -> Upload:
     """Keep an archive, or a single file called `name`. Raises UserError."""
     intake = read_upload(stream, store(), limits(), name=name)
     title = intake.flattened or name
-    return Upload(snapshot=keep_snapshot(intake.manifest, title), intake=intake)
+    snapshot = keep_snapshot(intake.manifest, title)
+    return Upload(snapshot=snapshot, name=title, intake=intake)
 
 
 def take_body(request: HttpRequest, name: str) -> Upload:
@@ -63,10 +67,9 @@ def take_body(request: HttpRequest, name: str) -> Upload:
 def check_length(length: int) -> None:
     most = settings.SNAPSHOT_MAX_BYTES + settings.SNAPSHOT_MAX_FILES * _PER_FILE
     if length > most:
-        gibibytes = settings.SNAPSHOT_MAX_BYTES / 1024**3
         raise TooLargeError(
-            f"The source is larger than {gibibytes:,.3g} GiB, the most that a snapshot"
-            " may hold.",
+            f"The source is larger than {spell_bytes(settings.SNAPSHOT_MAX_BYTES)}, the"
+            " most that a snapshot may hold.",
             "Leave out what the script does not need.",
         )
 

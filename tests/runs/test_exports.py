@@ -1,0 +1,128 @@
+"""A submission as Python code and as a .runconfig says what the form says."""
+
+import ast
+from typing import Any
+
+import yaml
+from hypothesis import example, given, settings, strategies
+
+from runs.configuration import ScriptRunConfiguration
+from runs.exports import as_python, as_runconfig
+
+_words = strategies.text(
+    strategies.characters(exclude_categories=["Cs"]), max_size=30
+).filter(lambda text: "\0" not in text)
+_names = strategies.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True)
+configurations = strategies.builds(
+    ScriptRunConfiguration,
+    script=_words,
+    arguments=strategies.lists(_words, max_size=8).map(tuple),
+    environment_variables=strategies.dictionaries(_names, _words, max_size=3),
+    max_run_duration_seconds=strategies.one_of(
+        strategies.none(), strategies.integers(1, 10**9)
+    ),
+)
+
+
+class _Sdk:
+    """Stands for the names of azureml.core, and notes what the code does with them."""
+
+    def __init__(self) -> None:
+        self.variables: dict[str, str] = {}
+        self.config: dict[str, Any] = {}
+        self.seen: dict[str, Any] = {}
+
+    def names(self) -> dict[str, Any]:
+        return {
+            "Workspace": self,
+            "Experiment": self._experiment,
+            "Environment": self,
+            "ScriptRunConfig": self._script_run_config,
+        }
+
+    @staticmethod
+    def from_config() -> str:
+        return "the workspace"
+
+    def get(self, workspace: str, name: str) -> "_Sdk":
+        self.seen["environment"] = name
+        return self
+
+    @property
+    def environment_variables(self) -> dict[str, str]:
+        return self.variables
+
+    def _experiment(self, workspace: str, name: str) -> "_Sdk":
+        assert workspace == "the workspace"
+        self.seen["experiment"] = name
+        return self
+
+    def _script_run_config(self, **given: Any) -> str:
+        self.config = given
+        return "the config"
+
+    def submit(self, config: str, tags: dict[str, str] | None = None) -> "_Sdk":
+        assert config == "the config"
+        self.seen["tags"] = tags or {}
+        return self
+
+    def wait_for_completion(self, *, show_output: bool) -> None:
+        self.seen["waited"] = show_output
+
+
+def run_code(code: str) -> _Sdk:
+    """Do what the code says, with the names that it imports."""
+    sdk = _Sdk()
+    first, *rest = ast.parse(code).body
+    assert isinstance(first, ast.ImportFrom)
+    assert first.module == "azureml.core"
+    assert {alias.name for alias in first.names} == set(sdk.names())
+    program = ast.Module(body=rest, type_ignores=[])
+    exec(compile(program, "submission", "exec"), sdk.names())
+    return sdk
+
+
+@given(configurations, _words, strategies.dictionaries(_words, _words, max_size=2))
+def test_the_code_submits_the_same(
+    typed: ScriptRunConfiguration, name: str, tags: dict[str, str]
+) -> None:
+    code = as_python(
+        typed, experiment=name, target="box", environment="python", tags=tags
+    )
+    sdk = run_code(code)
+    assert sdk.seen == {
+        "experiment": name,
+        "environment": "python",
+        "tags": tags,
+        "waited": True,
+    }
+    assert sdk.config["script"] == typed.script
+    assert tuple(sdk.config.get("arguments", ())) == typed.arguments
+    assert sdk.config["compute_target"] == "box"
+    assert sdk.variables == dict(typed.environment_variables)
+    limit = sdk.config.get("max_run_duration_seconds", 30 * 24 * 3600)
+    assert limit == typed.max_run_duration_seconds
+
+
+@example(ScriptRunConfiguration(script="a\x85b", arguments=("\u2028", "x\n\n y\r\n")))
+@settings(max_examples=40)
+@given(configurations)
+def test_the_runconfig_says_the_same(typed: ScriptRunConfiguration) -> None:
+    text = as_runconfig(
+        typed,
+        target="box",
+        environment="python",
+        interpreter="/usr/bin/python3",
+        environment_variables={"A": "1"},
+    )
+    read = yaml.safe_load(text)
+    assert read["script"] == typed.script
+    assert read["arguments"] == [*typed.arguments]
+    assert read["environmentVariables"] == dict(typed.environment_variables)
+    assert read["maxRunDurationSeconds"] == typed.max_run_duration_seconds
+    assert read["target"] == "box"
+    assert read["environment"]["environmentVariables"] == {"A": "1"}
+    assert read["environment"]["python"] == {
+        "userManagedDependencies": True,
+        "interpreterPath": "/usr/bin/python3",
+    }
