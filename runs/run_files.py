@@ -88,16 +88,16 @@ class Shown:
 
 
 def files_context(files: RunFiles, *, path: str, folder: str = "") -> dict[str, Any]:
-    """The panel with the tree, and the file at `path` or the most telling one."""
+    """The panel with the tree, and the file at `path`, or the most telling one."""
     found = files.files()
     by_path = {file.path: file for file in found}
-    chosen = by_path.get(path) or _most_telling(files, found)
+    chosen = by_path.get(path) if path else _most_telling(files, found)
     opened = path or folder or (chosen.path if chosen else "")
     return {
         "kind": files.kind,
         "root": draw(found, opened),
         "shown": show(files, chosen) if chosen else None,
-        "missing": printable(path) if path and path not in by_path else "",
+        "missing": printable(path) if path and chosen is None else "",
         "list_url": reverse(f"runs:{files.kind}", args=[files.run.run_id]),
         "file_url": _file_url(files),
         "zip_url": reverse(f"runs:{files.kind}-zip", args=[files.run.run_id]),
