@@ -13,6 +13,7 @@ const ENOUGH = 1000;
 /** Sends `change` when hits have come or the state is another. */
 export class LogSearch extends EventTarget {
   #abort = null;
+  #going = null;
   #next = 0;
 
   query = "";
@@ -64,8 +65,12 @@ export class LogSearch extends EventTarget {
   }
 
   /** Go on until enough further hits have come or the log is searched. */
-  async more() {
-    if (this.isBusy) return;
+  more() {
+    if (!this.isBusy) this.#going = this.#goOn();
+    return this.#going;
+  }
+
+  async #goOn() {
     const abort = new AbortController();
     const wanted = this.hits.length + ENOUGH;
     this.#abort = abort;
@@ -84,18 +89,25 @@ export class LogSearch extends EventTarget {
 
   /**
    * The hit after (or, for -1, before) the current one, or the nearest to `line` if
-   * none is current; beyond the last follows the first.
+   * none is current; beyond the last follows the first. It waits for a search that may
+   * still find it, and is null if there is none or if another search began meanwhile.
    */
   async step(direction, line) {
-    if (direction > 0 && this.index === this.hits.length - 1 && this.hasMore) {
-      await this.more();
-    }
-    const count = this.hits.length;
-    if (!count) return null;
+    const { hits } = this;
+    if (this.#mayFindNearer(direction, line)) await this.more();
+    const count = hits.length;
+    if (!count || hits !== this.hits) return null;
     if (this.index >= 0) this.index = (this.index + direction + count) % count;
     else this.index = nearest(this.hits, line, direction);
     this.#changed();
     return this.hits[this.index];
+  }
+
+  #mayFindNearer(direction, line) {
+    const last = this.hits.at(-1)?.line ?? -1;
+    if (this.index < 0 && this.isBusy) return last < line;
+    const isLast = this.index === this.hits.length - 1;
+    return direction > 0 && isLast && this.hasMore;
   }
 
   async #piece(signal) {
