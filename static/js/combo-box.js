@@ -97,6 +97,7 @@ class ComboBox extends (globalThis.HTMLElement ?? Object) {
   #show(isOpen) {
     this.list.hidden = !isOpen;
     this.input.ariaExpanded = String(isOpen);
+    if (isOpen) this.list.scrollIntoView({ block: "nearest" });
     if (!isOpen) this.input.removeAttribute("aria-activedescendant");
   }
 

@@ -112,6 +112,7 @@ class SourceDrop extends HTMLElement {
       if (this.sending !== sending) return;
       const isStopped = error.name === "AbortError";
       this.#become(this.snapshot.value ? "kept" : "empty");
+      this.#say("");
       this.#fail(isStopped ? "Sending was stopped; nothing was kept." : error.message);
     }
   }
