@@ -6,57 +6,28 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
+from tests.browser.log_page import (
+    colour,
+    contrast_on_paper,
+    expect_hit,
+    first_row_seen,
+    height,
+    live_bytes,
+    live_lines,
+    open_log,
+    part,
+    row,
+    text,
+)
 from tests.services.portal import Portal
+from tests.services.puppet import Puppet
 from tests.services.runs import SubmittedRun, submit
 from tests.waiting import eventually
 
-# Prints what the test puts into numbered files, and ends at an empty one.
-_PUPPET = """
-import os, pathlib, sys, time
-
-folder, number = pathlib.Path(sys.argv[1]), 0
-until = time.monotonic() + 300
-while time.monotonic() < until:
-    part = folder / str(number)
-    if not part.exists():
-        time.sleep(0.01)
-        continue
-    words = memoryview(part.read_bytes())
-    if not words:
-        break
-    while words:
-        words = words[os.write(1, words) :]
-    number += 1
-"""
 _LONG = 1_000_000
 _NEEDLES = (17, 500_000, 999_990)
-
-
-class Puppet:
-    """A run that prints what it is told to."""
-
-    def __init__(self, portal: Portal, client: httpx.Client, folder: Path) -> None:
-        self._folder = folder
-        self._parts = 0
-        self.said = b""
-        self.run = submit(portal, client, script=_PUPPET, arguments=(str(folder),))
-
-    def say(self, words: bytes | str) -> None:
-        words = words.encode() if isinstance(words, str) else words
-        self.said += words
-        self._tell(words)
-
-    def end(self) -> None:
-        self._tell(b"")
-        self.run.wait_for_end()
-
-    def _tell(self, words: bytes) -> None:
-        part = self._folder / "part"
-        part.write_bytes(words)
-        part.rename(self._folder / str(self._parts))
-        self._parts += 1
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +36,10 @@ def client(portal: Portal) -> httpx.Client:
 
 
 @pytest.fixture
-def page(page: Page, portal: Portal, client: httpx.Client) -> Page:
-    """A page of a signed-in person; nothing in it may fail unseen."""
+def page(page: Page, portal: Portal, client: httpx.Client) -> Iterator[Page]:
+    """A page of a signed-in person, in which no script may fail."""
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
     expect.set_options(timeout=20_000)
     page.set_default_timeout(20_000)
     page.set_viewport_size({"width": 1280, "height": 860})
@@ -76,7 +49,8 @@ def page(page: Page, portal: Portal, client: httpx.Client) -> Page:
             for cookie in client.cookies.jar
         ]
     )
-    return page
+    yield page
+    assert not errors
 
 
 @pytest.fixture
@@ -97,39 +71,6 @@ def long_log(portal: Portal, client: httpx.Client) -> SubmittedRun:
     log = run.mirror / "logs" / "std_log.txt"
     log.write_text("\n".join(lines) + "\n")
     return run
-
-
-def open_log(page: Page, run: SubmittedRun, address: str = "") -> None:
-    page.goto(f"{run.portal.url}/runs/{run.run_id}/{address}")
-    expect(page.locator("log-view:defined")).to_be_visible()
-
-
-def part(page: Page, name: str) -> Locator:
-    return page.locator(f"log-view [data-part={name}]")
-
-
-def row(page: Page, number: int) -> Locator:
-    """The row of a line, counted from 1, if it is painted."""
-    link = page.locator(f'.log-row__number[href="#L{number}"]')
-    return page.locator(".log-row:not(.log-row--missing)").filter(has=link)
-
-
-def text(page: Page, number: int) -> Locator:
-    return row(page, number).locator(".log-row__text")
-
-
-def first_row_seen(page: Page) -> str:
-    """The text of the uppermost row that is in view."""
-    found: str = page.evaluate(
-        """() => {
-          const { top } = document.querySelector(".log-view__layer")
-            .getBoundingClientRect();
-          const seen = [...document.querySelectorAll(".log-row")].find(
-            (row) => row.getBoundingClientRect().bottom > top + 1);
-          return seen.textContent;
-        }"""
-    )
-    return found
 
 
 def numbered(first: int, last: int) -> str:
@@ -160,6 +101,8 @@ def test_the_view_follows_the_end_until_it_is_scrolled_away(
     page.get_by_role("button", name="To the end").click()
     expect(text(page, 600)).to_be_in_viewport()
     expect(part(page, "status")).to_have_text("Following")
+    # The button is gone, and who pressed it must not be sent to the top of the page.
+    expect(page.get_by_role("log")).to_be_focused()
     puppet.say(numbered(601, 700))
     expect(text(page, 700)).to_be_in_viewport()
 
@@ -303,6 +246,18 @@ def test_a_long_log_opens_at_its_end_and_scrolls_anywhere(
     assert page.locator(".log-row").count() < 200
 
 
+def test_the_log_fills_the_screen(page: Page, long_log: SubmittedRun) -> None:
+    open_log(page, long_log)
+    expect(text(page, _LONG)).to_be_in_viewport()
+    fill = page.get_by_role("button", name="Fill the screen")
+    fill.click()
+    expect(fill).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("log-view")).to_have_css("border-radius", "0px")
+    expect(text(page, _LONG)).to_be_in_viewport()
+    page.get_by_role("log").press("z")
+    expect(fill).to_have_attribute("aria-pressed", "false")
+
+
 def test_the_server_searches_the_whole_log(page: Page, long_log: SubmittedRun) -> None:
     open_log(page, long_log, "#L100")
     page.get_by_role("log").press("/")
@@ -383,57 +338,3 @@ def test_after_the_web_process_was_killed_the_log_goes_on_exactly(
     eventually(lambda: live_bytes(page) == len(puppet.said), "all bytes came")
     assert live_lines(page) == puppet.said.decode().split("\n")[:-1]
     assert puppet.run.log() == puppet.said
-
-
-def live_bytes(page: Page) -> int:
-    end: int = page.evaluate("document.querySelector('log-view').store.tail.end")
-    return end
-
-
-def live_lines(page: Page) -> list[str]:
-    """The log as the page got it over its sockets alone."""
-    lines: list[str] = page.evaluate(
-        """() => {
-          const { tail } = document.querySelector("log-view").store;
-          return Array.from({ length: tail.total }, (_, line) => tail.get(line)?.t);
-        }"""
-    )
-    return lines
-
-
-def expect_hit(page: Page, number: int, count: str) -> None:
-    expect(part(page, "hit-count")).to_have_text(count)
-    expect(row(page, number)).to_have_class(re.compile("log-row--current"))
-    expect(text(page, number).locator("mark").first).to_be_in_viewport()
-
-
-def height(locator: Locator) -> float:
-    box = locator.bounding_box()
-    return box["height"] if box else 0
-
-
-def colour(locator: Locator) -> str:
-    found: str = locator.evaluate("element => getComputedStyle(element).color")
-    return found
-
-
-def contrast_on_paper(piece: Locator) -> float:
-    """The contrast of a text with the log's paper, by the pixels of both."""
-    ratio: float = piece.evaluate(
-        """(element) => {
-          const canvas = document.createElement("canvas").getContext("2d");
-          const luminance = (colour) => {
-            canvas.fillStyle = colour;
-            canvas.fillRect(0, 0, 1, 1);
-            const [red, green, blue] = [...canvas.getImageData(0, 0, 1, 1).data].map(
-              (part) => part / 255 <= 0.04045 ? part / 255 / 12.92
-                : ((part / 255 + 0.055) / 1.055) ** 2.4);
-            return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-          };
-          const paper = getComputedStyle(element.closest(".log-view")).backgroundColor;
-          const both = [getComputedStyle(element).color, paper].map(luminance);
-          const [low, high] = both.sort((one, other) => one - other);
-          return (high + 0.05) / (low + 0.05);
-        }"""
-    )
-    return ratio
