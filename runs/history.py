@@ -69,7 +69,7 @@ class HistoryFilter:
             found = found.filter(pk__in=self._tagged())
         if self.since:
             found = found.filter(created_at__gte=_midnight(self.since))
-        if self.until:
+        if self.until and self.until < date.max:
             day_after = self.until + timedelta(days=1)
             found = found.filter(created_at__lt=_midnight(day_after))
         if self.text:
@@ -264,9 +264,19 @@ def _read_cursor(cursor: str, column: str) -> _Place | None:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         value, pk, backwards = json.loads(base64.urlsafe_b64decode(padded))
-    except ValueError:
+        # Half a character can stand in JSON, but not in a query.
+        str(value).encode()
+    except (ValueError, TypeError, RecursionError):
         return None
     kinds = {"id": int, "duration": float | int | None}.get(column, str)
-    if not isinstance(pk, int) or not isinstance(value, kinds) or abs(pk) >= 2**63:
+    if not isinstance(value, kinds) or not _can_be_asked(value, pk):
         return None
-    return _Place(value=value, pk=pk, backwards=bool(backwards))
+    return _Place(value=value, pk=pk, backwards=backwards is True)
+
+
+def _can_be_asked(value: Any, pk: Any) -> bool:
+    """Whether every database takes both: no number too large, and no NUL."""
+    numbers = [pk] if isinstance(value, str | None) else [value, pk]
+    if any(not isinstance(n, int | float) or abs(n) >= 2**63 for n in numbers):
+        return False
+    return isinstance(pk, int) and "\0" not in str(value)

@@ -10,7 +10,7 @@ from aml_portal.errors import UserError
 from computes.models import ComputeTarget
 from runs.access import changeable
 from runs.bulk import Action, apply
-from runs.experiments import ExperimentForm, experiment_rows
+from runs.experiments import ExperimentForm, experiment_page
 from runs.history import HistoryFilter, page_of, parse_filter
 from runs.models import Experiment, Run, RunQuerySet
 from runs.requests import PageRequest, render_part
@@ -44,7 +44,10 @@ def experiments(request: PageRequest) -> HttpResponse:
             return redirect(create_experiment(owner=request.user, **form.cleaned_data))
         except UserError as error:
             form.add_error("name", str(error))
-    context = {"form": form, "experiments": experiment_rows()}
+    context = {
+        "form": form,
+        "experiments": experiment_page(request.GET.get("page", "")),
+    }
     return render(request, "runs/experiments.html", context)
 
 
@@ -53,24 +56,32 @@ def bulk(request: PageRequest) -> HttpResponse:
     """Do one thing to several runs, and go back to the list that they were in."""
     wanted, _ = parse_filter(QueryDict(request.POST.get("query", "")[:5000]))
     chosen = _chosen(request, wanted)
+    mine = changeable(request.user, chosen)
+    others = chosen.count() - mine.count()
     try:
         action = Action(request.POST.get("action", ""))
-        words = apply(action, chosen, by=request.user.get_username(), data=request.POST)
+        words = apply(action, mine, by=request.user.get_username(), data=request.POST)
     except ValueError:
         messages.error(request, "Nothing was done: choose what to do with the runs.")
     except UserError as error:
         messages.error(request, str(error))
     else:
         messages.success(request, words)
+        if others:
+            messages.warning(request, _left_alone(others))
     return redirect(f"{reverse('runs:list')}?{wanted.query()}")
 
 
+def _left_alone(count: int) -> str:
+    runs = "1 run was" if count == 1 else f"{count:,} runs were"
+    return f"{runs} left alone: only the owner of a run or an administrator changes it."
+
+
 def _chosen(request: PageRequest, wanted: HistoryFilter) -> RunQuerySet:
-    """The runs that are ticked, or all that match, as far as they may be changed."""
+    """The runs that are ticked, or all that match."""
     if request.POST.get("all") == "1":
-        return changeable(request.user, wanted.runs())
-    ticked = Run.objects.filter(run_id__in=request.POST.getlist("run")[:1000])
-    return changeable(request.user, ticked)
+        return wanted.runs()
+    return Run.objects.filter(run_id__in=request.POST.getlist("run")[:1000])
 
 
 def _list_context(

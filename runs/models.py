@@ -41,6 +41,7 @@ class Experiment(models.Model):
                 " or a digit.",
             )
         ],
+        error_messages={"unique": "There is an experiment of this name: open that."},
     )
     description = models.TextField(blank=True)
     owner = models.ForeignKey(

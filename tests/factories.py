@@ -1,6 +1,7 @@
 """Makes what tests need in the database of the test process."""
 
 import io
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.contrib.auth.models import User
 from computes.models import ComputeTarget
 from environments.models import Environment
 from runs.configuration import ScriptRunConfiguration
-from runs.models import Run, Snapshot
+from runs.models import Experiment, Run, Snapshot
 from runs.services import Submission, keep_snapshot, submit_run
 from runs.snapshots import read_upload
 from runs.storage import limits, store
@@ -56,3 +57,36 @@ def submit(code: str = "", **changes: Any) -> Run:
     run = submit_run(owner=person(), submission=submission(code, **changes))
     run.refresh_from_db()
     return run
+
+
+_numbers = itertools.count(1)
+
+
+def ended_run(
+    *,
+    experiment: str = "tests",
+    owner: User | None = None,
+    target: ComputeTarget | None = None,
+    **fields: Any,
+) -> Run:
+    """A row of a run that has ended, or is as `fields` say; nothing ran for it."""
+    number = next(_numbers)
+    return Run.objects.create(
+        run_id=f"{experiment}_{number}_0",
+        number=number,
+        experiment=Experiment.objects.get_or_create(
+            name=experiment, defaults={"owner": person()}
+        )[0],
+        owner=owner or person(),
+        target=target or _target(),
+        environment=this_python(),
+        snapshot=Snapshot.objects.get_or_create(
+            id="0" * 64, defaults={"files": 1, "bytes": 1}
+        )[0],
+        script="train.py",
+        script_run_configuration=ScriptRunConfiguration(script="train.py").to_json(),
+        **{"status": "Completed", "duration": 1.0, **fields},
+    )
+
+
+_target = target
