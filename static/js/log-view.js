@@ -26,7 +26,6 @@ const WRAP_KEY = "aml-portal:log-wrap";
 const SIDEWAYS = 60;
 
 class LogView extends HTMLElement {
-  #connection = { state: "connecting" };
   #isFollowing = false;
   #isLoaded = false;
   #live = null;
@@ -105,10 +104,7 @@ class LogView extends HTMLElement {
     this.#live = new LiveLog(this.dataset.socket, this.store);
     const on = (type, handle) =>
       this.#live.addEventListener(type, ({ detail }) => handle(detail));
-    on("state", (state) => {
-      this.#connection = state;
-      this.#paint();
-    });
+    on("state", () => this.#paint());
     on("changed", (notice) => this.#send("changed", notice));
     on("end", (end) => this.#send("end", end));
     this.#moved();
@@ -256,7 +252,8 @@ class LogView extends HTMLElement {
       isActive: this.#live !== null,
       isFollowing: this.#isFollowing,
       trouble: this.#trouble,
-      connection: this.#connection,
+      // The socket may have been open before the log was shown.
+      connection: this.#live?.connection ?? { state: "connecting" },
     });
     this.dataset.tone = status.tone;
     setText(this.#part("status"), status.text);

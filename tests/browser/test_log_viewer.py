@@ -121,6 +121,22 @@ def test_the_end_of_the_run_is_the_end_of_the_log(page: Page, puppet: Puppet) ->
     assert download.value.path().read_bytes() == puppet.said
 
 
+def test_a_log_that_is_opened_late_is_live_and_has_its_own_address(
+    page: Page, puppet: Puppet
+) -> None:
+    puppet.say(numbered(1, 50))
+    for tab in ("", "?tab=overview"):
+        page.goto(f"{puppet.run.portal.url}/runs/{puppet.run.run_id}/{tab}")
+        tabs = page.get_by_role("navigation", name="Parts of the run")
+        tabs.get_by_role("link", name="Overview").click()
+        expect(page.get_by_role("log")).to_be_hidden()
+        tabs.get_by_role("link", name="Log").click()
+        expect(part(page, "status")).to_have_text("Following")
+        row(page, 50).locator("a").click()
+        page.reload()
+        expect(row(page, 50)).to_have_class(re.compile("log-row--selected"))
+
+
 def test_a_run_that_prints_nothing_says_so(page: Page, puppet: Puppet) -> None:
     open_log(page, puppet.run)
     expect(part(page, "empty-so-far")).to_be_visible()

@@ -9,11 +9,13 @@ const CHECK_MS = 30_000;
 const GRACE_MS = 5_000;
 
 /**
- * Sends `state` (detail: the socket's state), `changed` (detail: the notice) and `end`.
+ * Sends `state` (see `connection`), `changed` (detail: the notice) and `end`.
  */
 export class LiveLog extends EventTarget {
   #heard = 0;
-  #failures = 0;
+
+  /** The state of the socket, perhaps with a detail. */
+  connection = { state: "connecting" };
 
   /** @param {string} address  Of the socket. @param {LogStore} store */
   constructor(address, store) {
@@ -89,7 +91,8 @@ export class LiveLog extends EventTarget {
 
   #state(state, detail) {
     this.store.isStreaming = false;
-    this.#tell("state", { state, detail });
+    this.connection = { state, detail };
+    this.#tell("state");
     // Without sockets, as behind some proxies, the log still moves on.
     if (state === "waiting") this.store.refresh().catch(() => {});
   }

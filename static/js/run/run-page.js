@@ -130,7 +130,8 @@ class RunPage extends HTMLElement {
       else tab.removeAttribute("aria-current");
     }
     this.#bringTabIntoView();
-    history.replaceState(null, "", this.#searches.get(name) ?? `?tab=${name}`);
+    const search = this.#searches.get(name) ?? `?tab=${name}`;
+    history.replaceState(null, "", location.pathname + search);
     const panel = this.#shown;
     if ("fetched" in panel.dataset) this.#refreshPanel(panel);
     else this.#fetchFirst(panel);
