@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from aml_portal.node import find_node
+
 MODULE = Path(__file__).parents[2] / "static/js/submit/arguments.js"
 PIECES = [
     *"ab1 -=/.$;*#~`&|<>(){}[]!?%@:,\t\r\n\v\f\0\x7f\x85",
@@ -25,7 +27,7 @@ def run_js(body: str, given: list[object]) -> list[object]:
       process.stdout.write(JSON.stringify(answers));
     """
     answer = subprocess.run(
-        ["node", "--input-type=module", "-e", program],
+        [find_node().folder / "node", "--input-type=module", "-e", program],
         input=json.dumps(given),
         capture_output=True,
         check=True,

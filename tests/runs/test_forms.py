@@ -1,13 +1,13 @@
 """Durations as they are typed, and which values are covered."""
 
 import re
-import shutil
 import subprocess
 
 import pytest
 from hypothesis import given, strategies
 
 from aml_portal.errors import UserError
+from aml_portal.node import find_node
 from runs.configuration import ScriptRunConfiguration
 from runs.durations import format_duration, parse_duration, spell_duration
 from runs.masking import HIDDEN, MASKED_NAMES, looks_secret, masked
@@ -70,13 +70,12 @@ def test_other_names_have_theirs_shown(name: str) -> None:
 
 
 def test_the_browser_covers_the_same_names() -> None:
-    node = shutil.which("node")
-    assert node, "The tests need node: run make test-install."
     program = """
       const [pattern, ...names] = process.argv.slice(1);
       const secret = new RegExp(pattern, "i");
       console.log(names.filter((name) => secret.test(name)).join(" "));
     """
+    node = find_node().folder / "node"
     command = [node, "-e", program, "--", MASKED_NAMES, *_SECRET, *_PLAIN]
     said = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     assert re.split(r"\s+", said.strip()) == [*_SECRET]
