@@ -75,7 +75,7 @@ def test_the_browser_covers_the_same_names() -> None:
       const secret = new RegExp(pattern, "i");
       console.log(names.filter((name) => secret.test(name)).join(" "));
     """
-    node = find_node().folder / "node"
+    node = str(find_node().folder / "node")
     command = [node, "-e", program, "--", MASKED_NAMES, *_SECRET, *_PLAIN]
     said = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     assert re.split(r"\s+", said.strip()) == [*_SECRET]
