@@ -1,5 +1,6 @@
 """One run that prints a gigabyte, and a browser that opens its log."""
 
+import os
 import statistics
 import subprocess
 import sys
@@ -62,8 +63,9 @@ def measure(portal: Portal, client: httpx.Client) -> list[Section]:
             title="Throughput of a log",
             how=(
                 f"A script prints {size:,.0f} MB as fast as it can. From its start to"
-                " the log's last byte in the mirror, checked by SHA-256, against the"
-                " same script through a pipe into `cat > file`."
+                " the log's last byte in the mirror, on the disk and checked by"
+                " SHA-256; against the same script through a pipe into `cat > file`,"
+                " and fsync."
             ),
             figures=[
                 Figure(
@@ -122,6 +124,7 @@ def _pipe() -> float:
             subprocess.Popen(["cat"], stdin=printing.stdout, stdout=file) as cat,
         ):
             cat.wait()
+            os.fsync(file.fileno())
         return time.perf_counter() - begin
 
 
