@@ -92,7 +92,7 @@ def submit_a_dropped_folder(page: Page, picture: Picture) -> None:
     expect(page.locator("#submit-preview")).to_contain_text("ScriptRunConfig")
     expect(page.locator("#submit-preview")).to_contain_text("tags={'data': 'digits'}")
     page.get_by_text("Variables, limits and tags").click()
-    page.mouse.wheel(0, -5000)
+    page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
     picture("submit")
     page.get_by_role("button", name="Submit run").last.click()
     expect(page.get_by_role("heading", name="first try")).to_be_visible()
