@@ -15,7 +15,7 @@ from django.utils import timezone
 from computes.models import ComputeTarget
 from environments.models import Environment
 from runs.configuration import ScriptRunConfiguration
-from runs.notices import announce_status
+from runs.notices import announce_change, announce_status
 from runs.status import (
     ACTIVE,
     END_STATUS,
@@ -277,6 +277,7 @@ class Run(models.Model):
     def note(self, detail: str, *, time: datetime | None = None) -> None:
         """Add a line to the timeline that changes no state."""
         self.events.create(detail=detail, time=time or timezone.now())
+        transaction.on_commit(lambda: announce_change(self.run_id, "notes"))
 
 
 class RunTag(models.Model):

@@ -35,7 +35,7 @@ def announce_status(run_id: str, status: str, number: int) -> None:
 
 
 def announce_change(run_id: str, what: str) -> None:
-    """Something else of the run is new: "files", "resources" or "tags"."""
+    """Something else of the run is new: "files", "resources", "notes" or "tags"."""
     _publish(LIVE_CHANNEL, {"run": run_id, "changed": what})
 
 

@@ -20,6 +20,7 @@ const SHOWN_IN = {
   place: ["status"],
   files: ["outputs"],
   resources: ["resources"],
+  notes: ["overview"],
   tags: ["overview"],
 };
 
