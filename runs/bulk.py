@@ -39,8 +39,8 @@ def apply(
             tag_runs(runs, name, value)
             return f"{_runs(total)} got the tag “{name.strip()}”."
         case Action.UNTAG:
-            untag_runs(runs, name.strip())
-            return f"The tag “{name.strip()}” was taken from {_runs(total)}."
+            done = untag_runs(runs, name.strip())
+            return f"The tag “{name.strip()}” was taken from {_runs(done)}."
         case Action.ARCHIVE:
             return f"{_runs(archive_runs(runs))} archived."
         case Action.RESTORE:

@@ -67,7 +67,8 @@ class HistoryFilter:
         found = found.filter(**{name: value for name, value in equal.items() if value})
         if self.tag:
             found = found.filter(pk__in=self._tagged())
-        if self.since:
+        # Not the first day of all: where clocks are ahead, it begins before time does.
+        if self.since and self.since > date.min:
             found = found.filter(created_at__gte=_midnight(self.since))
         if self.until and self.until < date.max:
             day_after = self.until + timedelta(days=1)
@@ -181,6 +182,8 @@ class Page:
 def page_of(wanted: HistoryFilter, cursor: str = "") -> Page:
     """The page that `cursor` names; the first one if it is empty or makes no sense.
 
+    The first one, too, if all runs where the cursor points were deleted meanwhile.
+
     Found in two steps: the keys alone, which indexes answer, and then the rows.
     """
     place = _read_cursor(cursor, SORTS[wanted.sort])
@@ -191,7 +194,7 @@ def page_of(wanted: HistoryFilter, cursor: str = "") -> Page:
     if backwards:
         keys.reverse()
     if not keys:
-        return Page()
+        return page_of(wanted) if place else Page()
     has_previous = more if backwards else place is not None
     has_next = True if backwards else more
     return Page(

@@ -1,12 +1,14 @@
 """The history of runs: all of them, those of an experiment, and several at once."""
 
+from dataclasses import replace
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from aml_portal.errors import UserError
+from aml_portal.errors import PortalError, UserError
 from computes.models import ComputeTarget
 from runs.access import changeable
 from runs.bulk import Action, apply
@@ -31,7 +33,12 @@ def experiment(request: PageRequest, name: str) -> HttpResponse:
     """An experiment, and its runs filtered."""
     found = get_object_or_404(Experiment, name=name)
     wanted, problems = parse_filter(_within(request, found))
-    context = {**_list_context(request, wanted, problems), "experiment": found}
+    context = {
+        **_list_context(request, wanted, problems),
+        "experiment": found,
+        # The page itself is no condition that could be taken away.
+        "chips": replace(wanted, experiment="").chips(),
+    }
     return render_part(request, "runs/_run_list.html", "runs/experiment.html", context)
 
 
@@ -54,8 +61,9 @@ def experiments(request: PageRequest) -> HttpResponse:
 @require_POST
 def bulk(request: PageRequest) -> HttpResponse:
     """Do one thing to several runs, and go back to the list that they were in."""
-    wanted, _ = parse_filter(QueryDict(request.POST.get("query", "")[:5000]))
-    chosen = _chosen(request, wanted)
+    # Whole, whatever its length: a filter that was cut would choose other runs.
+    wanted, problems = parse_filter(QueryDict(request.POST.get("query", "")))
+    chosen = Run.objects.none() if problems else _chosen(request, wanted)
     mine = changeable(request.user, chosen)
     others = chosen.count() - mine.count()
     try:
@@ -63,7 +71,7 @@ def bulk(request: PageRequest) -> HttpResponse:
         words = apply(action, mine, by=request.user.get_username(), data=request.POST)
     except ValueError:
         messages.error(request, "Nothing was done: choose what to do with the runs.")
-    except UserError as error:
+    except PortalError as error:
         messages.error(request, str(error))
     else:
         messages.success(request, words)

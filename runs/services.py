@@ -187,8 +187,9 @@ def tag_runs(runs: RunQuerySet, name: str, value: str = "") -> None:
     )
 
 
-def untag_runs(runs: RunQuerySet, name: str) -> None:
-    RunTag.objects.filter(run__in=runs, name=name).delete()
+def untag_runs(runs: RunQuerySet, name: str) -> int:
+    """Take the tag `name` away; the number of runs that had it."""
+    return RunTag.objects.filter(run__in=runs, name=name).delete()[0]
 
 
 def _keys(runs: RunQuerySet) -> QuerySet[Run, int]:

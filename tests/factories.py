@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.test import Client
 
 from computes.models import ComputeTarget
 from environments.models import Environment
@@ -19,6 +20,13 @@ from tests.services.runs import zipped
 
 def person(name: str = "ada") -> User:
     return User.objects.get_or_create(username=name)[0]
+
+
+def signed_in(user: User) -> Client:
+    """What the user's browser would be."""
+    client = Client()
+    client.force_login(user)
+    return client
 
 
 def target(*, max_runs: int = 2, name: str = "local") -> ComputeTarget:

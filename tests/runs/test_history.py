@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from django.db import connection, transaction
 from django.http import QueryDict
+from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
 
 from runs import history
 from runs.history import SORTS, HistoryFilter, page_of, parse_filter
@@ -137,19 +140,71 @@ def value_of(run: Run, sort: str) -> tuple[bool, float, str, int]:
     return (lacks != descends, duration, texts.get(name, ""), run.pk)
 
 
-def test_a_page_stays_where_it_was_while_runs_come_and_go(runs: list[Run]) -> None:
-    wanted, _ = parse_filter(QueryDict("sort=-duration"))
-    first = page_of(wanted)
-    second = page_of(wanted, first.next)
-    ended_run(duration=1e9)
-    Run.objects.filter(pk__in=[run.pk for run in first.runs[:20]]).delete()
-    assert page_of(wanted, first.next).runs == second.runs
+@pytest.mark.parametrize("way", ["next", "previous"])
+def test_no_run_is_missed_or_shown_twice_while_others_come_and_go(
+    runs: list[Run], monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr(history, "PAGE_SIZE", 7)
+    for sort in (f"{sign}{name}" for name in SORTS for sign in ("", "-")):
+        with transaction.atomic():
+            shown: list[int] = []
+            to_come = {run.pk for run in runs}
+            for page in walk(sort, way):
+                shown += [run.pk for run in page]
+                to_come -= set(shown)
+                # Those at both ends are what the next page is found by.
+                gone = {page[0].pk, page[-1].pk, *sorted(to_come)[1:2]}
+                Run.objects.filter(pk__in=gone).delete()
+                to_come -= gone
+                for name, duration in (("baseline", 2.5), ("", None), ("z", 0.0)):
+                    ended_run(experiment="z", display_name=name, duration=duration)
+            transaction.set_rollback(True)
+        assert len(set(shown)) == len(shown), sort
+        assert not to_come, sort
+
+
+def walk(sort: str, way: str) -> Iterator[list[Run]]:
+    """The pages from the first to the last, or back from there."""
+    wanted, _ = parse_filter(QueryDict(f"sort={sort}"))
+    page = page_of(wanted)
+    while way == "previous" and page.next:
+        page = page_of(wanted, page.next)
+    while True:
+        yield page.runs
+        cursor = getattr(page, way)
+        if not cursor:
+            return
+        page = page_of(wanted, cursor)
+
+
+@pytest.mark.parametrize("way", ["next", "previous"])
+def test_where_all_was_deleted_meanwhile_the_first_page_is_shown(
+    runs: list[Run], way: str
+) -> None:
+    first = page_of(HistoryFilter())
+    here = first if way == "next" else page_of(HistoryFilter(), first.next)
+    kept = {run.pk for run in here.runs}
+    Run.objects.exclude(pk__in=kept).delete()
+    shown = page_of(HistoryFilter(), getattr(here, way))
+    assert shown.runs == here.runs
+    assert not shown.previous
+    assert not shown.next
+
+
+def test_a_page_costs_as_much_whatever_it_shows(runs: list[Run]) -> None:
+    for query in ("", "sort=duration", "tag=model&text=sweep&state=active"):
+        wanted, _ = parse_filter(QueryDict(query))
+        with CaptureQueriesContext(connection) as queries:
+            assert page_of(wanted).runs, query
+        # The keys, their rows and the tags of these.
+        assert len(queries) == 3, query
 
 
 def test_a_cursor_of_nobody_is_answered(runs: list[Run]) -> None:
     garbage = ["x", "!!!", "\0", "é", "A" * 5000]
     places = ["null", "[]", "[1, 2, 3]", "[1e999, 1, false]", "[1, 1e999, false]"]
     places += ["[[], 1, false]", f"[1, {10**30}, false]", f"[{10**30}, 1, false]"]
+    places += ["[NaN, 1, false]", "[1, NaN, true]", "[2.5, 1]", '{"a": 1}', "[" * 9999]
     places += ['["\\u0000", 1, true]', "[true, 1, 2]", '["\\ud800", 1, false]', "7"]
     encoded = [base64.urlsafe_b64encode(place.encode()).decode() for place in places]
     for sort, cursor in itertools.product(SORTS, garbage + encoded):
@@ -190,11 +245,31 @@ def searched(run: Run) -> str:
     return f"{run.run_id}\n{run.display_name}\n{run.script}"
 
 
-def test_days_at_the_ends_of_time_are_answered(runs: list[Run]) -> None:
-    for day in ("0001-01-01", "9999-12-31"):
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
+def test_days_at_the_ends_of_time_are_answered(
+    runs: list[Run], settings: Settings, zone: str
+) -> None:
+    settings.TIME_ZONE = zone
+    for day in ("0001-01-01", "0001-01-02", "9999-12-30", "9999-12-31"):
         for name in ("since", "until"):
-            wanted, _ = parse_filter(QueryDict(f"{name}={day}"))
-            assert page_of(wanted).runs is not None
+            wanted, problems = parse_filter(QueryDict(f"{name}={day}"))
+            everything = (name == "since") == day.startswith("0001")
+            assert len(page_of(wanted).runs) == (50 if everything else 0)
+            assert not problems
+
+
+def test_a_day_is_that_of_the_portals_time_zone(settings: Settings) -> None:
+    settings.TIME_ZONE = "Asia/Tokyo"
+    late = ended_run(created_at=datetime(2025, 3, 1, 16, tzinfo=UTC))
+    early = ended_run(created_at=datetime(2025, 3, 1, 14, tzinfo=UTC))
+    assert found("since=2025-03-02") == [late.run_id]
+    assert found("until=2025-03-01") == [early.run_id]
+    assert found("since=2025-03-02&until=2025-03-01") == []
+
+
+def test_a_search_for_very_many_words_is_answered(runs: list[Run]) -> None:
+    assert len(found("text=" + "a+" * 250)) == 60
+    assert found("text=" + "a+" * 200 + "nowhere") == []
 
 
 def test_a_filter_is_what_its_address_says() -> None:
@@ -224,3 +299,14 @@ def test_each_condition_can_be_taken_away_alone() -> None:
     without = parse_filter(QueryDict(chips["Active"]))[0]
     assert without.states == (RunStatus.FAILED,)
     assert (without.text, without.sort) == ("x", "name")
+
+
+def test_a_chip_holds_its_condition_in_words() -> None:
+    query = "target=t&user=u&tag=a%3Db&since=2025-03-01&until=2025-03-02&state=active"
+    wanted, _ = parse_filter(QueryDict(query))
+    for label, without in wanted.chips():
+        rest = parse_filter(QueryDict(without))[0].chips()
+        assert label not in dict(rest)
+        assert len(rest) == len(wanted.chips()) - 1
+    assert "since: 2025-03-01" in dict(wanted.chips())
+    assert HistoryFilter().chips() == []
