@@ -30,7 +30,7 @@ _FIRST_BACK_OFF, _LONGEST_BACK_OFF = 0.1, 10.0
 # A run whose mirror could not be written is left alone for so many seconds.
 _PAUSE = 2.0
 # Seconds to wait for news; less while something waits to be announced.
-_LOOK_EVERY, _ANNOUNCE_EVERY = 1.0, 0.05
+_LOOK_EVERY, _ANNOUNCE_EVERY = 1.0, 0.01
 _CANCEL_AGAIN = 10.0
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

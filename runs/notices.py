@@ -17,7 +17,7 @@ LIVE_CHANNEL = "aml-portal:live"
 MONITOR_CHANNEL = "aml-portal:monitor"
 
 # Pages hear at most this often, in seconds, that a log grew or something else did.
-_GREW_EVERY = 0.05
+_GREW_EVERY = 0.02
 _CHANGED_EVERY = 0.5
 
 _log = logging.getLogger(__name__)
