@@ -1,38 +1,28 @@
 """The pages of runs, experiments and the home page as browsers get them."""
 
+import itertools
 import re
-from datetime import timedelta
+from html import unescape
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
-from computes.models import ComputeTarget
+from runs import history
 from runs.models import Experiment, Run, RunTag
-from tests.factories import ended_run, person, this_python
+from tests.factories import ended_run, person, signed_in, this_python
 
 pytestmark = pytest.mark.django_db
 PAGES = ["/", "/runs/", "/experiments/", "/experiments/tests/", "/environments/"]
 PAGES += ["/environments/new/", "/compute/", "/runs/new/"]
+LISTS = ["/", "/runs/", "/experiments/tests/"]
 HTMX = {"HX-Request": "true"}
-LEFT_ALONE = "1 run was left alone: only the owner of a run"
 
 
 @pytest.fixture
 def client() -> Client:
-    client = Client()
-    client.force_login(person())
-    return client
-
-
-@pytest.fixture
-def administrator() -> Client:
-    client = Client()
-    client.force_login(User.objects.create_superuser("root"))
-    return client
+    return signed_in(person())
 
 
 def some_runs(count: int) -> list[Run]:
@@ -65,36 +55,33 @@ def test_a_stranger_is_asked_to_sign_in(address: str) -> None:
     assert answer["Location"].startswith("/sign-in/")
 
 
-def test_the_home_page_says_how_to_begin(client: Client) -> None:
-    html = page(client, "/")
-    assert "Three steps to the first run" in html
-    assert "Run the digits example" in html
-    some_runs(1)
-    assert "Three steps to the first run" not in page(client, "/")
+@pytest.mark.parametrize("address", LISTS)
+def test_a_part_for_htmx_is_not_mistaken_for_the_page(
+    client: Client, address: str
+) -> None:
+    ended_run()
+    for headers, whole in (
+        ({}, True),
+        (HTMX, False),
+        ({**HTMX, "HX-History-Restore-Request": "true"}, True),
+    ):
+        answer = client.get(address, headers=headers)
+        assert ("<html" in answer.content.decode()) == whole
+        varying = {name.strip() for name in answer["Vary"].split(",")}
+        assert varying >= {"HX-Request", "HX-History-Restore-Request"}
 
 
-def test_the_home_page_shows_what_runs_and_what_ran(client: Client) -> None:
-    ended_run(display_name="done")
-    ended_run(display_name="at work", status="Running", started_at=timezone.now())
-    ended_run(display_name="put away", archived_at=timezone.now())
-    ComputeTarget.objects.update(last_seen_at=timezone.now() - timedelta(hours=3))
-    html = page(client, "/")
-    active, recent = html.index("at work"), html.index("done</a>")
-    assert html.index("Active") < active < html.index("Recent") < recent
-    assert "put away" not in html
-    assert "1 of 2 places in use" in html
+def test_the_part_for_htmx_is_the_one_in_the_page(client: Client) -> None:
+    some_runs(2)
+    address = "/runs/?text=run&sort=name"
+    part = without_token(page(client, address, **HTMX))
+    assert part.strip().startswith('<section id="run-list"')
+    assert part.strip() in without_token(page(client, address))
 
 
-def test_a_part_for_htmx_is_not_mistaken_for_the_page(client: Client) -> None:
-    for address in ("/", "/runs/", "/experiments/tests/"):
-        Experiment.objects.get_or_create(name="tests", owner=person())
-        part = client.get(address, headers=HTMX)
-        assert "<html" not in part.content.decode()
-        assert "HX-Request" in part["Vary"]
-        again = client.get(
-            address, headers={**HTMX, "HX-History-Restore-Request": "true"}
-        )
-        assert "<html" in again.content.decode()
+def without_token(html: str) -> str:
+    """The token of a form is another one in each answer."""
+    return re.sub(r'(name="csrfmiddlewaretoken" value=)"\w+"', r"\1", html)
 
 
 def test_a_page_asks_as_often_for_many_runs_as_for_few(client: Client) -> None:
@@ -140,117 +127,112 @@ def test_names_are_shown_as_text(client: Client) -> None:
         assert "</td><script>" not in html
 
 
-def test_experiments_come_in_pages(client: Client) -> None:
-    for number in range(60):
-        Experiment.objects.create(name=f"e{number:02}", owner=person())
-    ended_run(experiment="e59")
-    first, second = page(client, "/experiments/"), page(client, "/experiments/?page=2")
-    assert first.index("e59") < first.index("e00")
-    assert "e55" not in first
-    assert "e55" in second
-    for nonsense in ("0", "-1", "99", "x", ""):
-        page(client, f"/experiments/?page={nonsense}")
-
-
-def test_an_experiment_is_created(client: Client) -> None:
-    answer = client.post("/experiments/", {"name": "new-one", "description": "why"})
-    assert answer["Location"] == "/experiments/new-one/"
-    again = client.post("/experiments/", {"name": "new-one"})
-    assert "There is an experiment of this name: open that." in again.content.decode()
-
-
-@pytest.mark.parametrize("name", ["", "a b", "../up", "é", "x" * 300, "<b>", "-x"])
-def test_a_bad_name_of_an_experiment_is_refused(client: Client, name: str) -> None:
-    answer = client.post("/experiments/", {"name": name})
-    assert answer.status_code == 200
-    assert not Experiment.objects.exists()
-
-
-def test_an_unknown_experiment_is_not_found(client: Client) -> None:
-    assert client.get("/experiments/none/").status_code == 404
-
-
-# Several at once.
-
-
-def do(client: Client, action: str, runs: list[Run], **more: str) -> str:
-    data = {"action": action, "run": [run.run_id for run in runs], **more}
-    return client.post("/runs/bulk/", data, follow=True).content.decode()
-
-
-def test_several_are_tagged_archived_and_restored(client: Client) -> None:
-    runs = some_runs(3)
-    assert "2 runs got the tag “best”." in do(
-        client, "tag", runs[:2], tag_name=" best ", tag_value="yes"
-    )
-    assert set(runs[0].tags.values_list("name", "value")) == {("best", "yes")}
-    assert not runs[2].tags.exists()
-    do(client, "untag", runs[:1], tag_name="best")
-    assert RunTag.objects.get().run == runs[1]
-    assert "3 runs archived." in do(client, "archive", runs)
-    assert "0 runs archived." in do(client, "archive", runs)
-    assert not Run.objects.filter(archived_at=None).exists()
-    assert "1 run brought back" in do(client, "restore", runs[:1])
-
-
-def test_all_that_match_are_more_than_the_page_shows(client: Client) -> None:
-    some_runs(60)
-    ended_run(display_name="other", status="Failed")
-    said = do(client, "archive", [], all="1", query="state=Completed")
-    assert "60 runs archived." in said
-    assert Run.objects.get(archived_at=None).display_name == "other"
-
-
-def test_runs_that_wait_are_canceled_and_ended_ones_are_not(client: Client) -> None:
-    waiting = [ended_run(status="Queued", duration=None) for _ in range(2)]
-    said = do(client, "cancel", [*waiting, ended_run()])
-    assert "The cancel of 2 runs is under way. 1 run had ended already." in said
-    assert {
-        run.status for run in Run.objects.filter(pk__in=[r.pk for r in waiting])
-    } == {"Canceled"}
-
-
-def test_runs_at_work_are_not_deleted(client: Client) -> None:
-    done = ended_run(cleaned_at=timezone.now())
-    at_work = ended_run(status="Running")
-    said = do(client, "delete", [done, at_work])
-    assert "1 run deleted. 1 run left: cancel them first." in said
-    assert Run.objects.get() == at_work
-    assert client.get(f"/runs/{done.run_id}/").status_code == 404
-
-
-@pytest.mark.parametrize("action", ["cancel", "tag", "archive", "delete"])
-def test_runs_of_others_are_left_alone(
-    client: Client, administrator: Client, action: str
-) -> None:
-    mine = ended_run(status="Queued", duration=None)
-    other = ended_run(status="Queued", duration=None, owner=person("bob"))
-    said = do(client, action, [mine, other], tag_name="x")
-    assert LEFT_ALONE in said
-    other.refresh_from_db()
-    assert (other.status, other.archived_at) == ("Queued", None)
-    assert not other.tags.exists()
-    assert LEFT_ALONE not in do(administrator, action, [other], tag_name="x")
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        {"action": "nonsense"},
-        {},
-        {"action": "tag", "tag_name": ""},
-        {"action": "tag", "tag_name": "x" * 300},
-        {"action": "archive", "query": "at=%00&state=\0", "run": "\0"},
-    ],
-)
-def test_nonsense_does_nothing(client: Client, data: dict[str, str]) -> None:
-    run = ended_run()
-    answer = client.post("/runs/bulk/", {"run": run.run_id, **data}, follow=True)
-    assert answer.status_code == 200
-    run.refresh_from_db()
-    assert run.archived_at is None
-    assert not run.tags.exists()
-
-
 def test_this_python_is_offered(client: Client) -> None:
     assert this_python().name in page(client, "/runs/new/")
+
+
+# The list of runs.
+
+
+def shown(html: str) -> list[str]:
+    return re.findall(r'<tr data-run="([^"]+)"', html)
+
+
+def link(html: str, way: str) -> str:
+    """Where the link to the page beside this one leads, "" if there is none."""
+    found = re.search(rf'rel="{way}"\s+href="([^"]+)"', html)
+    return f"/runs/{unescape(found[1])}" if found else ""
+
+
+def test_the_pages_lead_to_each_other_and_keep_the_filter(client: Client) -> None:
+    wanted = [ended_run(display_name=f"a & b {number % 5}") for number in range(120)]
+    ended_run(display_name="other")
+    address = "/runs/?text=a+%26+b&state=Completed&sort=name"
+    pages = [page(client, address)]
+    while link(pages[-1], "next"):
+        pages.append(page(client, link(pages[-1], "next")))
+    assert [len(shown(html)) for html in pages] == [50, 50, 20]
+    expected = sorted(wanted, key=lambda run: (run.display_name, run.pk))
+    assert [each for html in pages for each in shown(html)] == [
+        run.run_id for run in expected
+    ]
+    for html in pages:
+        assert "<strong>120</strong> runs" in html
+        assert (
+            'name="query" value="state=Completed&amp;text=a+%26+b&amp;sort=name"'
+            in html
+        )
+    back = page(client, link(pages[2], "prev"))
+    assert shown(back) == shown(pages[1])
+    assert shown(page(client, link(back, "prev"))) == shown(pages[0])
+    assert not link(pages[0], "prev")
+
+
+def test_each_condition_has_a_chip_that_takes_it_away(client: Client) -> None:
+    ended_run()
+    html = page(client, "/runs/?state=Failed&text=%3Cb%3E&archived=1")
+    chips = re.findall(r'<a class="chip" href="\?([^"]*)">([^<]+)<', html)
+    assert [(unescape(query), unescape(words)) for query, words in chips] == [
+        ("text=%3Cb%3E&archived=1", "Failed"),
+        ("state=Failed&archived=1", "text: <b>"),
+        ("state=Failed&text=%3Cb%3E", "Archived"),
+    ]
+    assert "No run matches" in html
+
+
+def test_a_click_on_a_column_sorts_and_another_turns_it_round(client: Client) -> None:
+    ended_run()
+    for sort in history.SORTS:
+        html = page(client, f"/runs/?sort={sort}&user=ada")
+        (head,) = re.findall(r'aria-sort="ascending"[^<]*<a href="\?([^"]*)"', html)
+        turned = page(client, f"/runs/?{unescape(head)}")
+        assert len(re.findall('aria-sort="descending"', turned)) == 1
+        assert 'name="user"\n             value="ada"' in turned
+
+
+def test_a_history_without_runs_says_how_to_begin(client: Client) -> None:
+    html = page(client, "/runs/")
+    assert "No runs yet" in html
+    assert "<strong>0</strong> runs" in html
+
+
+HOSTILE = ["\0", "%", "_", "\\", "'", '"', "<b>", "x" * 6000, "9" * 6000, "é\u202e😀"]
+HOSTILE += [
+    "-1",
+    "1e999",
+    "NaN",
+    "[]",
+    "../..",
+    "{{ 7 }}",
+    "%s %(a)s {0}",
+    "a=b=c",
+    "=",
+]
+
+
+@pytest.mark.parametrize("address", ["/runs/", "/experiments/tests/"])
+def test_hostile_values_are_answered(client: Client, address: str) -> None:
+    ended_run()
+    names = ["state", "experiment", "target", "user", "tag", "since", "until", "text"]
+    for name, value in itertools.product([*names, "archived", "sort", "at"], HOSTILE):
+        answer = client.get(address, {"sort": "duration", name: value})
+        html = answer.content.decode()
+        assert answer.status_code == 200, (name, value)
+        assert "<b>" not in html
+        said = html.count('role="alert"')
+        assert said == (name in ("state", "since", "until", "sort")), (name, value)
+
+
+def test_what_is_no_address_of_a_page_is_answered(client: Client) -> None:
+    ended_run()
+    for query in (
+        "%FF%FE",
+        "=",
+        "&&&",
+        "state",
+        "at=%ED%A0%80",
+        "text=%",
+        "state=&at=",
+    ):
+        page(client, f"/runs/?{query}")
+    assert client.get("/runs/?" + "a&" * 5000).status_code == 400
