@@ -1,12 +1,14 @@
-"""What every template may use: icons, times and the current place in the menu."""
+"""What every template may use: icons, modules, times, the place in the menu."""
 
 from datetime import datetime
 
 from django import template
 from django.templatetags.static import static
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
+
+from aml_portal.modules import imports_of
 
 register = template.Library()
 
@@ -23,6 +25,29 @@ def icon(name: str, label: str = "") -> SafeString:
         )
     return format_html(
         '<svg class="icon" aria-hidden="true"><use href="{}"></use></svg>', address
+    )
+
+
+@register.simple_tag
+def modules(*names: str) -> SafeString:
+    """The module scripts of a page, and beforehand the names of all that they import.
+
+    Else a browser asks for a module only when another that imports it has come.
+    """
+    imported = dict.fromkeys(each for name in names for each in imports_of(name))
+    needed = [name for name in imported if name not in names]
+    return format_html(
+        "{}{}",
+        format_html_join(
+            "\n",
+            '<link rel="modulepreload" href="{}">',
+            ((static(name),) for name in needed),
+        ),
+        format_html_join(
+            "\n",
+            '<script type="module" src="{}"></script>',
+            ((static(name),) for name in names),
+        ),
     )
 
 

@@ -7,8 +7,6 @@
 
 import { subscribe } from "../run-socket.js";
 import "./file-tree.js";
-import "./markdown-view.js";
-import "./resource-chart.js";
 
 // What comes in quick succession is asked for once.
 const PAUSE_MS = 120;
@@ -24,6 +22,12 @@ const SHOWN_IN = {
   tags: ["overview"],
 };
 
+/** Elements that are seldom wanted at first, and bring large libraries along. */
+const FETCHED_LATER = {
+  "markdown-view": () => import("./markdown-view.js"),
+  "resource-chart": () => import("./resource-chart.js"),
+};
+
 class RunPage extends HTMLElement {
   #stale = new Set();
   #searches = new Map();
@@ -35,7 +39,11 @@ class RunPage extends HTMLElement {
     this.addEventListener("focusout", () => this.#soon());
     // A closed dialog or menu lets in what it has held back.
     this.addEventListener("toggle", () => this.#soon(), { capture: true });
-    this.addEventListener("htmx:afterSettle", () => this.#announce());
+    this.addEventListener("htmx:afterSettle", () => {
+      this.#announce();
+      this.#fetchElements();
+    });
+    this.#fetchElements();
     this.#announced = this.#status.dataset.status;
     this.#bringTabIntoView();
     if (!("active" in this.dataset)) return;
@@ -50,6 +58,12 @@ class RunPage extends HTMLElement {
     this.live?.close();
     clearTimeout(this.#timer);
     clearInterval(this.waiting);
+  }
+
+  #fetchElements() {
+    for (const [name, fetchModule] of Object.entries(FETCHED_LATER)) {
+      if (this.querySelector(name)) fetchModule();
+    }
   }
 
   #told(message) {
@@ -95,8 +109,8 @@ class RunPage extends HTMLElement {
     // What is being typed there would be lost.
     if (name === "overview" && panel.contains(document.activeElement)) return;
     if (!this.#take(name)) return;
-    if (name === "outputs") panel.querySelector("file-tree").refresh();
-    else if (name === "resources") panel.querySelector("resource-chart").update();
+    if (name === "outputs") panel.querySelector("file-tree")?.refresh();
+    else if (name === "resources") panel.querySelector("resource-chart")?.update?.();
     else htmx.trigger(panel, "fetch");
   }
 
