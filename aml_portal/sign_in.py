@@ -17,6 +17,7 @@ from django.contrib.auth.views import (
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import path, reverse, reverse_lazy
+from django.utils.cache import add_never_cache_headers
 from django.utils.decorators import method_decorator
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
@@ -30,6 +31,14 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
     A fragment or data that a page's script fetches can't become a sign-in form; htmx
     reloads the whole page then, which does.
     """
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        """No page outlasts the session in a browser's memory, or gets old there."""
+        if not response.has_header("Cache-Control"):
+            add_never_cache_headers(response)
+        return response
 
     def get_login_url(self, view_func: Any) -> str:
         """One page for all; the admin pages would name one of their own."""

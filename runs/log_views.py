@@ -14,7 +14,6 @@ from django.http import (
     JsonResponse,
     StreamingHttpResponse,
 )
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 
 from runs.access import get_run
@@ -27,7 +26,6 @@ _PIECE = 1024 * 1024
 
 
 @require_GET
-@never_cache
 def lines(request: HttpRequest, run_id: str) -> HttpResponse:
     """`count` lines from line `start` on; a negative `start` counts from the end."""
     run = get_run(request, run_id)
@@ -51,7 +49,6 @@ def lines(request: HttpRequest, run_id: str) -> HttpResponse:
 
 
 @require_GET
-@never_cache
 def search(request: HttpRequest, run_id: str) -> HttpResponse:
     """Lines with the text `q` from byte `from` on; `next` says where to go on."""
     get_run(request, run_id)
@@ -70,7 +67,6 @@ def search(request: HttpRequest, run_id: str) -> HttpResponse:
 
 
 @require_safe
-@never_cache
 def raw(request: HttpRequest, run_id: str) -> HttpResponseBase:
     """The log as the script wrote it, or the part that a Range header names."""
     run = get_run(request, run_id)

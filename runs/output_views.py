@@ -2,7 +2,6 @@
 
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import render
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 
 from runs.access import get_run
@@ -24,13 +23,11 @@ from runs.streaming import send_file, send_zip
 
 
 @require_GET
-@never_cache
 def outputs(request: PageRequest, run_id: str) -> HttpResponse:
     return _tree(request, Outputs(get_run(request, run_id)))
 
 
 @require_GET
-@never_cache
 def snapshot(request: PageRequest, run_id: str) -> HttpResponse:
     return _tree(request, SnapshotFiles(get_run(request, run_id)))
 
@@ -51,13 +48,11 @@ def _tree(request: PageRequest, files: RunFiles) -> HttpResponse:
 
 
 @require_safe
-@never_cache
 def output(request: PageRequest, run_id: str) -> HttpResponseBase:
     return _file(request, Outputs(get_run(request, run_id)))
 
 
 @require_safe
-@never_cache
 def snapshot_file(request: PageRequest, run_id: str) -> HttpResponseBase:
     return _file(request, SnapshotFiles(get_run(request, run_id)))
 
@@ -87,7 +82,6 @@ def _last(path: str) -> str:
 
 
 @require_GET
-@never_cache
 def outputs_zip(request: PageRequest, run_id: str) -> HttpResponseBase:
     run = get_run(request, run_id)
     pieces = zip_folder(files_folder(run.run_id))
@@ -95,7 +89,6 @@ def outputs_zip(request: PageRequest, run_id: str) -> HttpResponseBase:
 
 
 @require_GET
-@never_cache
 def snapshot_zip(request: PageRequest, run_id: str) -> HttpResponseBase:
     files = SnapshotFiles(get_run(request, run_id))
     pieces = zip_snapshot(files.manifest, store())

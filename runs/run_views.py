@@ -3,7 +3,6 @@
 from django.contrib import messages
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from aml_portal.errors import PortalError, UserError
@@ -42,7 +41,6 @@ PANELS = {
 
 
 @require_GET
-@never_cache
 def detail(request: PageRequest, run_id: str) -> HttpResponse:
     run = get_run(request, run_id)
     tab = request.GET.get("tab", "log")
@@ -51,7 +49,6 @@ def detail(request: PageRequest, run_id: str) -> HttpResponse:
 
 
 @require_GET
-@never_cache
 def panel(request: PageRequest, run_id: str, panel: str) -> HttpResponse:
     """One part of the page, when it is first looked at and when it is new."""
     if panel not in PANELS:
@@ -77,7 +74,6 @@ def _panel_context(request: PageRequest, run: Run, name: str) -> dict[str, objec
 
 
 @require_GET
-@never_cache
 def status(request: PageRequest, run_id: str) -> HttpResponse:
     """The part of the page that says how the run is, for when that changes."""
     context = page_context(request, get_run(request, run_id))
@@ -85,7 +81,6 @@ def status(request: PageRequest, run_id: str) -> HttpResponse:
 
 
 @require_GET
-@never_cache
 def log_check(request: PageRequest, run_id: str) -> HttpResponse:
     """Whether the portal has the log exactly as the runner last saw it."""
     run = get_run(request, run_id)
@@ -94,7 +89,6 @@ def log_check(request: PageRequest, run_id: str) -> HttpResponse:
 
 
 @require_GET
-@never_cache
 def resources(request: PageRequest, run_id: str) -> JsonResponse:
     """The samples of the chart; `from` is the byte where the last answer ended."""
     run = get_run(request, run_id)

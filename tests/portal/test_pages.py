@@ -122,3 +122,10 @@ def test_an_error_is_shown_even_without_its_template(
     page = server_error(rf.get("/broken/"))
     assert page.status_code == 500
     assert "Something went wrong" in page.content.decode()
+
+
+def test_no_page_is_kept_by_a_browser(portal: Portal) -> None:
+    """Who goes back after signing out must not see it, nor an old list."""
+    client = portal.sign_in()
+    for path in ("/", "/runs/", "/runs/new/", "/experiments/", "/environments/"):
+        assert "no-store" in client.get(path).headers["Cache-Control"]
