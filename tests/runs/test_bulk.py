@@ -1,5 +1,6 @@
 """What is done to several runs at once, and what is said about it."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -277,3 +278,13 @@ def test_the_name_of_a_tag_is_shown_as_text(client: Client) -> None:
     said = do(client, "tag", some_runs(1), tag_name="<b>bold</b>")
     assert "<b>" not in said
     assert "&lt;b&gt;bold" in said
+
+
+def test_enter_in_the_field_of_a_tag_sets_it() -> None:
+    """A browser takes the first button of a form; that must not be Cancel."""
+    ended_run()
+    html = signed_in(person()).get("/runs/").content.decode()
+    form = html[html.index('<form id="bulk"') :]
+    first = re.search(r"<button[^>]*?value=\"(\w+)\"", form)
+    assert first
+    assert first[1] == "tag"
