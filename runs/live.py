@@ -19,7 +19,11 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.contrib.auth import get_user
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import DatabaseError
 from django.db.models import Max, Q
+from django.http import HttpRequest
 from django.urls import path
 
 from runs import logs
@@ -39,6 +43,8 @@ _GROWN_EVERY = 0.25
 
 # Of requests that wait to be answered; a page sends a few a second.
 _MOST_REQUESTS = 1000
+
+_LOOK_FOR_SESSION_EVERY = 10.0
 
 _TROUBLE = 1011
 _NOT_UNDERSTOOD = 4400
@@ -94,6 +100,7 @@ class _Socket(AsyncWebsocketConsumer):
     """A socket of a signed-in person, served by a task until it closes."""
 
     _task: asyncio.Task[None] | None = None
+    _guard: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
         # Accepted first: a browser can't read the code of a refused handshake.
@@ -103,12 +110,24 @@ class _Socket(AsyncWebsocketConsumer):
             await self.close(_NOT_SIGNED_IN)
         elif await self.prepare():
             self._task = asyncio.create_task(self._serve_or_close())
+            self._guard = asyncio.create_task(self._close_when_signed_out())
 
     async def disconnect(self, code: int) -> None:
-        if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        for task in (self._guard, self._task):
+            if task:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    async def _close_when_signed_out(self) -> None:
+        """The session may end elsewhere, in another tab or by a new password."""
+        key = self.scope["session"].session_key
+        is_signed_in = True
+        while is_signed_in:
+            await asyncio.sleep(_LOOK_FOR_SESSION_EVERY)
+            with contextlib.suppress(DatabaseError):
+                is_signed_in = await _is_signed_in(key)
+        await self.close(_NOT_SIGNED_IN)
 
     async def prepare(self) -> bool:
         """Find what the socket is about; False once it was closed instead."""
@@ -278,6 +297,14 @@ class RunConsumer(_Socket):
         """The mirror was found damaged and is being written anew."""
         _read.cache_clear()
         await self._follow(Follow(start=0, skip=self._skip))
+
+
+@database_sync_to_async
+def _is_signed_in(session_key: str | None) -> bool:
+    """Whether the session still is that of an active user with that password."""
+    request = HttpRequest()
+    request.session = SessionStore(session_key)
+    return get_user(request).is_authenticated
 
 
 @database_sync_to_async

@@ -43,6 +43,13 @@ def test_a_stranger_is_refused(portal: Portal, path: str) -> None:
         assert socket.close_code() == 4401
 
 
+def test_a_socket_ends_after_its_session(portal: Portal) -> None:
+    client = portal.sign_in()
+    with LiveSocket(portal, client, WORKSPACE) as socket:
+        client.post("/sign-out/")
+        assert socket.close_code() == 4401
+
+
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "http://127.0.0.1.evil.example"]
 )
