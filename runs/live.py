@@ -219,7 +219,8 @@ class RunConsumer(_Socket):
             case Follow() as request:
                 await self._follow(request)
             case Ack(offset=offset):
-                self._acknowledged = min(offset, self._sent)
+                # One from before a skip says less than is known by then.
+                self._acknowledged = max(self._acknowledged, min(offset, self._sent))
             case Unfollow():
                 self._following = False
 

@@ -140,6 +140,23 @@ def test_who_is_far_behind_may_skip_to_the_tail(
         assert data == large.log()[offset:]
 
 
+def test_a_late_word_of_a_reader_who_skipped_does_not_hold_it_up(
+    portal: Portal, client: httpx.Client
+) -> None:
+    """It left before the skip arrived, and is about bytes long passed by."""
+    wait = "import time\nfrom pathlib import Path\n"
+    wait += "while not Path('go').exists(): time.sleep(0.02)\nprint('later')"
+    run = submit(portal, client, script=f"{LARGE}\n{wait}")
+    eventually(lambda: len(run.log()) == 6_000_000, "the first lines are mirrored")
+    with LiveSocket(portal, client, address(run)) as socket:
+        socket.send(type="follow", skip=True, **{"from": 0})
+        socket.wait_for("skip")
+        socket.send(type="ack", offset=1000)
+        (portal.data / "jobs" / run.run_id / "work" / "go").touch()
+        assert eventually(lambda: socket.wait_for_bytes()[1].endswith(b"later\n"), "")
+    run.wait_for_end()
+
+
 def test_a_reader_that_says_nothing_is_sent_no_more_than_a_window(
     portal: Portal, client: httpx.Client, large: SubmittedRun
 ) -> None:
