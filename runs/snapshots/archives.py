@@ -49,14 +49,9 @@ def read_upload(stream: BinaryIO, store: Store, limits: Limits, *, name: str) ->
 
 def read_folder(folder: Path, store: Store, limits: Limits) -> Intake:
     """Read a folder of this machine, following no link. Raises SnapshotError."""
+    store.tidy()
     collector = Collector(store, limits)
-    try:
-        read_folder_into(collector, folder)
-    except PermissionError as error:
-        raise SnapshotError(
-            f"“{show(str(error.filename))}” may not be read.",
-            "Allow it to the account of the portal, or leave it out.",
-        ) from error
+    read_folder_into(collector, folder)
     return collector.intake(flatten=False)
 
 

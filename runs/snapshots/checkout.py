@@ -1,13 +1,12 @@
 """Lays a snapshot out into a working folder."""
 
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from runs.snapshots.disk import copy_bytes
+from runs.snapshots.disk import copy_bytes, hold
 from runs.snapshots.errors import full_disk_told
 from runs.snapshots.manifest import Entry, Manifest
 from runs.snapshots.store import Store, damaged_store
@@ -24,7 +23,8 @@ def check_out(
     The files are copies: a script may change its own and harm no other. It may be
     killed at any time and called again, and called twice at once; a power cut is the
     caller's to mend, since waiting for the disk would hold up every run. `beat` is
-    called after each file. Raises SnapshotError if the disk is full.
+    called after each file. Raises SnapshotError if the disk is full or the store is
+    damaged.
     """
     with _alone(folder.parent), full_disk_told():
         if folder.exists():
@@ -45,10 +45,8 @@ def _alone(folder: Path) -> Iterator[None]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        # Some network file systems lock no folders: there, two at once fail, and the
-        # next try makes it good.
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Where no folder can be held, two at once fail, and the next try makes it good.
+        hold(descriptor)
         yield
     finally:
         os.close(descriptor)
@@ -88,7 +86,7 @@ def _parent(path: str) -> str:
 
 def _copy(entry: Entry, store: Store, path: str) -> None:
     mode = 0o755 if entry.executable else 0o644
-    with store.open(entry.sha256) as source:
+    with store.open_whole(entry.sha256) as source:
         target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
             copied = copy_bytes(source.fileno(), target, entry.size)

@@ -19,7 +19,7 @@ _SHADOW = "._"
 _SHOWN_LEFT_OUT = 100
 # An archive may hold this many times what a snapshot may, as most may be left out.
 _SPARE = 4
-# Bytes of a path, on average: enough for any real source, and little to keep.
+# Characters of a path, on average: enough for any real source, and little to keep.
 _LONG_NAME = 400
 _ADVICE = "Leave out what the script does not need."
 
@@ -80,7 +80,7 @@ class Collector:
         parts = path.split("/")
         for place, part in enumerate(parts):
             if part in LEFT_OUT or part.startswith(_SHADOW):
-                self._left_out["/".join(parts[: place + 1])] = None
+                self._leave_out("/".join(parts[: place + 1]))
                 return None
         return path
 
@@ -145,10 +145,19 @@ class Collector:
             raise contradiction(entry.path)
         self._entries[entry.path] = entry
         self._bytes += entry.size
-        self._name_bytes += len(entry.path) + len(entry.target)
+        self._count_name(entry.path + entry.target)
         if len(self._entries) > self.limits.max_files:
             raise self._too_many(self.limits.max_files)
-        if self._name_bytes > self.limits.max_files * _LONG_NAME:
+
+    def _leave_out(self, path: str) -> None:
+        if path not in self._left_out:
+            self._count_name(path)
+            self._left_out[path] = None
+
+    def _count_name(self, name: str) -> None:
+        """All names are kept in memory; there is room for a thousand at least."""
+        self._name_bytes += len(name)
+        if self._name_bytes > max(self.limits.max_files, 1000) * _LONG_NAME:
             raise SnapshotError("The names in the source are too long.", _ADVICE)
 
     def _too_many(self, most: int) -> SnapshotError:

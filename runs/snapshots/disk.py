@@ -1,9 +1,11 @@
-"""Copying and flushing files with as little work as the system allows."""
+"""Copying, flushing and holding files as the system does it best."""
 
 import ctypes
 import errno
+import fcntl
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -55,9 +57,30 @@ def copy_bytes(source: int, target: int, size: int) -> int:
     except OSError as error:
         if error.errno not in _NOT_HERE:
             raise
-        left = size - _position(target)
-        _repeat(lambda count: os.sendfile(target, source, None, count), left)
+    # Some file systems copy nothing and say that all went well.
+    left = size - _position(target)
+    _repeat(lambda count: os.sendfile(target, source, None, count), left)
     return _position(target)
+
+
+def hold(descriptor: int) -> None:
+    """Hold an open file until it is closed, by whatever end of the process."""
+    # Some network file systems know no such thing.
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def is_held(path: Path) -> bool:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _repeat(copy: Callable[[int], int], size: int) -> None:

@@ -14,7 +14,7 @@ from runs.snapshots.names import show
 Kind = Literal["file", "link", "folder"]
 
 
-@dataclass(frozen=True, kw_only=True, order=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """A file, a symbolic link that stays inside, or an empty folder.
 
@@ -49,7 +49,7 @@ class Manifest:
         for path in parents:
             if by_path[path].kind != "folder":
                 raise contradiction(path)
-        return cls(tuple(sorted(by_path[path] for path in by_path.keys() - parents)))
+        return cls(tuple(by_path[path] for path in sorted(by_path.keys() - parents)))
 
     @classmethod
     def from_json(cls, data: bytes) -> "Manifest":

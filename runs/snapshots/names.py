@@ -3,8 +3,10 @@
 from runs.snapshots.errors import SnapshotError
 
 _LONGEST_PART = 255
+# Half of the system's limit: the path of a working folder comes before it.
+_LONGEST_PATH = 2048
 # One byte less than the system's limit, which counts the zero at the end.
-_LONGEST_PATH = 4095
+_LONGEST_TARGET = 4095
 _MOST_SHOWN = 100
 _ADVICE = "Rename it, or leave it out."
 
@@ -13,7 +15,7 @@ def safe_path(name: str) -> str:
     """`name` as a path below the snapshot's top; SnapshotError for any other name."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/"):
-        raise SnapshotError(f"“{show(name)}” is a path from the root.", _ADVICE)
+        raise from_root(name)
     if ".." in parts:
         raise SnapshotError(f"“{show(name)}” leads out of the folder.", _ADVICE)
     if not parts or "\0" in name:
@@ -44,7 +46,7 @@ def safe_link(path: str, target: str) -> str:
             "Replace it by what it names.",
         )
     _check_text(target)
-    if len(target.encode()) > _LONGEST_PATH:
+    if len(target.encode()) > _LONGEST_TARGET:
         raise SnapshotError(
             f"The link “{show(path)}” has a target longer than a path can be.", _ADVICE
         )
@@ -62,6 +64,10 @@ def show(name: str) -> str:
     return "".join(
         each if each.isprintable() else ascii(each)[1:-1] for each in cut
     )  # A lone surrogate, a byte that is no text, is not printable either.
+
+
+def from_root(name: str) -> SnapshotError:
+    return SnapshotError(f"“{show(name)}” is a path from the root.", _ADVICE)
 
 
 def _check_text(name: str) -> None:

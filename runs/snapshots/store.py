@@ -6,12 +6,12 @@ import os
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
-from runs.snapshots.disk import flush
+from runs.snapshots.disk import flush, hold, is_held
 from runs.snapshots.errors import SnapshotError, TooLargeError, full_disk_told
 from runs.snapshots.manifest import Manifest
 
@@ -53,29 +53,48 @@ class Store:
     def path(self, sha256: str) -> Path:
         return self._folder / sha256[:2] / sha256[2:]
 
-    def open(self, sha256: str) -> BinaryIO:
-        """Raises SnapshotError if there is no such object."""
+    def open(self, sha256: str) -> io.FileIO:
+        """An object as it is now. Raises SnapshotError if there is none."""
         try:
-            return self.path(sha256).open("rb")
+            return self.path(sha256).open("rb", buffering=0)
         except FileNotFoundError as error:
             raise damaged_store() from error
+
+    def open_whole(self, sha256: str) -> io.FileIO:
+        """An object of which each byte was found to be right. Raises SnapshotError.
+
+        A damaged one is set aside, so that whoever sends the content again mends the
+        store.
+        """
+        file = self.open(sha256)
+        try:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                self._set_aside(sha256, file)
+                raise damaged_store()
+            file.seek(0)
+        except BaseException:
+            file.close()
+            raise
+        return file
 
     def put_manifest(self, manifest: Manifest) -> str:
         """Keep what names the objects; all of them outlast a power cut then."""
         identity, _ = self.put(io.BytesIO(manifest.to_json()))
-        flush(self._folder)
+        with full_disk_told():
+            flush(self._folder)
         return identity
 
     def read_manifest(self, identity: str) -> Manifest:
-        with self.open(identity) as file:
+        """Raises SnapshotError if it is not there as it was kept."""
+        with self.open_whole(identity) as file:
             return Manifest.from_json(file.read())
 
     def tidy(self) -> None:
         """Remove what is left of writers who were killed."""
         with suppress(FileNotFoundError):
-            for path in self._new.iterdir():
-                if path.stat().st_mtime < time.time() - _A_DAY:
-                    path.unlink()
+            for path in list(self._new.iterdir()):
+                if _is_abandoned(path):
+                    path.unlink(missing_ok=True)
 
     def _has(self, sha256: str, size: int) -> bool:
         """Whether an object is there; one that a power cut left empty is not."""
@@ -85,28 +104,24 @@ class Store:
             return False
 
     def _write(self, blocks: Iterable[bytes]) -> tuple[str, int]:
-        sha256, size = hashlib.sha256(), 0
-        with self._new_path() as fresh:
-            with _create(fresh) as file:
-                for block in blocks:
-                    sha256.update(block)
-                    size += file.write(block)
-            digest = sha256.hexdigest()
-            if not self._has(digest, size):
-                path = self.path(digest)
+        self._new.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = self._new / uuid.uuid4().hex
+        try:
+            sha256, size = _fill(fresh, blocks)
+            if not self._has(sha256, size):
+                path = self.path(sha256)
                 path.parent.mkdir(mode=0o700, exist_ok=True)
                 fresh.rename(path)
-        return digest, size
-
-    @contextmanager
-    def _new_path(self) -> Iterator[Path]:
-        """A name to write under; it is gone at the end."""
-        self._new.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._new / uuid.uuid4().hex
-        try:
-            yield path
         finally:
-            path.unlink(missing_ok=True)
+            fresh.unlink(missing_ok=True)
+        return sha256, size
+
+    def _set_aside(self, sha256: str, file: io.FileIO) -> None:
+        path = self.path(sha256)
+        with suppress(FileNotFoundError):
+            # Another may have mended it meanwhile.
+            if os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                path.rename(path.with_name(f"{path.name}.damaged"))
 
 
 def damaged_store() -> SnapshotError:
@@ -125,6 +140,21 @@ def _blocks(stream: Readable, limit: int | None) -> Iterator[bytes]:
         yield block
 
 
-def _create(path: Path) -> BinaryIO:
+def _fill(path: Path, blocks: Iterable[bytes]) -> tuple[str, int]:
+    """Write a new file; its SHA-256 and size."""
+    sha256, size = hashlib.sha256(), 0
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    return os.fdopen(os.open(path, flags, 0o600), "wb")
+    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+        hold(file.fileno())
+        for block in blocks:
+            sha256.update(block)
+            size += file.write(block)
+    return sha256.hexdigest(), size
+
+
+def _is_abandoned(path: Path) -> bool:
+    """Whether nobody writes it; its age alone does not tell, as clocks may jump."""
+    try:
+        return path.stat().st_mtime < time.time() - _A_DAY and not is_held(path)
+    except FileNotFoundError:
+        return False

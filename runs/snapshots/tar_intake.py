@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import tarfile
+from contextlib import suppress
 from typing import BinaryIO, Self
 
 from runs.snapshots.collector import Collector
@@ -17,23 +18,34 @@ _LARGEST_HEADER = 1024 * 1024
 # What unpacking may take; the most that xz itself makes needs a quarter of it.
 _XZ_MEMORY = 256 * 1024 * 1024
 _CHUNK = 64 * 1024
+_END: type[tarfile.HeaderError] = tarfile.EOFHeaderError  # type: ignore[attr-defined]
 _GZIP, _BZIP2, _XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00"
 
 
 def is_tar(start: bytes) -> bool:
     """Whether a file with these first 512 bytes is one, or may be one, compressed."""
-    return start[257:262] == b"ustar" or start.startswith((_GZIP, _BZIP2, _XZ))
+    if start[257:262] == b"ustar" or start.startswith((_GZIP, _BZIP2, _XZ)):
+        return True
+    # The oldest kind has nothing to be known by but the checksum of its header.
+    with suppress(tarfile.HeaderError):
+        tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape")
+        return True
+    return False
 
 
 def read_tar(stream: BinaryIO, start: bytes, collector: Collector) -> None:
     meter = _Meter(_unpacked(stream, start), collector.limits.most_seen_bytes)
-    with _Archive.open(fileobj=meter, mode="r:", tarinfo=_Member) as archive:
+    with _Archive.open(
+        fileobj=meter, mode="r:", tarinfo=_Member, encoding="utf-8"
+    ) as archive:
         while member := archive.next():
-            # It would keep all of them.
+            # It would keep all of them, and all that headers say of all members.
             archive.members.clear()
+            archive.pax_headers = {}
             meter.allow(member.size)
             _read_member(archive, member, collector)
             meter.allow(0)
+    meter.finish()
 
 
 def _read_member(
@@ -72,18 +84,19 @@ def _read_file(
 
 class _Archive(tarfile.TarFile):
     members: list[tarfile.TarInfo]
+    pax_headers: dict[str, str]
 
 
 class _Member(tarfile.TarInfo):
     """A member whose header must be right; else tarfile takes it for the end."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
         try:
-            return super().frombuf(buf, encoding, errors)
+            return super().fromtarfile(archive)
+        except _END:
+            raise
         except tarfile.HeaderError as error:
-            if len(buf) == tarfile.BLOCKSIZE and not any(buf):
-                raise
             raise tarfile.ReadError("There is no header, nor the end.") from error
 
 
@@ -124,16 +137,28 @@ class _Meter(io.RawIOBase):
             raise tarfile.ReadError("Members overlap.")
         # Less than this is only what fills up a block.
         if size >= tarfile.BLOCKSIZE:
-            self._skippable -= size
+            self._skip(size)
+        while size and (block := self._stream.read(min(size, _CHUNK))):
+            size -= len(block)
+            self._position += len(block)
+        return self._position
+
+    def finish(self) -> None:
+        """Read what follows the last member: zeros, and the checksum of all that is
+        packed. Anything else is another archive, or a header that became zeros.
+        """
+        while block := self._stream.read(_CHUNK):
+            self._skip(len(block))
+            if block.strip(b"\0"):
+                raise tarfile.ReadError("Something follows the end.")
+
+    def _skip(self, size: int) -> None:
+        self._skippable -= size
         if self._skippable < 0:
             raise SnapshotError(
                 "The archive is too large, even without what is left out of it.",
                 "Make it again without folders like .venv and .git.",
             )
-        while size and (block := self._stream.read(min(size, _CHUNK))):
-            size -= len(block)
-            self._position += len(block)
-        return self._position
 
 
 class _Xz:

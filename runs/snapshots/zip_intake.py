@@ -8,7 +8,7 @@ from typing import BinaryIO, cast
 
 from runs.snapshots.collector import Collector
 from runs.snapshots.errors import SnapshotError
-from runs.snapshots.names import show
+from runs.snapshots.names import from_root, show
 from runs.snapshots.store import Readable
 
 _ENTRY = b"PK\x01\x02"
@@ -40,11 +40,11 @@ def _read_member(
     path = collector.wanted(name)
     if path is None:
         return
-    if name.endswith("/"):
+    mode = member.external_attr >> 16
+    if name.endswith("/") or stat.S_ISDIR(mode):
         collector.add_folder(path)
         return
     _check(path, member)
-    mode = member.external_attr >> 16
     with archive.open(member) as content:
         if stat.S_ISLNK(mode):
             collector.add_link(path, _target(content))
@@ -64,7 +64,14 @@ def _name(member: zipfile.ZipInfo) -> str:
         # looks like it.
         with suppress(UnicodeError):
             name = name.encode("cp437").decode()
-    return name.replace("\\", "/") if member.create_system == _FROM_DOS else name
+    return _from_dos(name) if member.create_system == _FROM_DOS else name
+
+
+def _from_dos(name: str) -> str:
+    # No name on Windows has a colon, but a path from the root of a drive has.
+    if name[1:2] == ":":
+        raise from_root(name)
+    return name.replace("\\", "/")
 
 
 def _check(path: str, member: zipfile.ZipInfo) -> None:

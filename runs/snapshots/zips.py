@@ -57,7 +57,9 @@ def _member(entry: Entry, store: Store) -> _Member:
             mode = stat.S_IFLNK | 0o777
             return _Member(name=entry.path, mode=mode, text=entry.target)
     mode = stat.S_IFREG | (0o755 if entry.executable else 0o644)
-    return _Member(name=entry.path, mode=mode, open=partial(store.open, entry.sha256))
+    return _Member(
+        name=entry.path, mode=mode, open=partial(store.open_whole, entry.sha256)
+    )
 
 
 def _open(path: Path) -> BinaryIO:
