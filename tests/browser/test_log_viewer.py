@@ -263,6 +263,21 @@ def test_a_long_log_opens_at_its_end_and_scrolls_anywhere(
     assert page.locator(".log-row").count() < 200
 
 
+def test_the_end_of_a_log_is_fetched_once_and_before_scripts_run(
+    page: Page, long_log: SubmittedRun
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_log(page, long_log)
+    expect(text(page, _LONG)).to_be_in_viewport()
+    assert len([url for url in asked if "/log/lines?start=-" in url]) == 1
+    entries = "performance.getEntriesByType('resource').map(entry => entry.toJSON())"
+    fetched = [
+        entry for entry in page.evaluate(entries) if "/log/lines?" in entry["name"]
+    ]
+    assert [entry["initiatorType"] for entry in fetched] == ["link"]
+
+
 def test_the_log_fills_the_screen(page: Page, long_log: SubmittedRun) -> None:
     open_log(page, long_log)
     expect(text(page, _LONG)).to_be_in_viewport()
