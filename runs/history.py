@@ -73,17 +73,20 @@ class HistoryFilter:
         if self.until and self.until < date.max:
             day_after = self.until + timedelta(days=1)
             found = found.filter(created_at__lt=_midnight(day_after))
-        if self.text:
-            found = found.filter(pk__in=self._with_text())
+        if self.text and self.sort == _DEFAULT_SORT:
+            found = self._with_text(found)
+        elif self.text:
+            # On its own, since then one index answers it, whatever the sort.
+            unarchived = Run.objects.filter(archived_at__isnull=not self.archived)
+            texts = self._with_text(unarchived).order_by()
+            found = found.filter(pk__in=texts.values("pk"))
         return found
 
     def _statuses(self) -> set[str]:
         chosen = {state for state in self.states if state != _ACTIVE}
         return chosen | set(ACTIVE) if _ACTIVE in self.states else chosen
 
-    def _with_text(self) -> QuerySet[Any, Any]:
-        """On its own, since then one index answers it, whatever the sort."""
-        found = Run.objects.filter(archived_at__isnull=not self.archived)
+    def _with_text(self, found: RunQuerySet) -> RunQuerySet:
         for word in self.text.split():
             found = found.filter(
                 # A run's id begins with the name of its experiment.
@@ -91,7 +94,7 @@ class HistoryFilter:
                 | Q(display_name__icontains=word)
                 | Q(script__icontains=word)
             )
-        return found.order_by().values("pk")
+        return found
 
     def _tagged(self) -> QuerySet[Any, Any]:
         name, equals, value = self.tag.partition("=")

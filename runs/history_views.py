@@ -95,11 +95,13 @@ def _chosen(request: PageRequest, wanted: HistoryFilter) -> RunQuerySet:
 def _list_context(
     request: HttpRequest, wanted: HistoryFilter, problems: list[str]
 ) -> dict[str, object]:
+    page = page_of(wanted, request.GET.get("at", ""))
+    is_all = not page.previous and not page.next
     return {
         "filter": wanted,
         "problems": problems,
-        "page": page_of(wanted, request.GET.get("at", "")),
-        "total": wanted.runs().count(),
+        "page": page,
+        "total": len(page.runs) if is_all else wanted.runs().count(),
         "query": wanted.query(),
         "chips": wanted.chips(),
         "columns": _columns(wanted),
