@@ -124,7 +124,8 @@ def job_spec(run: Run) -> dict[str, Any]:
         "id": run.run_id,
         "argv": [
             run.environment.interpreter,
-            configuration.script,
+            # With the folder before it, no name is taken for an option.
+            f"./{configuration.script}",
             *configuration.arguments,
         ],
         "cwd": "work",

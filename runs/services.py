@@ -125,7 +125,8 @@ def _create_run(owner: "User", submission: Submission) -> Run:
     if experiment is None:
         experiment = create_experiment(name=submission.experiment, owner=owner)
     run = Run.objects.create(
-        run_id=f"{experiment.name}_{int(time.time())}_{secrets.token_hex(4)}",
+        # It names folders as well, and no name of a folder is longer than 255.
+        run_id=f"{experiment.name[:200]}_{int(time.time())}_{secrets.token_hex(4)}",
         experiment=experiment,
         number=experiment.take_number(),
         display_name=submission.display_name.strip()[:255],
