@@ -13,6 +13,9 @@ from environments.models import Environment
 from environments.services import archive_environment, save_environment
 
 
+_LONGEST_KEY = 18
+
+
 @require_GET
 def environment_list(request: HttpRequest) -> HttpResponse:
     environments = Environment.objects.usable().annotate(run_count=Count("runs"))
@@ -39,7 +42,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 def _initial(request: HttpRequest) -> dict[str, str]:
     source = request.GET.get("from", "")
-    if not source.isdecimal():
+    if not source.isdecimal() or len(source) > _LONGEST_KEY:
         return {}
     environment = get_object_or_404(Environment, pk=int(source))
     variables = environment.environment_variables.items()
