@@ -11,6 +11,13 @@ from runs.snapshots import Intake, Limits, Store, read_upload
 
 LIMITS = Limits(max_bytes=8 * 1024 * 1024, max_files=2000)
 Files = Mapping[str, bytes]
+FILES: Files = {
+    "train.py": b"print('hello')\n",
+    "data/empty": b"",
+    "data/deep/er/digits.csv": b"1,2\n" * 500,
+    "odd names/café — \U0001f600 'a\"b;$(x)`y`.txt": b"odd",
+    "two\nlines.txt": b"a newline",
+}
 
 
 def read(
@@ -21,6 +28,11 @@ def read(
 ) -> Intake:
     stream = io.BytesIO(data) if isinstance(data, bytes) else data
     return read_upload(cast("BinaryIO", stream), store, limits, name=name)
+
+
+def left_behind(folder: Path) -> list[Path]:
+    """What the writers of a store have not taken away again."""
+    return list((folder / "new").glob("*"))
 
 
 def contents(intake: Intake, store: Store) -> dict[str, bytes]:

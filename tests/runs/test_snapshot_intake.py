@@ -10,6 +10,7 @@ import pytest
 
 from runs.snapshots import Store, read_folder
 from tests.runs.sources import (
+    FILES,
     LIMITS,
     contents,
     member,
@@ -20,14 +21,6 @@ from tests.runs.sources import (
     zip_of,
     zipped,
 )
-
-FILES = {
-    "train.py": b"print('hello')\n",
-    "data/empty": b"",
-    "data/deep/er/digits.csv": b"1,2\n" * 500,
-    "odd names/café — \U0001f600 'a\"b;$(x)`y`.txt": b"odd",
-    "two\nlines.txt": b"a newline",
-}
 
 
 @pytest.fixture

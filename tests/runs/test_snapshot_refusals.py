@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings, strategies
 
 from runs.snapshots import Limits, SnapshotError, Store, read_folder, safe_path
 from tests.runs.sources import (
+    FILES,
     LIMITS,
     Zeros,
     member,
@@ -26,14 +27,6 @@ from tests.runs.sources import (
     zip_of,
     zipped,
 )
-
-FILES = {
-    "train.py": b"print('hello')\n",
-    "data/empty": b"",
-    "data/deep/er/digits.csv": b"1,2\n" * 500,
-    "odd names/café — \U0001f600 'a\"b;$(x)`y`.txt": b"odd",
-    "two\nlines.txt": b"a newline",
-}
 
 
 @pytest.fixture
