@@ -98,6 +98,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "aml_portal.error_pages.PortalErrorMiddleware",
 ]
 ROOT_URLCONF = "aml_portal.urls"
 ASGI_APPLICATION = "aml_portal.asgi.application"

@@ -23,6 +23,7 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
 from aml_portal.attempts import Attempts
+from aml_portal.error_pages import is_by_script
 
 
 class SignInRequiredMiddleware(LoginRequiredMiddleware):
@@ -47,8 +48,7 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
     def handle_no_permission(  # type: ignore[override]
         self, request: HttpRequest, view_func: Any
     ) -> HttpResponseBase:
-        by_script = request.headers.get("Sec-Fetch-Dest") == "empty"
-        if by_script or "HX-Request" in request.headers:
+        if is_by_script(request):
             return HttpResponse(
                 "You are signed out: sign in and try again.",
                 status=401,

@@ -5,7 +5,7 @@ from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from aml_portal.errors import PortalError, UserError
+from aml_portal.errors import UserError
 from runs.access import get_run
 from runs.file_names import name_in
 from runs.forms import RenameForm, TagForm
@@ -158,11 +158,7 @@ def archive(request: PageRequest, run_id: str) -> HttpResponse:
 def delete(request: PageRequest, run_id: str) -> HttpResponse:
     run = get_run(request, run_id, write=True)
     name = str(run)
-    try:
-        deleted, _ = delete_runs(Run.objects.filter(pk=run.pk))
-    except PortalError as error:
-        messages.error(request, str(error))
-        return redirect(run)
+    deleted, _ = delete_runs(Run.objects.filter(pk=run.pk))
     if not deleted:
         messages.error(request, "The run has not ended yet. Cancel it first.")
         return redirect(run)

@@ -1,6 +1,5 @@
 """The page that submits runs: the form, its preview, the upload and the example."""
 
-from django.contrib import messages
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
@@ -93,9 +92,5 @@ def _refusal(error: UserError, *, status: int) -> JsonResponse:
 @require_POST
 def submit_example(request: PageRequest) -> HttpResponse:
     """Submit the example that comes with the portal, to its first target."""
-    try:
-        run = submit_run(owner=request.user, submission=example_submission())
-    except UserError as error:
-        messages.error(request, str(error))
-        return redirect("runs:submit")
+    run = submit_run(owner=request.user, submission=example_submission())
     return _go_to(request, run)

@@ -1,6 +1,6 @@
 /**
- * What every page does: the theme switch, popovers, confirmations, and times that
- * stay true while one looks at them. Works on whatever htmx swaps in as well.
+ * What every page does: the theme switch, popovers, confirmations, what went wrong, and
+ * times that stay true while one looks at them. Works on whatever htmx swaps in as well.
  *
  * @example
  * <time datetime="2026-11-23T10:00:00+00:00">2026-11-23 10:00</time>
@@ -50,6 +50,16 @@ function confirmFirst(event) {
   }
 }
 
+/** An answer of plain text is the portal's own sentence on why htmx got no part. */
+function tellFailure({ detail: { xhr } }) {
+  if (!xhr.getResponseHeader("Content-Type")?.startsWith("text/plain")) return;
+  const message = document.createElement("div");
+  message.className = "message message-error";
+  message.textContent = xhr.responseText;
+  document.getElementById("messages").replaceChildren(message);
+  message.scrollIntoView({ block: "nearest" });
+}
+
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-theme-switch]")) switchTheme();
   closePopovers(event);
@@ -58,6 +68,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") closePopovers(event);
 });
 document.addEventListener("submit", confirmFirst, { capture: true });
+document.addEventListener("htmx:responseError", tellFailure);
 document.addEventListener("htmx:afterSettle", showTimes);
 setInterval(showTimes, 1000);
 showTimes();

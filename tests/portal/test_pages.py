@@ -2,12 +2,14 @@
 
 import logging
 import re
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 from django.test import RequestFactory
+from playwright.sync_api import Page, expect
 from pytest_django.fixtures import Settings
 
 from aml_portal.error_pages import server_error
@@ -122,6 +124,24 @@ def test_an_error_is_shown_even_without_its_template(
     page = server_error(rf.get("/broken/"))
     assert page.status_code == 500
     assert "Something went wrong" in page.content.decode()
+
+
+def test_a_page_says_why_htmx_got_no_part(portal: Portal, page: Page) -> None:
+    client = portal.sign_in()
+    page.context.add_cookies(
+        [
+            {"name": cookie.name, "value": cookie.value or "", "url": portal.url}
+            for cookie in client.cookies.jar
+        ]
+    )
+    with sqlite3.connect(portal.data / "db.sqlite3") as database:
+        database.execute("UPDATE computes_computetarget SET detached_at = created_at")
+    page.goto(portal.url)
+    page.evaluate("htmx.ajax('POST', '/runs/new/example/')")
+    expect(page.locator(".message-error")).to_have_text(
+        "The example needs a compute target and an environment."
+        " Attach the one and add the other first."
+    )
 
 
 def test_no_page_is_kept_by_a_browser(portal: Portal) -> None:

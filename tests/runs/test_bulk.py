@@ -136,6 +136,9 @@ def test_a_run_whose_job_can_not_be_removed_is_kept(
     client: Client, lingering: Run
 ) -> None:
     assert "The job still runs: cancel it first." in do(client, "delete", [lingering])
+    alone = client.post(f"{lingering.get_absolute_url()}delete/")
+    assert alone.status_code == 502
+    assert "The job still runs: cancel it first." in alone.content.decode()
     assert Run.objects.get() == lingering
 
 

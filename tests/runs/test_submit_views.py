@@ -371,5 +371,11 @@ def test_an_example_without_a_target_says_what_to_do(client: Client) -> None:
     target = factories.target()
     target.detached_at = timezone.now()
     target.save()
-    page = text_of(client.post("/runs/new/example/", follow=True))
-    assert "The example needs a compute target and an environment." in page
+    for headers, kind in (({}, "html"), ({"HX-Request": "true"}, "plain")):
+        answer = client.post("/runs/new/example/", headers=headers)
+        assert answer.status_code == 400
+        assert answer.headers["Content-Type"] == f"text/{kind}; charset=utf-8"
+        page = answer.content.decode()
+        assert "The example needs a compute target and an environment." in page
+        assert "Attach the one and add the other first." in page
+        assert ("<html" in page) == (kind == "html")
