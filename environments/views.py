@@ -12,7 +12,6 @@ from environments.forms import EnvironmentForm
 from environments.models import Environment
 from environments.services import archive_environment, save_environment
 
-
 _LONGEST_KEY = 18
 
 

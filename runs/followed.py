@@ -4,10 +4,14 @@ from typing import Any
 
 from computes.frames import Frame
 from runs import progress
+from runs.file_names import printable
 from runs.mirror import EVENTS, LOG, RESOURCES, mirror_folder
 from runs.mirror_writer import MirrorWriter
 from runs.models import Run
 from runs.notices import Announcer
+from runs.reports import Event, read_event
+
+_MOST_LEFT_OUT = 10
 
 
 class Followed:
@@ -20,9 +24,12 @@ class Followed:
     def __init__(self, run: Run, announcer: Announcer) -> None:
         self.run = run
         self.mirror = MirrorWriter(mirror_folder(run.run_id))
-        self.events: list[dict[str, Any]] = []
+        self.events: list[Event] = []
         self.log_resent = False
+        # Its last word has come, and another thread is busy with it.
+        self.is_finishing = False
         self._announcer = announcer
+        self._left_out = 0
         self._rest = b""
         self._take_events(self.mirror.read(EVENTS))
 
@@ -65,13 +72,16 @@ class Followed:
         """Apply the events that `data`, the next bytes of the file, completes."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            event = progress.read_event(line)
+            event = read_event(line)
             if event is not None:
                 self.events.append(event)
                 progress.apply_event(self.run, event)
 
     def _take_output(self, header: dict[str, Any], data: bytes) -> None:
         name = header["output"]
+        if "left_out" in header:
+            self._note_left_out(name, header["left_out"])
+            return
         if header.get("torn"):
             self.mirror.drop_partial(name)
             return
@@ -83,6 +93,14 @@ class Followed:
             last=header["last"],
         )
         if problem:
-            self.run.note(problem)
+            self._note_left_out(name, problem)
         if header["last"]:
             self._announcer.changed(self.run.run_id, "files")
+
+    def _note_left_out(self, name: str, why: str) -> None:
+        """Tell in the timeline of an output that is not kept, but not of thousands."""
+        self._left_out += 1
+        if self._left_out <= _MOST_LEFT_OUT:
+            self.run.note(f"The output {printable(name)} is not kept: {why}.")
+        elif self._left_out == _MOST_LEFT_OUT + 1:
+            self.run.note("More outputs are not kept.")

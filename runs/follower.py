@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from runs.followed import Followed
 from runs.mirror_writer import MirrorGap
 from runs.models import Run
 from runs.notices import Announcer
+from runs.reports import read_last_word
 from runs.status import RunStatus
 
 _log = logging.getLogger(__name__)
@@ -32,6 +34,8 @@ _PAUSE = 2.0
 # Seconds to wait for news; less while something waits to be announced.
 _LOOK_EVERY, _ANNOUNCE_EVERY = 1.0, 0.01
 _CANCEL_AGAIN = 10.0
+# How many runs that have ended are brought to the disk at once.
+_FINISHERS = 2
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -59,6 +63,7 @@ class Follower(threading.Thread):
         self._lock = threading.RLock()
         self._followed: dict[str, Followed] = {}
         self._memory: dict[str, _Memory] = {}
+        self._finishers = ThreadPoolExecutor(_FINISHERS, f"finish-{host.key}")
         self._stream: Stream | None = None
         self._stopped = threading.Event()
         self._announcer = Announcer()
@@ -75,8 +80,9 @@ class Follower(threading.Thread):
             self.busy_at = now
         with self._lock:
             self._memory = {job: self._memory.get(job, _Memory()) for job in wanted}
-            for job in [job for job in self._followed if job not in wanted]:
-                self._forget(job)
+            for job, followed in list(self._followed.items()):
+                if job not in wanted and not followed.is_finishing:
+                    self._forget(job)
             for job, run in wanted.items():
                 if job in self._followed:
                     self._followed[job].refresh(run)
@@ -105,6 +111,7 @@ class Follower(threading.Thread):
                 back_off = _FIRST_BACK_OFF
             self._stopped.wait(back_off)
             back_off = min(back_off * 2, _LONGEST_BACK_OFF)
+        self._finishers.shutdown()
         with self._lock:
             for job in list(self._followed):
                 self._forget(job)
@@ -118,9 +125,10 @@ class Follower(threading.Thread):
         with self._lock:
             self._stream = stream
             for followed in list(self._followed.values()):
-                # From the mirror as it lies on disk, and all events once more.
-                followed.mirror.close()
-                self._watch(followed.run)
+                if not followed.is_finishing:
+                    # From the mirror as it lies on disk, and all events once more.
+                    followed.mirror.close()
+                    self._watch(followed.run)
         frames = FrameReader()
         waiting = False
         while not self._stopped.is_set():
@@ -150,24 +158,13 @@ class Follower(threading.Thread):
 
     def _handle(self, followed: Followed, frame: Frame) -> None:
         if "final" in frame.header:
-            record = frame.header["final"]
-            self._take_final(followed, record if isinstance(record, dict) else {})
+            # The disk may take its time, and other runs go on meanwhile.
+            followed.is_finishing = True
+            self._finishers.submit(self._finish, followed, frame.payload)
         elif "missing" in frame.header:
             self._take_missing(followed.run)
         else:
             followed.take(frame)
-
-    def _take_final(self, followed: Followed, record: dict[str, Any]) -> None:
-        run = followed.run
-        if not followed.mirror.log_matches(record):
-            if not followed.log_resent:
-                followed.restart_log()
-                self._send(followed.watch_command())
-                return
-            run.note("The mirrored log is not the one that the runner saw at the end.")
-        followed.mirror.finish(record)
-        progress.settle(run, record)
-        self._forget(run.run_id)
 
     def _take_missing(self, run: Run) -> None:
         # Dropped here, so that the next sync watches it anew.
@@ -180,7 +177,7 @@ class Follower(threading.Thread):
                 " of the script can't be known.",
             )
         elif run.status == RunStatus.CANCEL_REQUESTED:
-            self._host.cancel(run.run_id, grace_seconds=0, reason="Canceled early.")
+            self._send_cancel(run)
 
     def _mark_answering(self) -> None:
         for followed in list(self._followed.values()):
@@ -197,6 +194,39 @@ class Follower(threading.Thread):
                     "The compute target is not heard from; the run may still be"
                     " working.",
                 )
+
+    # Threads of their own, for the end of a run.
+
+    def _finish(self, followed: Followed, last_word: bytes) -> None:
+        run = followed.run
+        try:
+            if self._is_settled(followed, last_word):
+                with self._lock:
+                    self._forget(run.run_id)
+        except Exception as error:
+            with self._lock:
+                self._pause(run, error)
+        finally:
+            connection.close()
+
+    def _is_settled(self, followed: Followed, last_word: bytes) -> bool:
+        """End the run; False if first its log has to be sent once more."""
+        run, word = followed.run, read_last_word(last_word)
+        is_same = word is None or followed.mirror.log_matches(word.log)
+        if not is_same and not followed.log_resent:
+            with self._lock:
+                followed.restart_log()
+                followed.is_finishing = False
+                self._send(followed.watch_command())
+            return False
+        followed.mirror.finish(last_word)
+        if word is None:
+            progress.lose(run, "The runner's last word can't be understood.")
+        else:
+            progress.settle(run, word)
+        if not is_same:
+            run.note("The mirrored log is not the one that the runner saw at the end.")
+        return True
 
     # The caller holds the lock.
 
@@ -230,6 +260,9 @@ class Follower(threading.Thread):
         if self._stream is None:
             return
         memory.cancel_due = now + _CANCEL_AGAIN
+        self._send_cancel(run)
+
+    def _send_cancel(self, run: Run) -> None:
         self._send(
             {
                 "cancel": run.run_id,

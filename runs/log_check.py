@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from runs.mirror import exit_record, log_path
+from runs.mirror import last_word, log_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,9 +20,8 @@ class LogCheck:
 
 def check_log(run_id: str) -> LogCheck | None:
     """None as long as the runner has not said its last word."""
-    record = exit_record(run_id)
-    facts = record.get("log") if record else None
-    if not facts:
+    word = last_word(run_id)
+    if word is None:
         return None
     path = log_path(run_id)
     size, digest = 0, hashlib.sha256().hexdigest()
@@ -31,9 +30,9 @@ def check_log(run_id: str) -> LogCheck | None:
         size, digest = found.st_size, _digest(path, found.st_size, found.st_mtime_ns)
     return LogCheck(
         bytes=size,
-        expected_bytes=facts["bytes"],
-        sha256=facts["sha256"],
-        is_same=size == facts["bytes"] and digest == facts["sha256"],
+        expected_bytes=word.log.bytes,
+        sha256=word.log.sha256,
+        is_same=(size, digest) == (word.log.bytes, word.log.sha256),
     )
 
 

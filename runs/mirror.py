@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.http import Http404
 
+from runs.reports import LastWord, read_last_word
 from runs.snapshots.disk import flush_tree
 
 LOG = "logs/std_log.txt"
@@ -50,14 +51,13 @@ def log_path(run_id: str) -> Path:
     return mirror_folder(run_id) / LOG
 
 
-def exit_record(run_id: str) -> dict[str, Any] | None:
-    """The runner's last word, with the receipt of a cancel; None before the end."""
+def last_word(run_id: str) -> LastWord | None:
+    """What the runner said at the end; None before."""
     try:
-        text = (mirror_folder(run_id) / EXIT).read_bytes()
+        content = (mirror_folder(run_id) / EXIT).read_bytes()
     except FileNotFoundError:
         return None
-    record: dict[str, Any] = json.loads(text)
-    return record
+    return read_last_word(content)
 
 
 def resource_samples(run_id: str) -> list[dict[str, Any]]:

@@ -8,16 +8,14 @@ disk for example; then a new writer goes on from what is there.
 import contextlib
 import errno
 import hashlib
-import json
 import os
 import secrets
 import shutil
 from pathlib import Path
-from typing import Any
 
-from runs.file_names import printable
 from runs.logs import LogIndexWriter
 from runs.mirror import EXIT, LOG, STREAMS, safe_output
+from runs.reports import LogFacts
 
 _PARTIAL = "partial"
 # What may be wrong with one output; whatever else is wrong, is so with the mirror.
@@ -98,7 +96,7 @@ class MirrorWriter:
     ) -> str:
         """Take a piece of a version of an output; the last one puts it in place.
 
-        Returns a sentence if this output can't be kept, which is empty else.
+        Returns why this output can't be kept, which is empty else.
         """
         path = safe_output(self._folder / "files", name)
         if path is None:
@@ -117,8 +115,7 @@ class MirrorWriter:
         except OSError as error:
             if error.errno not in _BAD_NAME:
                 raise
-            shown = printable(name)
-            return f"The output {shown} can't be kept: {error.strerror}."
+            return error.strerror or str(error)
         return ""
 
     def drop_partial(self, name: str) -> None:
@@ -131,15 +128,15 @@ class MirrorWriter:
             if path is not None:
                 _remove(path)
 
-    def log_matches(self, record: dict[str, Any]) -> bool:
+    def log_matches(self, seen: LogFacts) -> bool:
         """Whether the mirrored log is the one that the runner saw, byte for byte."""
-        path = self._folder / LOG
-        size = _size(path)
-        if record.get("log") == {"bytes": size, "sha256": self._log_digest()}:
+        if _size(self._folder / LOG) != seen.bytes:
+            return False
+        if self._log_digest() == seen.sha256:
             return True
         # Perhaps another writer has repaired it: what is on the disk decides.
         self._log_hash = None
-        return record.get("log") == {"bytes": size, "sha256": self._log_digest()}
+        return self._log_digest() == seen.sha256
 
     def restart_log(self) -> None:
         """Empty the mirrored log, to have it sent again."""
@@ -152,13 +149,13 @@ class MirrorWriter:
         self._index.close()
         self._index.restart()
 
-    def finish(self, record: dict[str, Any]) -> None:
-        """Bring all to the disk, then write the runner's last word."""
+    def finish(self, last_word: bytes) -> None:
+        """Bring all to the disk, then write the runner's last word as it came."""
         for descriptor in self._files.values():
             os.fsync(descriptor)
         temporary = self._folder / f"{EXIT}.{self._own}"
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(record, file)
+        with temporary.open("wb") as file:
+            file.write(last_word)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self._folder / EXIT)

@@ -1,17 +1,19 @@
 """What a run used of its target, as columns for a chart, from any byte on."""
 
-import json
 import os
 from typing import Any, BinaryIO
 
+from msgspec import structs
+
 from runs.mirror import RESOURCES, mirror_folder
+from runs.reports import Gpu, Sample, read_sample
 
 MOST_POINTS = 1200
 # A longer piece of the file is looked at in as many windows as there are points.
 _READ_WHOLE = 4 * 1024 * 1024
 _WINDOW = 4096
-
-Sample = dict[str, Any]
+# No machine has more; a script that writes samples of its own could make up many.
+_MOST_GPUS = 64
 
 
 def read_series(run_id: str, start: int) -> dict[str, Any]:
@@ -24,10 +26,10 @@ def read_series(run_id: str, start: int) -> dict[str, Any]:
     points = [_merge(group) for group in groups]
     return {
         "next": end,
-        "time": [point["time"] for point in points],
-        "cpu": [point.get("cpu_percent") for point in points],
-        "memory": [point.get("memory_bytes") for point in points],
-        "processes": [point.get("processes") for point in points],
+        "time": [point.time for point in points],
+        "cpu": [point.cpu_percent for point in points],
+        "memory": [point.memory_bytes for point in points],
+        "processes": [point.processes for point in points],
         "gpus": _gpu_columns(points),
     }
 
@@ -62,15 +64,8 @@ def _windows(file: BinaryIO, start: int, end: int) -> list[list[Sample]]:
 
 
 def _samples(content: bytes) -> list[Sample]:
-    found = []
-    for line in content.splitlines():
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(value, dict) and isinstance(value.get("time"), int | float):
-            found.append(value)
-    return found
+    samples = (read_sample(line) for line in content.splitlines())
+    return [sample for sample in samples if sample is not None]
 
 
 def _thin(samples: list[Sample]) -> list[list[Sample]]:
@@ -82,31 +77,33 @@ def _merge(group: list[Sample]) -> Sample:
     last = group[-1]
     if len(group) == 1:
         return last
-    cpu = [s["cpu_percent"] for s in group if s.get("cpu_percent") is not None]
-    return {
-        **last,
-        "cpu_percent": sum(cpu) / len(cpu) if cpu else None,
-        "memory_bytes": max(s.get("memory_bytes") or 0 for s in group),
-        "processes": max(s.get("processes") or 0 for s in group),
-    }
+    cpu = [each.cpu_percent for each in group if each.cpu_percent is not None]
+    return structs.replace(
+        last,
+        cpu_percent=sum(cpu) / len(cpu) if cpu else None,
+        memory_bytes=max(each.memory_bytes or 0 for each in group),
+        processes=max(each.processes or 0 for each in group),
+    )
 
 
 def _gpu_columns(points: list[Sample]) -> list[dict[str, Any]]:
     """One column set for each GPU that was ever seen, empty where it was not."""
-    facts: dict[int, dict[str, Any]] = {}
+    columns: dict[int, dict[str, Any]] = {}
     for row, point in enumerate(points):
-        for gpu in point.get("gpus") or ():
-            column = facts.setdefault(gpu["index"], _gpu_column(gpu, len(points)))
-            column["util"][row] = gpu.get("util_percent")
-            column["memory"][row] = gpu.get("memory_used_bytes")
-    return [facts[index] for index in sorted(facts)]
+        for gpu in point.gpus:
+            if len(columns) == _MOST_GPUS and gpu.index not in columns:
+                continue
+            column = columns.setdefault(gpu.index, _gpu_column(gpu, len(points)))
+            column["util"][row] = gpu.util_percent
+            column["memory"][row] = gpu.memory_used_bytes
+    return [columns[index] for index in sorted(columns)]
 
 
-def _gpu_column(gpu: dict[str, Any], rows: int) -> dict[str, Any]:
+def _gpu_column(gpu: Gpu, rows: int) -> dict[str, Any]:
     return {
-        "index": gpu["index"],
-        "name": gpu.get("name", ""),
-        "total": gpu.get("memory_total_bytes"),
+        "index": gpu.index,
+        "name": gpu.name,
+        "total": gpu.memory_total_bytes,
         "util": [None] * rows,
         "memory": [None] * rows,
     }

@@ -2,7 +2,6 @@
 
 import shlex
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +12,7 @@ from runs.dispatch import why_waiting
 from runs.durations import spell_duration
 from runs.exports import as_python, as_runconfig
 from runs.masking import looks_secret, mask_variables, masked
-from runs.mirror import RESOURCES, exit_record, mirror_folder
+from runs.mirror import RESOURCES, last_word, mirror_folder
 from runs.models import Run, RunEvent
 from runs.requests import PageRequest
 from runs.status import EndReason, RunStatus
@@ -88,7 +87,6 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
         else mask_variables(configuration.environment_variables)
     )
     events = list(run.events.all())
-    record = exit_record(run.run_id) if not run.is_active else None
     return {
         "timeline": timeline(events),
         "phases": phases(run, events),
@@ -100,8 +98,7 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
             for name, value in shown.items()
         ],
         "children": run.children.order_by("id")[:_MOST_CHILDREN],
-        "record": record,
-        "receipt": _receipt(record),
+        "word": None if run.is_active else last_word(run.run_id),
     }
 
 
@@ -170,29 +167,3 @@ def phases(run: Run, events: list[RunEvent]) -> list[Phase]:
             )
             start += width
     return found
-
-
-def _receipt(record: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The receipt of a cancel with times that templates can show."""
-    receipt = record.get("receipt") if record else None
-    if not receipt:
-        return None
-    return {
-        **receipt,
-        "asked": _time(receipt["asked"]),
-        "processes": [
-            {
-                **process,
-                "ended": _time(process.get("ended")),
-                "signals": [
-                    {**signal, "time": _time(signal["time"])}
-                    for signal in process["signals"]
-                ],
-            }
-            for process in receipt["processes"]
-        ],
-    }
-
-
-def _time(seconds: float | None) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None

@@ -60,6 +60,9 @@ RESOURCES = "resources.jsonl"
 METRICS = "metrics.jsonl"
 STREAMS = (LOG, EVENTS, RESOURCES, METRICS)
 DEFAULT_GRACE = 30.0
+LONGEST_WAIT = 10 * 365 * 86400.0
+# In bytes; more than all the processes of a machine take in a receipt.
+LARGEST_JSON = 1 << 26
 # In the environment of every process of a job, to know them by once the supervisor is
 # gone and they are nobody's children.
 MARK = "AML_JOB_MARK"
@@ -93,13 +96,22 @@ def _open_private(path: str, flags: int) -> int:
 
 
 def read_json(path: str) -> Optional[Json]:
-    """The content of a JSON file; None if there is none."""
+    """The object in a JSON file; None if there is none.
+
+    A script can put anything in the place of the runner's files.
+    """
     try:
-        with open(path, "rb") as file:
-            value = json.loads(file.read())
-    except (OSError, ValueError):
+        with open(path, "rb", opener=_open_at_once) as file:
+            value = json.loads(file.read(LARGEST_JSON))
+    except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def seconds_in(value: Any) -> Optional[float]:
+    """A number of seconds that can be waited for; None for anything else."""
+    is_number = isinstance(value, (int, float)) and 0 <= value <= LONGEST_WAIT
+    return value if is_number else None
 
 
 def digest(path: str) -> Json:
@@ -142,6 +154,14 @@ class Job:
         line = json.dumps(dict({"time": time.time(), "event": event}, **facts)) + "\n"
         append_line(self.path(EVENTS), line)
 
+    def last_word(self) -> Optional[Json]:
+        """What exit.json says, once the supervisor is through with it.
+
+        As long as that one lives, the file is not its own: the script wrote it.
+        """
+        word = self.read("exit.json")
+        return None if word is None or lives(self.read("runner.json")) else word
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[Optional[int]]:
         """Hold the lock of the supervisor; yields its descriptor, None if held."""
@@ -175,6 +195,8 @@ class Job:
                 return self.write("exit.json", record)
             except FileNotFoundError:
                 return None
+            except IsADirectoryError:
+                shutil.rmtree(self.path("exit.json"), ignore_errors=True)
             except OSError:
                 time.sleep(1)
 
@@ -228,10 +250,12 @@ def identity(pid: int) -> Json:
 
 def lives(who: Optional[Json]) -> bool:
     """Whether it is this very process that runs, and not a later one of its number."""
-    if not who or who.get("boot_id", "") != boot_id():
+    if not isinstance(who, dict) or who.get("boot_id") != boot_id():
         return False
-    began = who["start_time"]
-    return began is not None and bool(start_time(who["pid"]) == began)
+    pid, began = who.get("pid"), who.get("start_time")
+    if not (isinstance(pid, int) and isinstance(began, int)):
+        return False
+    return start_time(pid) == began
 
 
 def name_of(pid: int) -> str:
@@ -530,7 +554,7 @@ class Supervisor:
             self._end("host_signal")
         elif self.canceled or self.job.exists("cancel.json"):
             request = self.job.read("cancel.json") or {}
-            self._end("canceled", request.get("grace_seconds"))
+            self._end("canceled", seconds_in(request.get("grace_seconds")))
         elif limit is not None and time.monotonic() - self.begun > limit:
             self._end("max_duration")
 
@@ -771,7 +795,7 @@ def _drop_streams(job: Job) -> None:
 
 def cancel(job: Job, grace: Optional[float], reason: str) -> Json:
     """End the job, or see to it that it never starts; soon, without waiting."""
-    if job.exists("exit.json"):
+    if job.last_word() is not None:
         return {}
     os.makedirs(job.path("logs"), mode=0o700, exist_ok=True)
     with job.lock() as lock:
@@ -807,12 +831,12 @@ def _settle(job: Job, grace: Optional[float], reason: str) -> None:
 
     The caller holds the lock.
     """
-    if job.exists("exit.json"):
+    if job.last_word() is not None:
         return
     who = job.read("runner.json") or {}
     if grace is None:
-        grace = (job.read("job.json") or {}).get("grace_seconds", DEFAULT_GRACE)
-    ending = Ending(grace)
+        grace = seconds_in((job.read("job.json") or {}).get("grace_seconds"))
+    ending = Ending(DEFAULT_GRACE if grace is None else grace)
     living = _orphans(who)
     while living:
         ending.step(living)
@@ -863,15 +887,15 @@ def state(job: Job) -> Json:
     """Where the job is: absent, not_started, running, ended or lost."""
     if not job.exists():
         return {"state": "absent"}
-    if job.exists("exit.json"):
+    if job.last_word() is not None:
         return {"state": "ended"}
-    who = job.read("runner.json")
-    if who is None:
+    if not job.exists("runner.json"):
         return {"state": "not_started"}
+    who = job.read("runner.json") or {}
     if lives(who) or lives(who.get("child")) or _orphans(who):
         return {"state": "running"}
     # It may have written its last word since the first look, and gone.
-    return {"state": "ended" if job.exists("exit.json") else "lost"}
+    return {"state": "lost" if job.last_word() is None else "ended"}
 
 
 def clean(job: Job) -> Json:
@@ -1025,14 +1049,14 @@ class Watched:
                 return False
             self._check_supervisor()
         # Read before the files: once it is there, they are complete.
-        ended = self.job.read("exit.json") if slow or now < self.closely_until else None
+        ended = self.job.last_word() if slow or now < self.closely_until else None
         more = False
         for name in STREAMS if slow or ended else (LOG, EVENTS):
             more = self._send_growth(name) or more
         if slow or ended or self.outputs.work:
             more = self.outputs.step(final=ended is not None) or more
-        if ended and not more:
-            self.send({"final": ended})
+        if ended is not None and not more:
+            self.send({"final": True}, memoryview(json.dumps(ended).encode()))
             self.follower.forget(self.name)
         return more
 
@@ -1060,8 +1084,10 @@ class Watched:
 
     def _check_supervisor(self) -> None:
         """See to a job whose supervisor is gone."""
-        who = self.job.read("runner.json")
-        if who is None or lives(who) or self.job.exists("exit.json"):
+        who = self.job.read("runner.json") or {}
+        if lives(who) or not self.job.exists("runner.json"):
+            return
+        if self.job.last_word() is not None:
             return
         with self.job.lock() as lock:
             if lock is None:
@@ -1146,10 +1172,16 @@ class Outputs:
 
     def _walk(self) -> Iterator[Tuple[str, Version]]:
         work = self.watched.job.path("work")
+
+        def pass_over(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError):
+                name = os.path.relpath(error.filename, work)
+                self._give_up(name, error.strerror or str(error))
+
         for top in ("outputs", "logs"):
             if os.path.islink(os.path.join(work, top)):
                 continue
-            for parent, _, names in os.walk(os.path.join(work, top)):
+            for parent, _, names in os.walk(os.path.join(work, top), onerror=pass_over):
                 for name in names:
                     path = os.path.join(parent, name)
                     with contextlib.suppress(OSError):
@@ -1165,12 +1197,18 @@ class Outputs:
             descriptor = os.open(
                 path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             )
-        except OSError:
+        except OSError as error:
+            self._give_up(name, error.strerror or str(error))
             return
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
                 for _ in self._send_pieces(name, version, file):
                     yield
+
+    def _give_up(self, name: str, why: str) -> None:
+        """Say why a file is not sent, once there is no other look at it."""
+        if self.is_final:
+            self.watched.send({"output": name, "left_out": why})
 
     def _send_pieces(
         self, name: str, version: Version, file: BinaryIO
@@ -1182,6 +1220,7 @@ class Outputs:
             data = self._read_piece(file, version, offset)
             if data is None:
                 self.watched.send({"output": name, "torn": True})
+                self._give_up(name, "it still changed when it was read")
                 return
             last = offset + len(data) >= size
             self.watched.send(dict(header, offset=offset, last=last), data)

@@ -4,6 +4,8 @@ from datetime import datetime
 
 from django import template
 
+from runs import reports
+
 register = template.Library()
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
@@ -40,9 +42,13 @@ def lasting(seconds: float | None) -> str:
     return f"{days} d {hours} h"
 
 
+@register.filter
+def at(seconds: float) -> datetime:
+    """The moment that a runner tells in seconds since 1970."""
+    return reports.moment(seconds)
+
+
 @register.filter(expects_localtime=True)
-def clock(time: datetime | None) -> str:
-    """The time of day to the millisecond: "19:46:39.123"; "" if there is none."""
-    if time is None:
-        return ""
+def clock(time: datetime) -> str:
+    """The time of day to the millisecond: "19:46:39.123"."""
     return f"{time:%H:%M:%S}.{time.microsecond // 1000:03}"

@@ -45,6 +45,7 @@ class Following:
         self.reader = FrameReader()
         self.files: dict[tuple[str, str], bytearray] = defaultdict(bytearray)
         self.outputs: dict[tuple[str, str], bytes] = {}
+        self.left_out: dict[tuple[str, str], str] = {}
         self.finals: dict[str, dict[str, Any]] = {}
         self.headers: list[dict[str, Any]] = []
         self.beats = 0
@@ -112,7 +113,7 @@ class Following:
         elif "output" in header:
             self._take_piece((job, header["output"]), frame)
         elif "final" in header:
-            self.finals[job] = header["final"]
+            self.finals[job] = json.loads(frame.payload)
         for name in header.get("removed", ()):
             del self.outputs[job, name]
 
@@ -124,6 +125,9 @@ class Following:
 
     def _take_piece(self, key: tuple[str, str], frame: Frame) -> None:
         header = frame.header
+        if "left_out" in header:
+            self.left_out[key] = header["left_out"]
+            return
         if header.get("torn"):
             self._pieces.pop(key, None)
             return

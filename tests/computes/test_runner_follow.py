@@ -3,9 +3,12 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from computes.frames import FrameReader
 from tests.computes.conftest import MakeJob
@@ -113,7 +116,7 @@ def test_whoever_has_all_gets_the_last_word_only(
     }
     following.watch(job, have=sizes)
     following.final(job)
-    assert [set(header) for header in following.headers] == [{"job", "final"}]
+    assert [set(header) for header in following.headers] == [{"job", "final", "size"}]
 
 
 def test_a_job_that_is_not_there_is_missing(following: Following) -> None:
@@ -280,6 +283,45 @@ def test_what_a_script_does_to_its_folder_does_not_end_the_follower(
     assert_mirrored(following, other)
 
 
+def test_a_last_word_of_the_script_s_own_ends_nothing(
+    make_job: MakeJob, following: Following
+) -> None:
+    job = start(make_job(WAITS))
+    following.watch(job)
+    forged = {"reason": "exited", "exit_code": 0, "ended": 1.0}
+    (job.path / "exit.json").write_text(json.dumps(forged))
+    assert job.state() == "running"
+    assert "still runs" in job.refusal("clean")
+    let_go(job)
+    assert following.final(job) == job.read("exit.json") != forged
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["[" * 100_000, "9" * 10_000, '{"pid": {}}', "", "a folder"],
+    ids=["deep", "large", "of other types", "empty", "a folder"],
+)
+@pytest.mark.parametrize("name", ["exit.json", "runner.json"])
+def test_nonsense_in_a_file_of_the_runner_ends_only_its_own_job(
+    make_job: MakeJob, following: Following, name: str, what: str
+) -> None:
+    spoiled, other = start(make_job(WAITS)), start(make_job(WAITS))
+    following.watch(spoiled)
+    following.watch(other)
+    supervisor = spoiled.supervisor()
+    script = spoiled.read("runner.json")["child"]["pid"]
+    (spoiled.path / name).unlink(missing_ok=True)
+    if what == "a folder":
+        (spoiled.path / name).mkdir()
+    else:
+        (spoiled.path / name).write_text(what)
+    os.kill(supervisor, signal.SIGKILL)
+    os.kill(script, signal.SIGKILL)
+    assert following.final(spoiled).get("exit_code") is None
+    let_go(other)
+    assert following.final(other)["exit_code"] == 0
+
+
 def test_a_large_output_does_not_hold_up_the_logs_of_others(
     make_job: MakeJob, following: Following
 ) -> None:
@@ -306,7 +348,9 @@ def test_frames_are_what_the_contract_says(make_job: MakeJob) -> None:
     assert set(frames[0].header) == {"beat"}
     assert frames[1].header == {"job": "job_0", "file": LOG, "offset": 0, "size": 5}
     assert frames[1].payload == b"done\n"
-    assert frames[-1].header == {"job": "job_0", "final": job.read("exit.json")}
+    header = {"job": "job_0", "final": True, "size": len(frames[-1].payload)}
+    assert frames[-1].header == header
+    assert json.loads(frames[-1].payload) == job.read("exit.json")
     eventually(lambda: job.state() == "ended", "the job has ended")
 
 
@@ -316,7 +360,7 @@ process = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subproces
 process.stdin.write(b'{"watch": "job_0"}\\n')
 process.stdin.flush()
 data = b""
-while b'"final"' not in data or not data.endswith(b"\\n"):
+while b'"final"' not in data or not data.endswith(b"}"):
     data += process.stdout.read1()
 process.stdin.close()
 process.wait()

@@ -259,4 +259,8 @@ os.chmod("outputs/closed-file", 0)
     following.final(job)
     following.close()
     assert following.outputs_of(job) == {"outputs/open/file": b"open"}
+    assert following.left_out == {
+        (job.path.name, "outputs/closed"): "Permission denied",
+        (job.path.name, "outputs/closed-file"): "Permission denied",
+    }
     (job.work / "outputs/closed").chmod(0o700)

@@ -8,7 +8,7 @@ from django.db import connection
 
 from computes.hosts import host_of
 from runs import execution, services
-from runs.mirror import exit_record, log_path
+from runs.mirror import last_word, log_path
 from runs.models import Run
 from runs.status import EndReason, RunStatus
 from runs.storage import lay_out, read_manifest, store
@@ -183,10 +183,10 @@ def test_cancel_while_it_runs_leaves_a_receipt(monitor: Monitor) -> None:
     monitor.wait_for_end(run)
     assert run.status == RunStatus.CANCELED
     assert run.error == "The run was canceled. 1 process was ended, none left."
-    record = exit_record(run.run_id)
-    assert record
-    signals = [each["signal"] for each in record["receipt"]["processes"][0]["signals"]]
-    assert signals == ["SIGTERM"]
+    word = last_word(run.run_id)
+    assert word
+    assert word.receipt
+    assert [each.signal for each in word.receipt.processes[0].signals] == ["SIGTERM"]
     assert not services.cancel_run(run, by="ada")
 
 

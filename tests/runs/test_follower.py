@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from computes.frames import Frame
 from runs import execution, follower
-from runs.mirror import log_path, mirror_folder
+from runs.followed import Followed
+from runs.mirror import last_word, log_path, mirror_folder
+from runs.notices import Announcer
 from runs.status import EndReason, RunStatus
-from tests.services.monitor import Monitor, job_folder, started, states
+from tests.services.monitor import Monitor, job_folder, placed, started, states
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -192,6 +195,34 @@ def test_a_removed_job_folder_ends_the_run_as_lost(monitor: Monitor) -> None:
         os.kill(json.loads((gone / "runner.json").read_text())["child"]["pid"], 9)
     assert (run.status, run.end_reason) == (RunStatus.FAILED, EndReason.LOST)
     assert run.error.startswith("The folder of the run is gone")
+
+
+def test_a_last_word_that_is_none_ends_the_run_as_lost(monitor: Monitor) -> None:
+    """Written by a script that has killed its runner."""
+    run = started(
+        "import json, os, signal\n"
+        "print('all of it', flush=True)\n"
+        "runner = json.load(open('../runner.json'))\n"
+        "word = {'reason': 'canceled', 'ended': 1.5, 'exit_code': 'abc'}\n"
+        "json.dump(word, open('../exit.json', 'w'))\n"
+        "os.kill(runner['pid'], signal.SIGKILL)\n"
+    )
+    monitor.wait_for_end(run)
+    assert (run.status, run.end_reason) == (RunStatus.FAILED, EndReason.LOST)
+    assert log_path(run.run_id).read_text() == "all of it\n"
+    assert last_word(run.run_id) is None
+
+
+def test_outputs_that_are_not_kept_are_told_of_but_not_by_thousands() -> None:
+    run = placed()
+    followed = Followed(run, Announcer())
+    for number in range(30):
+        name, why = f"outputs/{number}", "Permission denied"
+        header = {"output": name, "left_out": why}
+        followed.take(Frame(header=header, payload=b""))
+    notes = run.events.filter(status="").values_list("detail", flat=True)
+    assert len(notes) == 11
+    assert notes[0] == "The output outputs/0 is not kept: Permission denied."
 
 
 def test_a_script_that_spoils_its_events_harms_nobody(monitor: Monitor) -> None:

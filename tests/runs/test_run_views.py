@@ -287,7 +287,12 @@ def test_a_receipt_says_what_was_ended(client: Client, run: Run, mirror: Path) -
         {"signal": "SIGTERM", "time": 1795464206.25},
         {"signal": "SIGKILL", "time": 1795464209.5},
     ]
-    process = {"pid": 4711, "name": "python <x>", "signals": signals, "ended": None}
+    process = {
+        "pid": 4711,
+        "name": "python <x>",
+        "signals": signals,
+        "ended": 1795464210,
+    }
     write_record(
         mirror,
         run,
@@ -309,7 +314,7 @@ def write_record(mirror: Path, run: Run, log: bytes, **more: Any) -> None:
     (folder / "logs").mkdir(parents=True)
     (folder / "logs" / "std_log.txt").write_bytes(log)
     facts = {"bytes": 4, "sha256": hashlib.sha256(b"log\n").hexdigest()}
-    record = {"reason": "exited", "log": facts, **more}
+    record = {"reason": "exited", "ended": 1795464210, "log": facts, **more}
     (folder / "exit.json").write_text(json.dumps(record))
 
 

@@ -8,7 +8,7 @@ import random
 import tarfile
 import tracemalloc
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -152,7 +152,11 @@ def test_names_for_all_members_take_no_memory(store: Store) -> None:
 @pytest.mark.parametrize("packing", ["", "gz", "bz2", "xz"])
 def test_an_archive_without_its_end_is_refused(store: Store, packing: str) -> None:
     whole = tar_of([(member("a"), b"1"), (member("b"), b"2")])
-    packers = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+    packers: dict[str, Callable[[bytes], bytes]] = {
+        "gz": gzip.compress,
+        "bz2": bz2.compress,
+        "xz": lzma.compress,
+    }
     pack = packers.get(packing, bytes)
     for size in (1024, 1536, 2000):
         assert read_or_refused(store, pack(whole[:size])) is None

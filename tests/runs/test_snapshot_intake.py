@@ -49,7 +49,7 @@ def test_a_single_script(store: Store) -> None:
 
 
 def test_equal_folders_are_one_snapshot(store: Store, tmp_path: Path) -> None:
-    backwards = dict(reversed(FILES.items()))
+    backwards = dict(reversed(list(FILES.items())))
     identities = {
         read(store, tarred(FILES, "gz")).manifest.identity,
         read(store, zipped(backwards)).manifest.identity,
