@@ -24,6 +24,7 @@ import { Viewport } from "./log/viewport.js";
 
 const WRAP_KEY = "aml-portal:log-wrap";
 const SIDEWAYS = 60;
+const RETRY_MS = 2000;
 
 class LogView extends HTMLElement {
   #isFollowing = false;
@@ -87,13 +88,20 @@ class LogView extends HTMLElement {
     }
   }
 
-  async #open() {
+  #open() {
     this.viewport.sticks = linesOf(location.hash) === null;
     if ("active" in this.dataset) this.#goLive();
+    this.#load();
+  }
+
+  async #load() {
+    const { signal } = this.stop;
     try {
       await this.store.refresh();
     } catch (error) {
       this.#failed(error);
+      setTimeout(() => signal.aborted || this.#load(), RETRY_MS);
+      return;
     }
     this.#isLoaded = true;
     this.#showLinked();

@@ -278,6 +278,18 @@ def test_the_end_of_a_log_is_fetched_once_and_before_scripts_run(
     assert [entry["initiatorType"] for entry in fetched] == ["link"]
 
 
+def test_a_log_that_can_not_be_fetched_is_tried_again(
+    page: Page, long_log: SubmittedRun
+) -> None:
+    page.route("**/log/lines?*", lambda route: route.abort())
+    open_log(page, long_log)
+    expect(part(page, "status")).to_contain_text("It is tried again.")
+    expect(part(page, "empty")).to_be_hidden()
+    page.unroute("**/log/lines?*")
+    expect(text(page, _LONG)).to_be_in_viewport()
+    expect(part(page, "status")).to_have_text("Complete")
+
+
 def test_the_log_fills_the_screen(page: Page, long_log: SubmittedRun) -> None:
     open_log(page, long_log)
     expect(text(page, _LONG)).to_be_in_viewport()
