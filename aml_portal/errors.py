@@ -22,13 +22,4 @@ class UserError(PortalError):
 
 
 class TargetError(PortalError):
-    """A compute target did not do what it should.
-
-    `permanent` tells that trying again, unchanged, can't help.
-    """
-
-    def __init__(
-        self, message: str, advice: str = "", *, permanent: bool = False
-    ) -> None:
-        super().__init__(message, advice)
-        self.permanent = permanent
+    """A compute target did not do what it should."""

@@ -4,7 +4,7 @@ import contextlib
 import os
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -45,9 +45,14 @@ def release(name: str, owner: str) -> None:
     Lease.objects.filter(name=name, owner=owner).delete()
 
 
+def held(names: Iterable[str]) -> set[str]:
+    """Those of `names` that somebody holds."""
+    leases = Lease.objects.filter(name__in=list(names), expires_at__gt=timezone.now())
+    return {lease.name for lease in leases if not _is_gone(lease.owner)}
+
+
 def is_held(name: str) -> bool:
-    lease = Lease.objects.filter(name=name, expires_at__gt=timezone.now()).first()
-    return lease is not None and not _is_gone(lease.owner)
+    return bool(held([name]))
 
 
 @contextlib.contextmanager

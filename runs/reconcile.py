@@ -6,14 +6,14 @@ from here: a run that should be started and that nobody is starting.
 """
 
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import django_rq
 
 from computes.models import ComputeTarget
+from runs import leases
 from runs.dispatch import dispatch, enqueue_clean, enqueue_start
 from runs.execution import submission_lease
-from runs.leases import is_held
 from runs.models import Run
 from runs.status import TERMINAL, RunStatus
 
@@ -21,6 +21,16 @@ from runs.status import TERMINAL, RunStatus
 # places is left alone.
 _PATIENCE = 2.0
 _CLEAN_AGAIN = 60.0
+# Of what can be done later, so much is asked for at each look.
+_CLEANED_AT_ONCE = 100
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A run and the RQ job that it should have."""
+
+    run: Run
+    job: str
 
 
 class Reconciler:
@@ -35,31 +45,48 @@ class Reconciler:
             runs__status=RunStatus.QUEUED
         ).distinct():
             dispatch(target)
-        starting = Run.objects.filter(
-            status__in=(RunStatus.PREPARING, RunStatus.STARTING), handle__isnull=True
-        )
-        to_clean = Run.objects.filter(status__in=TERMINAL, cleaned_at=None)
-        work: dict[str, tuple[float, Callable[[], None]]] = {}
-        for run in starting:
-            if not is_held(submission_lease(run.pk)):
-                job = f"run-{run.pk}-submit-{run.attempts}"
-                work[job] = (_PATIENCE, lambda run=run: enqueue_start(run))  # type: ignore[misc]
-        for run in to_clean[:100]:
-            work[f"run-{run.pk}-clean"] = (
-                _CLEAN_AGAIN,
-                lambda run=run: enqueue_clean(run),  # type: ignore[misc]
-            )
-        self._ask_again(work)
-
-    def _ask_again(self, work: dict[str, tuple[float, Callable[[], None]]]) -> None:
-        """Enqueue what RQ's queue has lacked for longer than its patience."""
-        queued = set(django_rq.get_queue("runs").job_ids) if work else set()
+        to_start, to_clean = _to_start(), _to_clean()
+        missing = _not_queued([*to_start, *to_clean])
         now = time.monotonic()
-        missing = {job: each for job, each in work.items() if job not in queued}
         self._missing_since = {
             job: self._missing_since.get(job, now) for job in missing
         }
-        for job, (patience, enqueue) in missing.items():
-            if now - self._missing_since[job] >= patience:
-                del self._missing_since[job]
-                enqueue()
+        for work in self._due(to_start, _PATIENCE):
+            enqueue_start(work.run)
+        for work in self._due(to_clean, _CLEAN_AGAIN)[:_CLEANED_AT_ONCE]:
+            enqueue_clean(work.run)
+            # Behind all others, should its target be away for long.
+            del self._missing_since[work.job]
+
+    def _due(self, works: list[_Work], patience: float) -> list[_Work]:
+        """What has been missing for so many seconds, the longest first."""
+        since = self._missing_since
+        latest = time.monotonic() - patience
+        missing = [work for work in works if work.job in since]
+        due = [work for work in missing if since[work.job] <= latest]
+        return sorted(due, key=lambda work: since[work.job])
+
+
+def _to_start() -> list[_Work]:
+    """Runs that should be started, and that nobody is starting."""
+    runs = Run.objects.filter(
+        status__in=(RunStatus.PREPARING, RunStatus.STARTING), handle__isnull=True
+    )
+    held = leases.held(submission_lease(run.pk) for run in runs)
+    return [
+        _Work(run, f"run-{run.pk}-submit-{run.attempts}")
+        for run in runs
+        if submission_lease(run.pk) not in held
+    ]
+
+
+def _to_clean() -> list[_Work]:
+    runs = Run.objects.filter(status__in=TERMINAL, cleaned_at=None).only("pk")
+    return [_Work(run, f"run-{run.pk}-clean") for run in runs.order_by()]
+
+
+def _not_queued(works: list[_Work]) -> list[str]:
+    if not works:
+        return []
+    queued = set(django_rq.get_queue("runs").job_ids)
+    return [work.job for work in works if work.job not in queued]

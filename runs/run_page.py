@@ -15,17 +15,9 @@ from runs.masking import looks_secret, mask_variables, masked
 from runs.mirror import RESOURCES, last_word, mirror_folder
 from runs.models import Run, RunEvent
 from runs.requests import PageRequest
-from runs.status import EndReason, RunStatus
+from runs.status import CANCELABLE, WITHOUT_JOB, EndReason, RunStatus
 
 _MOST_CHILDREN = 50
-_CANCELABLE = (
-    RunStatus.NOT_STARTED,
-    RunStatus.QUEUED,
-    RunStatus.PREPARING,
-    RunStatus.STARTING,
-    RunStatus.RUNNING,
-    RunStatus.NOT_RESPONDING,
-)
 
 ADVICE = {
     EndReason.EXIT_CODE: "The end of the log usually says what went wrong. Resubmit"
@@ -72,8 +64,8 @@ def page_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "elapsed": (
             timezone.now() - (run.started_at or run.created_at)
         ).total_seconds(),
-        "may_cancel": run.status in _CANCELABLE,
-        "has_job": run.status not in (RunStatus.NOT_STARTED, RunStatus.QUEUED),
+        "may_cancel": run.status in CANCELABLE,
+        "has_job": run.status not in WITHOUT_JOB,
         "grace": spell_duration(run.configuration.grace_seconds),
         "advice": ADVICE.get(EndReason(run.end_reason), "") if run.end_reason else "",
     }

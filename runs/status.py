@@ -70,6 +70,11 @@ def sources(to: RunStatus) -> list[RunStatus]:
     return [status for status, exits in TRANSITIONS.items() if to in exits]
 
 
+# Without a job a run can be canceled at once, else its job has to be asked to end.
+WITHOUT_JOB = (_S.NOT_STARTED, _S.QUEUED)
+CANCELABLE = (*WITHOUT_JOB, *sources(_S.CANCEL_REQUESTED))
+
+
 class EndReason(models.TextChoices):
     """Why a run ended; the label is the sentence that the run page shows."""
 

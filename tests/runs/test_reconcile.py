@@ -1,5 +1,7 @@
 """Work that RQ has lost is found in the database and asked for again."""
 
+from typing import Any
+
 import django_rq
 import pytest
 from django.utils import timezone
@@ -87,6 +89,32 @@ def test_a_place_that_nobody_gave_away_is_given() -> None:
     runs[1].refresh_from_db()
     assert runs[1].status == RunStatus.PREPARING
     assert f"run-{runs[1].pk}-submit-1" in queue()
+
+
+def test_what_is_cleaned_in_vain_lets_the_others_through(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "_CLEANED_AT_ONCE", 1)
+    runs = [factories.submit() for _ in range(3)]
+    for run in runs:
+        run.end(EndReason.LOST)
+    reconciler = Reconciler()
+    asked = set()
+    for _ in runs:
+        redis_server.client.flushall()
+        reconciler.reconcile()
+        asked.update(queue())
+    assert asked == {f"run-{run.pk}-clean" for run in runs}
+
+
+def test_a_look_at_many_runs_costs_no_more_than_at_one(
+    django_assert_max_num_queries: Any,
+) -> None:
+    target = factories.target(max_runs=20)
+    for _ in range(20):
+        factories.submit(target=target)
+    with django_assert_max_num_queries(4):
+        Reconciler().reconcile()
 
 
 def test_a_job_folder_that_was_not_removed_is_asked_for_again(
