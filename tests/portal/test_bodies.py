@@ -1,0 +1,133 @@
+"""Nobody fills the portal's disk with what a request brings."""
+
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.services.portal import Portal
+from tests.services.runs import zipped
+from tests.waiting import eventually
+
+_MB = 1024 * 1024
+_LIMIT = 16 * _MB
+_UPLOAD = "/runs/snapshots/?name=source.zip"
+_JSON = {"Accept": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def portal(prepared_data: Path) -> Iterator[Portal]:
+    portal = Portal(
+        prepared_data,
+        AML_PORTAL_SNAPSHOT_MAX_BYTES=_LIMIT,
+        AML_PORTAL_SNAPSHOT_MAX_FILES=9,
+    )
+    portal.start()
+    yield portal
+    portal.remove()
+
+
+@pytest.fixture(scope="module")
+def client(portal: Portal) -> httpx.Client:
+    return portal.sign_in()
+
+
+def kept(portal: Portal) -> list[str]:
+    """The files of uploads that the web process has open."""
+    uploads = str(portal.data / "uploads")
+    descriptors = Path(f"/proc/{portal.pids()['web']}/fd").iterdir()
+    return [
+        link
+        for each in descriptors
+        if (link := str(each.readlink())).startswith(uploads)
+    ]
+
+
+def in_pieces(size: int, look: Callable[[], object] = lambda: None) -> Iterator[bytes]:
+    """A body whose size is not told beforehand; `look` is called before its end."""
+    for _ in range(size // _MB):
+        yield bytes(_MB)
+    look()
+    yield b"end"
+
+
+def test_a_stranger_s_upload_is_not_kept(portal: Portal) -> None:
+    looks: list[list[str]] = []
+    piecemeal = in_pieces(20 * _MB, lambda: looks.append(kept(portal)))
+    for body in (bytes(20 * _MB), piecemeal):
+        answer = portal.client().post(_UPLOAD, content=body, headers=_JSON)
+        assert answer.status_code == 401
+        assert answer.json()["error"] == "You are not signed in any more."
+    assert looks == [[]]
+
+
+def test_a_session_that_was_ended_is_a_stranger_s(portal: Portal) -> None:
+    client = portal.sign_in()
+    cookies = dict(client.cookies)
+    client.post("/sign-out/")
+    again = httpx.Client(base_url=portal.url, cookies=cookies, trust_env=False)
+    assert (
+        again.post(_UPLOAD, content=bytes(20 * _MB), headers=_JSON).status_code == 401
+    )
+
+
+@pytest.mark.parametrize("path", ["/sign-in/", "/runs/bulk/", "/nowhere/"])
+def test_a_form_is_small(portal: Portal, client: httpx.Client, path: str) -> None:
+    for body in (bytes(5 * _MB), in_pieces(5 * _MB)):
+        answer = client.post(path, content=body)
+        assert answer.status_code == 413
+        assert answer.text.startswith("This is larger than 4.0\N{NO-BREAK SPACE}MB")
+    assert kept(portal) == []
+
+
+def test_an_upload_that_does_not_end_is_cut_off(client: httpx.Client) -> None:
+    answer = client.post(_UPLOAD, content=in_pieces(40 * _MB), headers=_JSON)
+    assert answer.status_code == 413
+    assert "larger than 16.0" in answer.json()["error"]
+    assert answer.json()["advice"] == "Leave out what the script does not need."
+
+
+def test_a_large_upload_lies_in_its_folder_until_it_is_through(
+    portal: Portal, client: httpx.Client
+) -> None:
+    archive = zipped({"train.py": "print(1)", "data": bytes(14 * _MB)})
+    looks: list[list[str]] = []
+
+    def slowly() -> Iterator[bytes]:
+        yield archive[: 10 * _MB]
+        eventually(lambda: kept(portal), "the upload is on the disk")
+        looks.append(kept(portal))
+        yield archive[10 * _MB :]
+
+    answer = client.post(_UPLOAD, content=slowly(), headers=_JSON)
+    assert answer.status_code == 200, answer.text
+    assert len(looks[0]) == 1
+    assert kept(portal) == []
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "9" * 18, "9" * 40, ""])
+def test_an_odd_length_is_refused(portal: Portal, length: str) -> None:
+    url = httpx.URL(portal.url)
+    with closing(HTTPConnection(url.host, url.port)) as connection:
+        connection.putrequest("POST", _UPLOAD)
+        connection.putheader("Content-Length", length)
+        connection.putheader("Expect", "100-continue")
+        connection.endheaders()
+        assert 400 <= connection.getresponse().status < 500
+
+
+def test_a_full_disk_is_told(portal: Portal, client: httpx.Client) -> None:
+    web = portal.pids()["web"]
+    _, hard = resource.prlimit(web, resource.RLIMIT_FSIZE)
+    resource.prlimit(web, resource.RLIMIT_FSIZE, (5 * _MB, hard))
+    try:
+        answer = client.post(_UPLOAD, content=bytes(12 * _MB), headers=_JSON)
+    finally:
+        resource.prlimit(web, resource.RLIMIT_FSIZE, (hard, hard))
+    assert answer.status_code == 507
+    assert answer.json()["error"] == "The portal's disk is full, and nothing was kept."
+    assert kept(portal) == []
