@@ -21,7 +21,6 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth import get_user
 from django.contrib.sessions.backends.db import SessionStore
-from django.db import DatabaseError
 from django.db.models import Max, Q
 from django.http import HttpRequest
 from django.urls import path
@@ -40,6 +39,8 @@ _WINDOW = 2 * 1024 * 1024
 # A viewer of the tail that is further behind than this goes on at the new tail.
 _BACKLOG = 4 * 1024 * 1024
 _GROWN_EVERY = 0.25
+# Not every system can say that a read would have to wait for the disk.
+_NO_WAIT = getattr(os, "RWF_NOWAIT", 0)
 
 # Of requests that wait to be answered; a page sends a few a second.
 _MOST_REQUESTS = 1000
@@ -125,9 +126,12 @@ class _Socket(AsyncWebsocketConsumer):
         is_signed_in = True
         while is_signed_in:
             await asyncio.sleep(_LOOK_FOR_SESSION_EVERY)
-            with contextlib.suppress(DatabaseError):
+            try:
                 is_signed_in = await _is_signed_in(key)
-        await self.close(_NOT_SIGNED_IN)
+            except Exception as error:
+                # No answer is no reason to hang up, nor to stop asking.
+                _log.warning("The session of a socket can't be looked at: %r", error)
+        await self._hang_up(_NOT_SIGNED_IN)
 
     async def prepare(self) -> bool:
         """Find what the socket is about; False once it was closed instead."""
@@ -149,6 +153,10 @@ class _Socket(AsyncWebsocketConsumer):
         except Exception:
             _log.exception("A socket can't be served")
             code = _TROUBLE
+        await self._hang_up(code)
+
+    async def _hang_up(self, code: int) -> None:
+        """Close; the browser may have been quicker."""
         with contextlib.suppress(OSError, RuntimeError):
             await self.close(code)
 
@@ -190,6 +198,9 @@ class RunConsumer(_Socket):
         self._sent = self._acknowledged = 0
         self._told = -1
         self._told_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        # The kernel knows the file from here on: to ask for its size reads no disk.
+        await asyncio.to_thread(_size, self._path)
         return True
 
     async def receive(
@@ -205,14 +216,21 @@ class RunConsumer(_Socket):
     async def serve(self) -> None:
         with hub.watching(self._run_id) as self._watcher:
             self._watcher.look()
-            while True:
-                notices, look = await self._watcher.news()
-                requests, self._requests = self._requests, []
-                for request in requests:
-                    await self._answer(request)
-                await self._tell_changes(notices, look=look)
-                await self._tell_growth()
-                await self._push()
+            try:
+                while True:
+                    await self._serve_news()
+            finally:
+                if self._timer:
+                    self._timer.cancel()
+
+    async def _serve_news(self) -> None:
+        notices, look = await self._watcher.news()
+        requests, self._requests = self._requests, []
+        for request in requests:
+            await self._answer(request)
+        await self._tell_changes(notices, look=look)
+        await self._tell_growth()
+        await self._push()
 
     async def _answer(self, text: str) -> None:
         match parse_request(text):
@@ -263,11 +281,17 @@ class RunConsumer(_Socket):
             return
         wait = self._told_at + _GROWN_EVERY - now
         if wait > 0 and self._status not in TERMINAL:
-            asyncio.get_running_loop().call_later(wait, self._watcher.wake)
+            if self._timer is None:
+                loop = asyncio.get_running_loop()
+                self._timer = loop.call_later(wait, self._wake)
             return
         self._told, self._told_at = size, now
         lines = await asyncio.to_thread(_total_lines, self._path, size)
         await self.say({"type": "grown", "end": size, "lines": lines})
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._watcher.wake()
 
     async def _push(self) -> None:
         size = _size(self._path)
@@ -278,7 +302,7 @@ class RunConsumer(_Socket):
         while self._following and self._sent < size:
             if self._sent - self._acknowledged >= _WINDOW:
                 return
-            data = _read(self._path, self._sent, min(_FRAME, size - self._sent))
+            data = await _read(self._path, self._sent, min(_FRAME, size - self._sent))
             if not data:
                 # Shortened since; the next look sees it.
                 return
@@ -296,7 +320,7 @@ class RunConsumer(_Socket):
 
     async def _start_over(self) -> None:
         """The mirror was found damaged and is being written anew."""
-        _read.cache_clear()
+        _read_from_memory.cache_clear()
         await self._follow(Follow(start=0, skip=self._skip))
 
 
@@ -328,11 +352,28 @@ def _size(log: Path) -> int:
         return 0
 
 
+async def _read(log: Path, offset: int, length: int) -> bytes:
+    """What was written just now is in memory; only the disk is worth a thread."""
+    try:
+        return _read_from_memory(log, offset, length)
+    except OSError:
+        return await asyncio.to_thread(_pread, log, offset, length)
+
+
 @lru_cache(maxsize=16)
-def _read(log: Path, offset: int, length: int) -> bytes:
-    """Shared by all who watch the same log; written bytes never change."""
-    with log.open("rb") as file:
-        return os.pread(file.fileno(), length, offset)
+def _read_from_memory(log: Path, offset: int, length: int) -> bytes:
+    """Shared by all who watch the same log; written bytes never change.
+
+    Raises BlockingIOError if the kernel would have to read them from the disk.
+    """
+    return _pread(log, offset, length, _NO_WAIT)
+
+
+def _pread(log: Path, offset: int, length: int, flags: int = 0) -> bytes:
+    data = bytearray(length)
+    with log.open("rb", buffering=0) as file:
+        count = os.preadv(file.fileno(), [data], offset, flags)
+    return bytes(memoryview(data)[:count])
 
 
 @lru_cache(maxsize=256)

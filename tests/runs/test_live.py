@@ -1,10 +1,15 @@
 """The sockets of a running portal: who may listen, and that no byte is missing."""
 
+import os
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 
 import httpx
 import pytest
+from django.contrib.sessions.backends.db import SessionStore
+from pytest_django.fixtures import Settings
 from websockets.exceptions import InvalidStatus
 
 from tests.services.portal import Portal
@@ -47,6 +52,25 @@ def test_a_socket_ends_after_its_session(portal: Portal) -> None:
     client = portal.sign_in()
     with LiveSocket(portal, client, WORKSPACE) as socket:
         client.post("/sign-out/")
+        assert socket.close_code() == 4401
+
+
+def test_a_session_that_can_not_be_looked_at_is_looked_at_again(
+    portal: Portal, settings: Settings
+) -> None:
+    client = portal.sign_in()
+    cookies = dict(client.cookies)
+    key = next(cookies[name] for name in cookies if "session" in name)
+    settings.SECRET_KEY = (portal.data / "secret_key").read_text()
+    nonsense = SessionStore().encode({"_auth_user_id": "no number"})
+    database = sqlite3.connect(portal.data / "db.sqlite3")
+    with LiveSocket(portal, client, WORKSPACE) as socket, closing(database):
+        change = "UPDATE django_session SET session_data = ? WHERE session_key = ?"
+        with database:
+            database.execute(change, [nonsense, key])
+        eventually(lambda: "can't be looked at" in portal.logs(), "it was looked at")
+        with database:
+            database.execute("DELETE FROM django_session WHERE session_key = ?", [key])
         assert socket.close_code() == 4401
 
 
@@ -116,6 +140,17 @@ def test_the_log_comes_whole_from_any_offset(
 ) -> None:
     with LiveSocket(portal, client, address(large)) as socket:
         assert socket.read_log(start) == large.log()[start:]
+
+
+def test_a_log_that_is_only_on_the_disk_comes_whole(
+    portal: Portal, client: httpx.Client, large: SubmittedRun
+) -> None:
+    with (large.mirror / "logs" / "std_log.txt").open("r+b") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    with LiveSocket(portal, client, address(large)) as socket:
+        # Not where another reader has begun, whose bytes the portal keeps for a while.
+        assert len(socket.read_log(77)) == 6_000_000 - 77
 
 
 def test_an_offset_behind_the_end_is_the_end(
