@@ -19,7 +19,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -28,6 +28,9 @@ FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0
 # A process that lived for so long was well: the next delay is short again.
 WELL_AFTER = 30.0
 ANSWER_WITHIN = 5.0
+# Of the web process, before people are told that it takes long.
+GREET_WITHIN = 60.0
+PROBE_EVERY = 0.5
 KILL_AFTER = 3.0
 LOG_LIMIT = 10 * 1024 * 1024
 NEVER = float("inf")
@@ -163,6 +166,8 @@ class Supervisor:
         self._children = [Child(program, plan.logs) for program in plan.programs]
         self._stopping = False
         self._probe: socket.socket | None = None
+        self._probe_at = 0.0
+        self._worry_at = time.monotonic() + GREET_WITHIN
         self._greeted = False
 
     def run(self) -> None:
@@ -179,8 +184,8 @@ class Supervisor:
         started = [self._start(child) for child in self._children]
         if any(started):
             self._write_state()
-        if not self._greeted and self._probe is None:
-            self._probe = _send_probe(self._plan)
+        if not self._greeted:
+            self._look_for_an_answer()
         return True
 
     def _start(self, child: Child) -> bool:
@@ -191,6 +196,18 @@ class Supervisor:
             say(child.plan_restart(f"{child.program.name} can't be started: {reason}."))
             return False
 
+    def _look_for_an_answer(self) -> None:
+        now = time.monotonic()
+        if self._probe is None and now >= self._probe_at:
+            self._probe = _send_probe(self._plan)
+            self._probe_at = now + PROBE_EVERY
+        if now >= self._worry_at:
+            self._worry_at = NEVER
+            say(
+                f"The portal does not answer at {self._plan.address} yet; it is waited"
+                f" for. {self._plan.logs / 'web.log'} may say why."
+            )
+
     def _stop_some(self) -> bool:
         alive = [child for child in self._children if child.process is not None]
         users = [child for child in alive if not child.program.last]
@@ -200,8 +217,7 @@ class Supervisor:
         return bool(alive)
 
     def _wait(self, signals: socket.socket) -> None:
-        times = [child.next_time(stopping=self._stopping) for child in self._children]
-        seconds = max(0.0, min(times) - time.monotonic())
+        seconds = max(0.0, self._next_time() - time.monotonic())
         sources = [signals, *([self._probe] if self._probe else [])]
         ready, _, _ = select.select(
             sources, [], [], None if seconds == NEVER else seconds
@@ -210,6 +226,12 @@ class Supervisor:
             self._handle_signals(signals.recv(1024))
         if self._probe in ready:
             self._read_probe()
+
+    def _next_time(self) -> float:
+        times = [child.next_time(stopping=self._stopping) for child in self._children]
+        if not self._greeted and not self._stopping:
+            times += [self._worry_at, NEVER if self._probe else self._probe_at]
+        return min(times)
 
     def _handle_signals(self, arrived: bytes) -> None:
         for number in set(arrived):
@@ -319,17 +341,18 @@ def _end_with(parent: int) -> Callable[[], None] | None:
 
 
 @contextlib.contextmanager
-def _held(lock: str) -> Any:
+def _held(lock: str) -> Iterator[list[int]]:
     """Lock the file until the block's end; a process that inherits it goes on."""
     if not lock:
         yield []
         return
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OSError(f"the one of an earlier start still holds {lock}") from None
         yield [descriptor]
-    except BlockingIOError:
-        raise OSError(f"the one of an earlier start still holds {lock}") from None
     finally:
         os.close(descriptor)
 

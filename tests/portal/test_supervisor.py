@@ -1,8 +1,10 @@
 """The supervisor by itself, with small programs as its children."""
 
+import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,14 @@ from typing import Any
 import pytest
 
 from aml_portal import supervisor
-from aml_portal.supervisor import FIRST_DELAY, LONGEST_DELAY, Child, Program
+from aml_portal.supervisor import (
+    FIRST_DELAY,
+    LONGEST_DELAY,
+    Child,
+    Plan,
+    Program,
+    Supervisor,
+)
 from tests.waiting import eventually, free_port
 
 SLEEPER = "import time; time.sleep(600)"
@@ -135,6 +144,42 @@ def test_a_program_that_is_missing_is_said_so(tmp_path: Path) -> None:
     line = supervised.process.stdout.readline()
     assert line.startswith("missing can't be started: No such file or directory.")
     supervised.end()
+
+
+def test_what_fails_under_a_lock_is_not_taken_for_the_lock(tmp_path: Path) -> None:
+    """A machine that has no room for a new process says so in the same way."""
+    with (
+        pytest.raises(BlockingIOError, match="no process"),
+        supervisor._held(str(tmp_path / "lock")),
+    ):
+        raise BlockingIOError(errno.EAGAIN, "no process")
+
+
+def test_a_portal_that_does_not_answer_is_asked_again_and_told_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(supervisor, "GREET_WITHIN", 0)
+    monkeypatch.setattr(supervisor, "PROBE_EVERY", 0)
+    probe = ("127.0.0.1", free_port())
+    plan = Plan(
+        state_file=tmp_path / "serve.json",
+        logs=tmp_path,
+        address="http://127.0.0.1",
+        greeting="hello",
+        probe=probe,
+        programs=[],
+    )
+    supervising = Supervisor(plan)
+    for _ in range(2):
+        supervising._take_step()
+    words = capsys.readouterr().out
+    assert words.count("does not answer at http://127.0.0.1 yet") == 1
+    assert str(tmp_path / "web.log") in words
+    with socket.create_server(probe) as server:
+        supervising._take_step()
+        server.accept()[0].sendall(b"x")
+        supervising._read_probe()
+    assert capsys.readouterr().out == "hello\n"
 
 
 def test_pauses_between_starts_grow_and_are_short_again(
