@@ -24,7 +24,8 @@ def edit(request: HttpRequest, name: str) -> HttpResponse:
         raise PermissionDenied
     form = TargetForm(request.POST or None, instance=target)
     if request.method == "POST" and form.is_valid():
-        form.save()
+        # Nothing else of the row: a monitor may have written there since.
+        target.save(update_fields=form.Meta.fields)
         messages.success(request, f"{target} takes {target.max_runs} runs at a time.")
         return redirect("computes:list")
     return render(

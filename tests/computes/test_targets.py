@@ -2,7 +2,9 @@
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from computes.models import ComputeTarget
 from tests.factories import person
@@ -39,6 +41,15 @@ def test_only_administrators_change_a_target(
     answer = administrator.post(EDIT, change, follow=True)
     assert b"local takes 7 runs at a time." in answer.content
     assert ComputeTarget.objects.get().max_runs == 7
+
+
+def test_a_change_writes_nothing_else_of_the_target(administrator: Client) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        administrator.post(EDIT, {"max_runs": "3"})
+    updates = [each["sql"] for each in queries if "UPDATE" in each["sql"]]
+    (target,) = [sql for sql in updates if "computes_computetarget" in sql]
+    assert "max_runs" in target
+    assert "last_seen_at" not in target
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "x", "", "9" * 30])
