@@ -3,14 +3,12 @@
 runs/mirror_writer.py is the only writer.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.http import Http404
@@ -21,9 +19,8 @@ from runs.snapshots.disk import flush_tree
 LOG = "logs/std_log.txt"
 EVENTS = "events.jsonl"
 RESOURCES = "resources.jsonl"
-METRICS = "metrics.jsonl"
 # Files that only grow; each is mirrored by byte offset.
-STREAMS = (LOG, EVENTS, RESOURCES, METRICS)
+STREAMS = (LOG, EVENTS, RESOURCES)
 EXIT = "exit.json"
 # What the script wrote under these folders of its working folder is kept.
 COLLECTED = ("outputs", "logs")
@@ -58,27 +55,6 @@ def last_word(run_id: str) -> LastWord | None:
     except FileNotFoundError:
         return None
     return read_last_word(content)
-
-
-def resource_samples(run_id: str) -> list[dict[str, Any]]:
-    return list(read_json_lines(mirror_folder(run_id) / RESOURCES))
-
-
-def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole lines of a `.jsonl` file; one that is torn or foreign is skipped."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return
-    for line in content.splitlines(keepends=True):
-        if not line.endswith(b"\n"):
-            return
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(value, dict):
-            yield value
 
 
 def output_files(run_id: str) -> list[OutputFile]:

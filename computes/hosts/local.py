@@ -23,7 +23,7 @@ _CLEAN_TIMEOUT = 1800
 _READ_SIZE = 1024 * 1024
 # The portal's own settings are none of a script's business, its secrets least.
 _PRIVATE_PREFIXES = ("AML_PORTAL_", "DJANGO_", "RQ_")
-_PRIVATE_NAMES = {"DATABASE_URL", "REDIS_URL"}
+_PRIVATE_NAMES = {"REDIS_URL", "REDIS_URL_FILE"}
 
 
 class LocalHost:

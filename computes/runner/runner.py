@@ -57,8 +57,7 @@ Version = Tuple[int, int]
 LOG = "logs/std_log.txt"
 EVENTS = "events.jsonl"
 RESOURCES = "resources.jsonl"
-METRICS = "metrics.jsonl"
-STREAMS = (LOG, EVENTS, RESOURCES, METRICS)
+STREAMS = (LOG, EVENTS, RESOURCES)
 DEFAULT_GRACE = 30.0
 LONGEST_WAIT = 10 * 365 * 86400.0
 # In bytes; more than all the processes of a machine take in a receipt.

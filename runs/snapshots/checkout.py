@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,19 +12,13 @@ from runs.snapshots.manifest import Entry, Manifest
 from runs.snapshots.store import Store, damaged_store
 
 
-def check_out(
-    manifest: Manifest,
-    store: Store,
-    folder: Path,
-    beat: Callable[[], None] = lambda: None,
-) -> None:
+def check_out(manifest: Manifest, store: Store, folder: Path) -> None:
     """Make `folder`, all of it at once; if it is there already, leave it alone.
 
     The files are copies: a script may change its own and harm no other. It may be
     killed at any time and called again, and called twice at once; a power cut is the
-    caller's to mend, since waiting for the disk would hold up every run. `beat` is
-    called after each file. Raises SnapshotError if the disk is full or the store is
-    damaged.
+    caller's to mend, since waiting for the disk would hold up every run. Raises
+    SnapshotError if the disk is full or the store is damaged.
     """
     with _alone(folder.parent), full_disk_told():
         if folder.exists():
@@ -32,7 +26,7 @@ def check_out(
         fresh = folder.with_name(f"{folder.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         try:
-            _fill(fresh, manifest, store, beat)
+            _fill(fresh, manifest, store)
             fresh.rename(folder)
         except BaseException:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -52,9 +46,7 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _fill(
-    folder: Path, manifest: Manifest, store: Store, beat: Callable[[], None]
-) -> None:
+def _fill(folder: Path, manifest: Manifest, store: Store) -> None:
     folder.mkdir(mode=0o700)
     root = str(folder)
     made = {root}
@@ -65,7 +57,6 @@ def _fill(
         match entry.kind:
             case "file":
                 _copy(entry, store, path)
-                beat()
             case "link":
                 os.symlink(entry.target, path)  # noqa: PTH211
 

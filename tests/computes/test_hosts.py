@@ -25,7 +25,7 @@ SECRETS = {
     "DJANGO_SETTINGS_MODULE": "hunter2",
     "RQ_QUEUES": "hunter2",
     "REDIS_URL": "redis://:hunter2@localhost",
-    "DATABASE_URL": "postgres://portal:hunter2@localhost/portal",
+    "REDIS_URL_FILE": "/hunter2",
 }
 SHOWS_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
 

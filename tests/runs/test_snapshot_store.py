@@ -21,8 +21,8 @@ from runs.snapshots import (
     zip_folder,
     zip_snapshot,
 )
+from runs.snapshots.disk import hold
 from tests.runs.sources import read, write, zipped
-from tests.waiting import eventually
 
 FILES = {f"d{number % 7}/f{number}.txt": os.urandom(3000) for number in range(60)}
 
@@ -151,11 +151,16 @@ def test_one_who_is_killed_leaves_all_or_nothing(
 ) -> None:
     program = (
         "import sys, pathlib\n"
-        "from runs.snapshots import Store, check_out\n"
+        "from runs.snapshots import Store, checkout\n"
+        "copy = checkout._copy\n"
+        "def copy_and_wait(*file):\n"
+        "    copy(*file)\n"
+        "    print('x', flush=True)\n"
+        "    sys.stdin.readline()\n"
+        "checkout._copy = copy_and_wait\n"
         "store = Store(pathlib.Path(sys.argv[1]))\n"
         "manifest = store.read_manifest(sys.argv[2])\n"
-        "check_out(manifest, store, pathlib.Path(sys.argv[3]),\n"
-        "          lambda: (print('x', flush=True), sys.stdin.readline()))\n"
+        "checkout.check_out(manifest, store, pathlib.Path(sys.argv[3]))\n"
     )
     work = tmp_path / "jobs" / "work"
     command = [sys.executable, "-c", program, str(tmp_path / "objects")]
@@ -233,29 +238,21 @@ def test_a_zip_of_a_folder_that_changes_is_whole(tmp_path: Path) -> None:
         assert set(archive.namelist()) == {"a", "long", "two\nlines"}
 
 
-def test_a_waiting_reader_is_not_starved(
+def test_who_comes_second_waits_and_then_goes_on(
     store: Store, manifest: Manifest, tmp_path: Path
 ) -> None:
-    """Who checks out beside another in the same folder waits, and then goes on."""
-    began, go_on = threading.Event(), threading.Event()
-
-    def beat() -> None:
-        began.set()
-        go_on.wait(20)
-
-    slow = threading.Thread(
-        target=check_out, args=(manifest, store, tmp_path / "jobs" / "work", beat)
-    )
-    slow.start()
-    assert began.wait(20)
-    other = threading.Thread(
-        target=check_out, args=(manifest, store, tmp_path / "jobs" / "work")
-    )
-    other.start()
-    go_on.set()
-    slow.join()
-    other.join()
-    eventually(lambda: _files(tmp_path / "jobs" / "work") == FILES, "all files")
+    work = tmp_path / "jobs" / "work"
+    work.parent.mkdir()
+    first = os.open(work.parent, os.O_RDONLY)
+    hold(first)
+    second = threading.Thread(target=check_out, args=(manifest, store, work))
+    second.start()
+    second.join(0.2)
+    assert second.is_alive()
+    assert not work.exists()
+    os.close(first)
+    second.join(20)
+    assert _files(work) == FILES
 
 
 def _files(folder: Path) -> dict[str, bytes]:
