@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from runs.models import RunQuerySet
 from runs.services import (
+    Deletion,
     archive_runs,
     cancel_runs,
     delete_runs,
@@ -32,9 +33,8 @@ def apply(
     total = runs.count()
     match action:
         case Action.CANCEL:
-            done = cancel_runs(runs, by=by)
-            left = f" {_runs(total - done)} had ended already." if total > done else ""
-            return f"The cancel of {_runs(done)} is under way.{left}"
+            active = runs.active().count()
+            return _tell_cancel(total, active, cancel_runs(runs, by=by))
         case Action.TAG:
             tag_runs(runs, name, value)
             return f"{_runs(total)} got the tag “{name.strip()}”."
@@ -46,9 +46,25 @@ def apply(
         case Action.RESTORE:
             return f"{_runs(restore_runs(runs))} brought back from the archive."
         case Action.DELETE:
-            deleted, refused = delete_runs(runs)
-            left = f" {_runs(refused)} left: cancel them first." if refused else ""
-            return f"{_runs(deleted)} deleted.{left}"
+            return _tell_deletion(delete_runs(runs))
+
+
+def _tell_cancel(total: int, active: int, done: int) -> str:
+    words = [f"The cancel of {_runs(done)} is under way."]
+    if active > done:
+        words.append(f"{_runs(active - done)} will end without it.")
+    if total > active:
+        words.append(f"{_runs(total - active)} had ended already.")
+    return " ".join(words)
+
+
+def _tell_deletion(result: Deletion) -> str:
+    words = [f"{_runs(result.deleted)} deleted."]
+    if result.active:
+        words.append(f"{_runs(result.active)} left: cancel them first.")
+    if result.failed:
+        words.append(f"{_runs(result.failed)} could not be deleted: {result.why}")
+    return " ".join(words)
 
 
 def _runs(count: int) -> str:

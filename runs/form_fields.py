@@ -107,16 +107,11 @@ class RowsField(forms.Field):
 
 
 class DurationField(forms.CharField):
-    """Seconds, as an integer; None where "none" is allowed and typed."""
-
-    def __init__(self, *, none_is: int | None = None, **options: Any) -> None:
-        super().__init__(**options)
-        self.none_is = none_is
+    """Seconds, as an integer; None for "none"."""
 
     def clean(self, value: Any) -> int | None:
         text = super().clean(value)
         try:
-            seconds = parse_duration(text)
+            return parse_duration(text)
         except UserError as error:
             raise ValidationError(str(error)) from error
-        return self.none_is if seconds is None else seconds

@@ -13,7 +13,6 @@ from environments.models import Environment
 from runs.configuration import (
     DEFAULT_GRACE,
     DEFAULT_MAX_DURATION,
-    LONGEST_GRACE,
     ScriptRunConfiguration as Configuration,
 )
 from runs.durations import format_duration
@@ -21,13 +20,18 @@ from runs.form_fields import ArgumentsField, DurationField, RowsField
 from runs.models import Experiment, Snapshot
 from runs.services import Submission
 
+_TOO_OLD = "The form is too old. Reload the page and submit again."
 _NO_SOURCE = "No source was chosen. Drop a folder, or choose an archive."
 
 
 class SubmitForm(forms.Form):
     """A submission as it is typed; `submission` is what it says once it is valid."""
 
-    token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+    token = forms.UUIDField(
+        widget=forms.HiddenInput,
+        initial=uuid.uuid4,
+        error_messages={"required": _TOO_OLD, "invalid": _TOO_OLD},
+    )
     snapshot = forms.ModelChoiceField(
         Snapshot.objects.all(),
         required=False,
@@ -51,12 +55,19 @@ class SubmitForm(forms.Form):
     environment = forms.ModelChoiceField(
         Environment.objects.usable(),
         empty_label=None,
-        error_messages={"required": "The run needs an environment. Pick one."},
+        error_messages={
+            "required": "The run needs an environment. Pick one.",
+            "invalid_choice": "This environment is archived or gone. Pick another one.",
+        },
     )
     target = forms.ModelChoiceField(
         ComputeTarget.objects.attached(),
         empty_label=None,
-        error_messages={"required": "The run needs a compute target. Pick one."},
+        error_messages={
+            "required": "The run needs a compute target. Pick one.",
+            "invalid_choice": "This compute target is detached or gone. Pick another"
+            " one.",
+        },
     )
     variables = RowsField(what="The environment variable")
     tags = RowsField(what="The tag")
@@ -65,7 +76,6 @@ class SubmitForm(forms.Form):
         error_messages={"required": "Write how long the run may take, or “none”."},
     )
     grace = DurationField(
-        none_is=LONGEST_GRACE,
         initial=format_duration(DEFAULT_GRACE),
         error_messages={"required": "Write how long the script may take to end."},
     )
@@ -86,7 +96,11 @@ class SubmitForm(forms.Form):
         return seconds
 
     def clean_grace(self) -> int:
-        seconds: int = self.cleaned_data["grace"]
+        seconds: int | None = self.cleaned_data["grace"]
+        if seconds is None:
+            raise ValidationError(
+                "A canceled script has to end some day: give it at most “1d”."
+            )
         _check(Configuration(script="-", grace_seconds=seconds))
         return seconds
 
@@ -135,10 +149,10 @@ class RenameForm(forms.Form):
 
 
 class TagForm(forms.Form):
-    """A tag to set, or with `remove` one to take away."""
+    """A tag to set, or with `remove` one to take away; runs.services checks it."""
 
-    name = forms.CharField(max_length=255)
-    value = forms.CharField(required=False, max_length=1000)
+    name = forms.CharField(required=False)
+    value = forms.CharField(required=False)
     remove = forms.BooleanField(required=False)
 
 

@@ -23,7 +23,7 @@ from runs.run_page import (
 from runs.services import (
     archive_runs,
     cancel_run,
-    delete_runs,
+    delete_run,
     rename_run,
     restore_runs,
     tag_runs,
@@ -123,9 +123,8 @@ def tags(request: PageRequest, run_id: str) -> HttpResponse:
     run = get_run(request, run_id, write=True)
     form = TagForm(request.POST)
     problem = ""
+    form.full_clean()
     try:
-        if not form.is_valid():
-            raise UserError("A tag needs a name.", "Write one, then its value.")
         _change_tag(run, form.cleaned_data)
     except UserError as error:
         problem = str(error)
@@ -158,8 +157,7 @@ def archive(request: PageRequest, run_id: str) -> HttpResponse:
 def delete(request: PageRequest, run_id: str) -> HttpResponse:
     run = get_run(request, run_id, write=True)
     name = str(run)
-    deleted, _ = delete_runs(Run.objects.filter(pk=run.pk))
-    if not deleted:
+    if not delete_run(run):
         messages.error(request, "The run has not ended yet. Cancel it first.")
         return redirect(run)
     messages.success(request, f"{name} was deleted, with its log and outputs.")

@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
-from aml_portal.errors import UserError
+from aml_portal.errors import PortalError, UserError
 from computes.hosts import host_of
 from computes.models import ComputeTarget
 from environments.models import Environment
 from runs import mirror
 from runs.configuration import ScriptRunConfiguration
 from runs.dispatch import dispatch
+from runs.execution import submission_lease
+from runs.leases import is_held
 from runs.models import Experiment, Run, RunQuerySet, RunTag, Snapshot
 from runs.notices import announce_change
 from runs.snapshots import Manifest
-from runs.status import TERMINAL, EndReason, RunStatus
+from runs.status import CANCELABLE, TERMINAL, WITHOUT_JOB, EndReason, RunStatus
 from runs.storage import read_manifest
 
 if TYPE_CHECKING:
@@ -61,9 +62,13 @@ def create_experiment(*, name: str, owner: "User", description: str = "") -> Exp
     experiment = Experiment(name=name, owner=owner, description=description)
     try:
         experiment.full_clean()
+        with transaction.atomic():
+            experiment.save()
     except ValidationError as error:
         raise UserError(" ".join(error.messages)) from error
-    experiment.save()
+    except IntegrityError as error:
+        # Somebody else was quicker, after it had been looked for.
+        raise UserError("There is an experiment of this name: open that.") from error
     return experiment
 
 
@@ -121,9 +126,7 @@ def _check(submission: Submission) -> None:
 
 
 def _create_run(owner: "User", submission: Submission) -> Run:
-    experiment = Experiment.objects.filter(name=submission.experiment).first()
-    if experiment is None:
-        experiment = create_experiment(name=submission.experiment, owner=owner)
+    experiment = _experiment_of(owner, submission)
     run = Run.objects.create(
         # It names folders as well, and no name of a folder is longer than 255.
         run_id=f"{experiment.name[:200]}_{int(time.time())}_{secrets.token_hex(4)}",
@@ -147,6 +150,21 @@ def _create_run(owner: "User", submission: Submission) -> Run:
     return run
 
 
+def _experiment_of(owner: "User", submission: Submission) -> Experiment:
+    """The experiment that the submission names, which may be a new one."""
+    named = Experiment.objects.filter(name=submission.experiment)
+    try:
+        return named.first() or create_experiment(
+            name=submission.experiment, owner=owner
+        )
+    except UserError:
+        # Made by somebody else in this moment, or no name for one at all.
+        experiment = named.first()
+        if experiment is None:
+            raise
+        return experiment
+
+
 def cancel_run(run: Run, *, by: str) -> bool:
     """Ask for the end of a run; False if it was asked before or has ended.
 
@@ -156,7 +174,7 @@ def cancel_run(run: Run, *, by: str) -> bool:
     if run.end(
         EndReason.CANCELED,
         detail=f"Canceled by {by} before it began.",
-        only_from=(RunStatus.NOT_STARTED, RunStatus.QUEUED),
+        only_from=WITHOUT_JOB,
     ):
         return True
     return run.move(
@@ -167,8 +185,8 @@ def cancel_run(run: Run, *, by: str) -> bool:
 
 
 def cancel_runs(runs: RunQuerySet, *, by: str) -> int:
-    """Cancel those of `runs` that are active; the number that this changed."""
-    return sum(cancel_run(run, by=by) for run in runs.active())
+    """Cancel those of `runs` that can be; the number that this changed."""
+    return sum(cancel_run(run, by=by) for run in runs.filter(status__in=CANCELABLE))
 
 
 def rename_run(run: Run, name: str) -> None:
@@ -179,30 +197,46 @@ def rename_run(run: Run, name: str) -> None:
 
 def tag_runs(runs: RunQuerySet, name: str, value: str = "") -> None:
     _check_tag(name, value)
-    RunTag.objects.bulk_create(
-        (RunTag(run_id=pk, name=name.strip(), value=value) for pk in _keys(runs)),
-        batch_size=1000,
-        update_conflicts=True,
-        unique_fields=["run", "name"],
-        update_fields=["value"],
-    )
+    with transaction.atomic():
+        tagged = _locked(runs)
+        RunTag.objects.bulk_create(
+            (RunTag(run_id=pk, name=name.strip(), value=value) for pk in tagged),
+            batch_size=1000,
+            update_conflicts=True,
+            unique_fields=["run", "name"],
+            update_fields=["value"],
+        )
+    _announce_tags(tagged)
 
 
 def untag_runs(runs: RunQuerySet, name: str) -> int:
     """Take the tag `name` away; the number of runs that had it."""
-    return RunTag.objects.filter(run__in=runs, name=name).delete()[0]
+    with transaction.atomic():
+        had = _locked(runs.filter(tags__name=name))
+        RunTag.objects.filter(run__in=had, name=name).delete()
+    _announce_tags(had)
+    return len(had)
 
 
-def _keys(runs: RunQuerySet) -> QuerySet[Run, int]:
-    return runs.order_by().values_list("pk", flat=True)
+def _locked(runs: RunQuerySet) -> dict[int, str]:
+    """The keys and ids of `runs`, which nobody else changes in this transaction."""
+    found = Run.objects.filter(pk__in=runs.order_by().values("pk"))
+    return dict(found.order_by().select_for_update().values_list("pk", "run_id"))
+
+
+def _announce_tags(runs: Mapping[int, str]) -> None:
+    for run_id in runs.values():
+        announce_change(run_id, "tags")
 
 
 def _check_tag(name: str, value: str) -> None:
-    if not name.strip() or len(name) > 255 or len(value) > 1000:
+    if not name.strip():
+        raise UserError("A tag needs a name.", "Write one, then its value.")
+    if len(name) > 255:
+        raise UserError("The name of a tag has at most 255 characters.", "Shorten it.")
+    if len(value) > 1000:
         raise UserError(
-            "A tag needs a name of at most 255 characters and a value of at most"
-            " 1,000.",
-            "Shorten it.",
+            "The value of a tag has at most 1,000 characters.", "Shorten it."
         )
 
 
@@ -214,26 +248,44 @@ def restore_runs(runs: RunQuerySet) -> int:
     return runs.exclude(archived_at=None).update(archived_at=None)
 
 
-def delete_runs(runs: RunQuerySet) -> tuple[int, int]:
-    """Delete the runs that have ended; the numbers deleted and refused as active.
+@dataclass(kw_only=True)
+class Deletion:
+    """How many runs were deleted, left as active, or could not be, and why not."""
+
+    deleted: int = 0
+    active: int = 0
+    failed: int = 0
+    why: str = ""
+
+
+def delete_runs(runs: RunQuerySet) -> Deletion:
+    """Delete the runs that have ended; trouble with one keeps none of the others."""
+    result = Deletion()
+    for run in runs.select_related("target"):
+        try:
+            if delete_run(run):
+                result.deleted += 1
+            else:
+                result.active += 1
+        except (PortalError, OSError) as error:
+            result.failed += 1
+            result.why = result.why or str(error)
+    return result
+
+
+def delete_run(run: Run) -> bool:
+    """Delete a run with its files; False while it is at work. Raises TargetError.
 
     The snapshot stays in the store, since other runs may have the same.
     """
-    deleted = refused = 0
-    for run in runs:
-        if _delete_run(run):
-            deleted += 1
-        else:
-            refused += 1
-    return deleted, refused
-
-
-def _delete_run(run: Run) -> bool:
-    if run.status not in TERMINAL:
+    if run.status not in TERMINAL or is_held(submission_lease(run.pk)):
         return False
     if run.cleaned_at is None:
         host_of(run.target).clean(run.run_id)
     # The row goes first: a folder without a row is waste, a row without a folder a lie.
-    run.delete()
+    with transaction.atomic():
+        # Locked, or somebody might tag it after its tags were looked for.
+        _locked(Run.objects.filter(pk=run.pk))
+        run.delete()
     mirror.remove(run.run_id)
     return True

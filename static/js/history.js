@@ -16,6 +16,10 @@ class RunTable extends HTMLElement {
     this.page = this.querySelector("[data-select-page]");
     this.addEventListener("change", (event) => this.changed(event));
     this.form.addEventListener("submit", (event) => this.confirm(event), { capture: true });
+    // In a box it would press the first button of the form.
+    this.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && event.target.type === "checkbox") event.preventDefault();
+    });
     this.show();
   }
 

@@ -92,6 +92,17 @@ def test_runs_that_wait_are_canceled_and_ended_ones_are_not(client: Client) -> N
     ]
 
 
+def test_runs_that_end_without_a_cancel_are_told_from_ended_ones(
+    client: Client,
+) -> None:
+    at_its_end = ended_run(status="Finalizing", duration=None)
+    said = do(client, "cancel", [waiting_run(), at_its_end, ended_run()])
+    assert (
+        "The cancel of 1 run is under way. 1 run will end without it."
+        " 1 run had ended already." in said
+    )
+
+
 def test_a_cancel_of_a_run_at_work_is_asked_for(client: Client) -> None:
     at_work = ended_run(status="Running", duration=None)
     do(client, "cancel", [at_work])
@@ -135,7 +146,9 @@ def lingering() -> Iterator[Run]:
 def test_a_run_whose_job_can_not_be_removed_is_kept(
     client: Client, lingering: Run
 ) -> None:
-    assert "The job still runs: cancel it first." in do(client, "delete", [lingering])
+    said = do(client, "delete", [*some_runs(2), lingering])
+    assert "2 runs deleted. 1 run could not be deleted: The runner could not" in said
+    assert "The job still runs: cancel it first." in said
     alone = client.post(f"{lingering.get_absolute_url()}delete/")
     assert alone.status_code == 502
     assert "The job still runs: cancel it first." in alone.content.decode()
@@ -257,8 +270,11 @@ def test_a_form_without_its_token_changes_nothing() -> None:
         ({"action": "nonsense"}, NOTHING),
         ({"action": "CANCEL"}, NOTHING),
         ({"action": "tag", "tag_name": " "}, "A tag needs a name"),
-        ({"action": "tag", "tag_name": "x" * 300}, "A tag needs a name"),
-        ({"action": "tag", "tag_name": "a", "tag_value": "x" * 2000}, "A tag needs"),
+        ({"action": "tag", "tag_name": "x" * 300}, "The name of a tag has at most"),
+        (
+            {"action": "tag", "tag_name": "a", "tag_value": "x" * 2000},
+            "The value of a tag has at most",
+        ),
         ({"action": "untag", "tag_name": "none"}, "was taken from 0 runs."),
         ({"action": "restore"}, "0 runs brought back"),
         ({"action": "archive", "run": "\0"}, "0 runs archived."),

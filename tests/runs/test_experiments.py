@@ -52,6 +52,17 @@ def test_a_row_has_the_number_of_runs_and_the_last_ones_oldest_first() -> None:
     assert row.latest == runs[-12:]
 
 
+def test_the_last_runs_of_all_are_found_at_once() -> None:
+    for number in range(30):
+        for _ in range(1 + number % 3):
+            ended_run(experiment=f"e{number}")
+    with CaptureQueriesContext(connection) as queries:
+        rows = experiment_page("").rows
+    assert len(queries) == 4
+    found = {row.experiment.name: len(row.latest) for row in rows}
+    assert found == {f"e{number}": 1 + number % 3 for number in range(30)}
+
+
 def test_archived_runs_alone_leave_an_experiment_that_is_empty() -> None:
     ended_run(archived_at=timezone.now())
     (row,) = experiment_page("").rows

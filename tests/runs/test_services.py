@@ -1,5 +1,6 @@
 """Submitting, canceling and tidying runs, as the database sees it."""
 
+import json
 import threading
 import uuid
 from collections.abc import Callable
@@ -10,9 +11,14 @@ from django.utils import timezone
 
 from aml_portal.errors import UserError
 from runs import services
+from runs.execution import submission_lease
+from runs.leases import acquire, release
 from runs.models import Experiment, Run, RunTag
+from runs.notices import LIVE_CHANNEL
+from runs.services import Deletion
 from runs.status import EndReason, RunStatus
 from tests import factories
+from tests.services.redis import RedisServer
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_server")]
 
@@ -128,9 +134,16 @@ def test_an_experiment_needs_a_plain_name(name: str) -> None:
     assert not Run.objects.exists()
 
 
-@pytest.mark.parametrize("tag", [{" ": "x"}, {"a" * 256: ""}, {"a": "x" * 1001}])
-def test_a_tag_has_a_name_and_a_limit(tag: dict[str, str]) -> None:
-    with pytest.raises(UserError, match="A tag needs a name"):
+@pytest.mark.parametrize(
+    ("tag", "sentence"),
+    [
+        ({" ": "x"}, "A tag needs a name"),
+        ({"a" * 256: ""}, "The name of a tag has at most 255 characters"),
+        ({"a": "x" * 1001}, "The value of a tag has at most 1,000 characters"),
+    ],
+)
+def test_a_tag_has_a_name_and_a_limit(tag: dict[str, str], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
         factories.submit(tags=tag)
 
 
@@ -161,8 +174,77 @@ def test_cancel_of_a_finished_run_changes_nothing() -> None:
 def test_only_ended_runs_are_deleted() -> None:
     ended, waiting = factories.submit(), factories.submit()
     ended.end(EndReason.CANCELED)
-    assert services.delete_runs(Run.objects.all()) == (1, 1)
+    assert services.delete_runs(Run.objects.all()) == Deletion(deleted=1, active=1)
     assert list(Run.objects.all()) == [waiting]
+
+
+def test_a_run_whose_submission_is_still_at_work_is_not_deleted() -> None:
+    """It lays out files yet, though the run was canceled meanwhile."""
+    run = factories.submit()
+    run.end(EndReason.CANCELED)
+    assert acquire(submission_lease(run.pk), "elsewhere/1/1/x", 60)
+    assert not services.delete_run(run)
+    release(submission_lease(run.pk), "elsewhere/1/1/x")
+    assert services.delete_run(run)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_experiment_that_is_made_twice_at_once_is_made_once() -> None:
+    owner = factories.person()
+    together = threading.Barrier(6)
+    said: list[str] = []
+
+    def create() -> None:
+        together.wait()
+        try:
+            services.create_experiment(name="new", owner=owner)
+        except UserError as error:
+            said.append(str(error))
+        connection.close()
+
+    _all_at_once(create, 6)
+    assert said == ["There is an experiment of this name: open that."] * 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_runs_are_tagged_while_others_go() -> None:
+    runs = [factories.submit() for _ in range(40)]
+    for run in runs:
+        run.end(EndReason.LOST)
+    together = threading.Barrier(2)
+
+    def delete() -> None:
+        together.wait()
+        for run in runs[::2]:
+            services.delete_run(run)
+        connection.close()
+
+    def tag() -> None:
+        together.wait()
+        for number in range(20):
+            services.tag_runs(Run.objects.all(), f"t{number}")
+        connection.close()
+
+    threads = [threading.Thread(target=work) for work in (delete, tag)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert RunTag.objects.count() == 20 * 20
+
+
+def test_pages_hear_of_new_tags(redis_server: RedisServer) -> None:
+    run = factories.submit()
+    with redis_server.client.pubsub(ignore_subscribe_messages=True) as heard:
+        heard.subscribe(LIVE_CHANNEL)
+        heard.get_message(timeout=5)
+        services.tag_runs(Run.objects.all(), "a")
+        services.untag_runs(Run.objects.all(), "a")
+        services.untag_runs(Run.objects.all(), "a")
+        notices = []
+        while message := heard.get_message(timeout=0.5):
+            notices.append(json.loads(message["data"]))
+    assert notices == [{"run": run.run_id, "changed": "tags"}] * 2
 
 
 def test_tags_are_set_and_overwritten_and_taken_away() -> None:
