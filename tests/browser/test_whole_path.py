@@ -129,7 +129,6 @@ def look_at_what_it_wrote(page: Page, picture: Picture) -> None:
     expect(page.locator("canvas").first).to_be_visible()
     tabs.get_by_role("link", name="Overview").click()
     expect(page.get_by_text("Finalizing", exact=True)).to_be_visible()
-    picture("overview")
 
 
 def cancel_another(page: Page, picture: Picture, folder: Path) -> None:

@@ -10,9 +10,11 @@ from django.conf import settings
 
 from aml_portal.assets import AssetError, copy_files, copy_font, icon_sprite
 from aml_portal.node import MINIMUM, find_node
+from runs.status import RunStatus
+from runs.templatetags.runs import status_look
 
 VENDOR = settings.BASE_DIR / "static" / "vendor"
-_ICON_TAG = re.compile(r"{% icon \"([a-z0-9-]+)\"")
+_ICON = re.compile(r"(?:{% icon |icon_name=|}}#)\"?([a-z0-9-]+)\"")
 _URL = re.compile(r"url\(['\"]?(?!data:)([^)'\"]+)")
 
 
@@ -46,12 +48,12 @@ def test_nothing_names_a_source_map() -> None:
         assert "sourceMappingURL" not in file.read_text(), file
 
 
-def test_every_icon_of_the_templates_is_in_the_sprite() -> None:
+def test_the_sprite_has_the_icons_that_are_shown_and_no_other() -> None:
     ids = re.findall(r'<symbol id="([^"]+)"', (VENDOR / "icons.svg").read_text())
-    assert len(ids) == len(set(ids))
     templates = settings.BASE_DIR.joinpath("templates").rglob("*.html")
-    used = {name for file in templates for name in _ICON_TAG.findall(file.read_text())}
-    assert used <= set(ids), "Add them to aml_portal/assets.toml and run make assets."
+    shown = {name for file in templates for name in _ICON.findall(file.read_text())}
+    shown |= {status_look(status).icon for status in RunStatus}
+    assert sorted(ids) == sorted(shown), "Correct assets.toml and run make assets."
 
 
 def test_no_page_asks_another_site_for_anything() -> None:
