@@ -1,4 +1,4 @@
-"""Durations as people type them: "2h 30m", "90" or "none"."""
+"""Durations as people type them ("2h 30m", "90" or "none") and as they read them."""
 
 import re
 
@@ -51,6 +51,27 @@ def spell_duration(seconds: int | None) -> str:
         count, name = part[:-1], names[part[-1]]
         words.append(f"{count} {name}" if count == "1" else f"{count} {name}s")
     return " ".join(words)
+
+
+def short_duration(seconds: float | None) -> str:
+    """How long something took: "12 ms", "3.4 s", "45 s", "2 h 07 m", "4 d 3 h".
+
+    static/js/times.js spells those that tick.
+    """
+    if seconds is None:
+        return ""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours == 0:
+        return f"{minutes} m {rest:02} s"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if days else f"{hours} h {minutes:02} m"
 
 
 def _factor(unit: str) -> int:

@@ -24,7 +24,6 @@ from runs.models import Experiment, Run, Snapshot
 from runs.requests import PageRequest
 from runs.services import Submission
 from runs.snapshots import Manifest
-from runs.snapshots.collector import spell_bytes
 from runs.status import RunStatus
 from runs.storage import read_manifest
 from runs.uploads import likely_scripts, take_example
@@ -121,7 +120,6 @@ def form_context(form: SubmitForm) -> dict[str, Any]:
         "known": {"files": files, "scripts": scripts},
         "max_files": settings.SNAPSHOT_MAX_FILES,
         "max_bytes": settings.SNAPSHOT_MAX_BYTES,
-        "max_size": spell_bytes(settings.SNAPSHOT_MAX_BYTES),
         "experiments": experiments[:_MOST_EXPERIMENTS],
         "targets": _targets(),
         "arguments_json": json.dumps(words),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
+from runs.sizes import spell_size
 from runs.snapshots.errors import SnapshotError, TooLargeError
 from runs.snapshots.manifest import Entry, Manifest, contradiction
 from runs.snapshots.names import is_top, safe_link, safe_path, show
@@ -15,7 +16,7 @@ LEFT_OUT = frozenset(
     }
 )
 # How macOS keeps what a tar archive has no place for.
-_SHADOW = "._"
+SHADOW = "._"
 _SHOWN_LEFT_OUT = 100
 # An archive may hold this many times what a snapshot may, as most may be left out.
 _SPARE = 4
@@ -79,7 +80,7 @@ class Collector:
         path = safe_path(name)
         parts = path.split("/")
         for place, part in enumerate(parts):
-            if part in LEFT_OUT or part.startswith(_SHADOW):
+            if part in LEFT_OUT or part.startswith(SHADOW):
                 self._leave_out("/".join(parts[: place + 1]))
                 return None
         return path
@@ -169,7 +170,7 @@ class Collector:
 
     def _too_large(self, path: str) -> SnapshotError:
         return SnapshotError(
-            f"The source is larger than {spell_bytes(self.limits.max_bytes)}, the most"
+            f"The source is larger than {spell_size(self.limits.max_bytes)}, the most"
             f" that a snapshot may hold (at “{show(path)}”).",
             _ADVICE,
         )
@@ -189,12 +190,3 @@ def _below(top: str, entry: Entry) -> Entry:
     if entry.kind == "link":
         safe_link(path, entry.target)
     return replace(entry, path=path)
-
-
-def spell_bytes(count: float) -> str:
-    """In the units in which limits are set, so that 2 GiB are said to be 2."""
-    for unit in ("bytes", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.3g} {unit}"
-        count /= 1024
-    return f"{count:,.3g} GiB"

@@ -1,12 +1,14 @@
-"""How the state of a run looks, in every list and on every page."""
+"""How the state of a run and its duration look, in every list and on every page."""
 
 from typing import NamedTuple
 
 from django import template
 
+from runs.durations import short_duration
 from runs.status import RunStatus
 
 register = template.Library()
+register.filter("duration", short_duration)
 
 
 class StatusLook(NamedTuple):
@@ -36,19 +38,3 @@ _LOOKS: dict[str, tuple[str, str]] = {
 def status_look(status: str) -> StatusLook:
     icon, tone = _LOOKS[status]
     return StatusLook(str(RunStatus(status).label), icon, tone)
-
-
-@register.filter
-def duration(seconds: float) -> str:
-    """A duration as the pages spell it; static/js/times.js spells the ticking ones."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = int(seconds)
-    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
-    if minutes == 0:
-        return f"{whole} s"
-    if hours == 0:
-        return f"{minutes} m {whole % 60:02} s"
-    if days == 0:
-        return f"{hours} h {minutes % 60:02} m"
-    return f"{days} d {hours % 24} h"

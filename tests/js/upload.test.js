@@ -51,7 +51,7 @@ test("a dropped folder gives all its files without its own name", async () => {
 
 test("what no script needs is left out without being read", async () => {
   const unreadable = { name: "x", isDirectory: false, file: (_, fail) => fail() };
-  const junk = [".git", "venv", ".venv", "__pycache__", "node_modules"];
+  const junk = [".git", "venv", ".venv", "__pycache__", "node_modules", "._x"];
   const folders = junk.map((name) => folderEntry(name, [unreadable]));
   const entries = [...folders, fileEntry(".DS_Store"), fileEntry("a.py")];
   const found = await readDrop(drop(folderEntry("p", [folderEntry("q", entries)])));

@@ -9,7 +9,12 @@ from hypothesis import given, strategies
 from aml_portal.errors import UserError
 from aml_portal.node import find_node
 from runs.configuration import ScriptRunConfiguration
-from runs.durations import format_duration, parse_duration, spell_duration
+from runs.durations import (
+    format_duration,
+    parse_duration,
+    short_duration,
+    spell_duration,
+)
 from runs.masking import HIDDEN, MASKED_NAMES, looks_secret, masked
 
 
@@ -52,6 +57,27 @@ def test_a_duration_is_said_back_in_words() -> None:
     assert spell_duration(90061) == "1 day 1 hour 1 minute 1 second"
     assert spell_duration(7200) == "2 hours"
     assert spell_duration(None) == "no limit"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.0, "0 ms"),
+        (0.012, "12 ms"),
+        (0.9996, "1.0 s"),
+        (3.44, "3.4 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 m 00 s"),
+        (7620, "2 h 07 m"),
+        (356400, "4 d 3 h"),
+        (None, ""),
+    ],
+)
+def test_how_long_something_took_is_told_in_short(
+    seconds: float | None, said: str
+) -> None:
+    assert short_duration(seconds) == said
 
 
 _SECRET = ("API_KEY", "apikey", "DB_PASSWORD", "token", "AWS_SECRET_ACCESS_KEY", "SAS")

@@ -1,14 +1,17 @@
 """Reading sources into the store: what is kept, and how."""
 
 import io
+import re
 import stat
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from runs.snapshots import Store, read_folder
+from runs.snapshots.collector import LEFT_OUT, SHADOW
 from tests.runs.sources import (
     FILES,
     LIMITS,
@@ -111,6 +114,17 @@ def test_the_only_folder_at_the_top_becomes_the_top(store: Store) -> None:
     assert contents(intake, store) == {"train.py": b"1", "d/x": b"2"}
     beside = read(store, zipped({"digits-main/train.py": b"1", "README": b"2"}))
     assert not beside.flattened
+
+
+def test_a_page_leaves_out_of_a_folder_what_the_portal_would() -> None:
+    """Else it counts, and sends, what is dropped on arrival."""
+    module = (settings.BASE_DIR / "static" / "js" / "upload" / "folder.js").read_text()
+    names = re.search(r"const LEFT_OUT = new Set\(\[(.*?)\]\);", module, re.DOTALL)
+    shadow = re.search(r'const SHADOW = "(.*)";', module)
+    assert names
+    assert shadow
+    assert set(re.findall(r'"(.+?)"', names[1])) == LEFT_OUT
+    assert shadow[1] == SHADOW
 
 
 def test_what_no_script_needs_is_left_out_and_said(store: Store) -> None:

@@ -3,6 +3,7 @@
  * what no script needs.
  */
 
+// Those of runs/snapshots/collector.py, which would leave them out as well.
 const LEFT_OUT = new Set([
   ".git",
   ".venv",
@@ -10,8 +11,10 @@ const LEFT_OUT = new Set([
   "__pycache__",
   ".ipynb_checkpoints",
   "node_modules",
+  "__MACOSX",
   ".DS_Store",
 ]);
+const SHADOW = "._";
 
 /**
  * @typedef {{path: string, file: File}} Found `path` has "/" between its parts
@@ -116,7 +119,9 @@ class Collector {
 
   leavesOut(path) {
     const parts = path.split("/");
-    const place = parts.findIndex((part) => LEFT_OUT.has(part));
+    const place = parts.findIndex(
+      (part) => LEFT_OUT.has(part) || part.startsWith(SHADOW),
+    );
     if (place < 0) return false;
     this.#leftOut.add(parts.slice(0, place + 1).join("/"));
     return true;
