@@ -137,8 +137,12 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Tells this portal from others on the same host or Redis.
+PORTAL_ID = hashlib.sha256(f"cookies {SECRET_KEY}".encode()).hexdigest()[:8]
+
 REDIS_URL = broker_url(DATA)
-RQ_QUEUES = {"runs": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600}}
+RUNS_QUEUE = f"aml-portal-{PORTAL_ID}-runs"
+RQ_QUEUES = {RUNS_QUEUE: {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600}}
 RQ = {"WORKER_CLASS": "rq.worker.Worker"}
 
 # For the count of failed sign-ins; nothing that has to last.
@@ -146,7 +150,7 @@ CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
-        "KEY_PREFIX": "aml-portal",
+        "KEY_PREFIX": f"aml-portal-{PORTAL_ID}",
         "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
     }
 }
@@ -164,9 +168,8 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 # Cookies are not told apart by port: each portal on a host needs names of its own.
-_portal_id = hashlib.sha256(f"cookies {SECRET_KEY}".encode()).hexdigest()[:8]
-SESSION_COOKIE_NAME = f"aml_portal_session_{_portal_id}"
-CSRF_COOKIE_NAME = f"aml_portal_csrf_{_portal_id}"
+SESSION_COOKIE_NAME = f"aml_portal_session_{PORTAL_ID}"
+CSRF_COOKIE_NAME = f"aml_portal_csrf_{PORTAL_ID}"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"

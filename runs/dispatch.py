@@ -4,14 +4,20 @@ import logging
 
 import django_rq
 import redis
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
+from rq import Queue
 
+from aml_portal.redis_clients import redis_client
 from computes.models import ComputeTarget
 from runs.models import Run
 from runs.status import RunStatus
 
 _log = logging.getLogger(__name__)
+
+# Seconds to wait for the broker.
+_PATIENCE = 1.0
 
 
 def dispatch(target: ComputeTarget) -> int:
@@ -53,9 +59,15 @@ def enqueue_clean(run: Run) -> None:
     )
 
 
+def runs_queue() -> Queue:
+    """The queue of the workers; who uses it hears soon that the broker is away."""
+    name = settings.RUNS_QUEUE
+    return django_rq.get_queue(name, connection=redis_client(_PATIENCE))
+
+
 def _enqueue(function: str, run_pk: int, job_id: str) -> None:
     try:
-        django_rq.get_queue("runs").enqueue_call(
+        runs_queue().enqueue_call(
             function, args=(run_pk,), job_id=job_id, result_ttl=0, failure_ttl=86400
         )
     except redis.RedisError as error:

@@ -15,12 +15,15 @@ from typing import Any
 import redis.asyncio
 from django.conf import settings
 
-from runs.notices import LIVE_CHANNEL
+from runs.notices import LIVE_CHANNEL, LOOK
 
 _log = logging.getLogger(__name__)
 
 # How often all watchers look for themselves while the broker is away, in seconds.
 _WITHOUT_BROKER = 1.0
+# After this many seconds without a word the broker is asked whether it is there, and
+# after as many again taken for gone.
+_SILENCE = 2.0
 
 
 class Watcher:
@@ -78,20 +81,45 @@ class Hub:
                 del self._watchers[run_id]
 
     async def _listen(self) -> None:
-        while True:
+        while not _is_canceled():
             try:
-                client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
-                async with client, client.pubsub() as subscription:
-                    await subscription.subscribe(LIVE_CHANNEL)
-                    # Something may have been announced while nobody listened.
-                    self._let_all_look()
-                    async for message in subscription.listen():
-                        if message["type"] == "message":
-                            self._hand_out(json.loads(message["data"]))
+                await self._take_notices()
             except (redis.RedisError, OSError) as error:
                 _log.debug("The broker is away: %s", error)
                 await asyncio.sleep(_WITHOUT_BROKER)
                 self._let_all_look()
+
+    async def _take_notices(self) -> None:
+        """Hand out what is announced, until the broker is not heard from any more."""
+        client = redis.asyncio.Redis.from_url(
+            settings.REDIS_URL, socket_timeout=_SILENCE, socket_connect_timeout=_SILENCE
+        )
+        async with client, client.pubsub() as subscription:
+            await subscription.subscribe(LIVE_CHANNEL)
+            is_asked = False
+            while not _is_canceled():
+                message = await subscription.get_message(timeout=_SILENCE)
+                if message is None and is_asked:
+                    raise redis.TimeoutError("no answer to a ping")
+                is_asked = message is None
+                if message is None:
+                    await subscription.ping()
+                elif message["type"] == "subscribe":
+                    # Something may have been announced while nobody listened.
+                    self._let_all_look()
+                elif message["type"] == "message":
+                    self._take(message["data"])
+
+    def _take(self, data: bytes) -> None:
+        """Hand out a notice; who else may use the broker can send anything."""
+        try:
+            notice = json.loads(data)
+            if notice == LOOK:
+                self._let_all_look()
+            else:
+                self._hand_out(notice)
+        except (ValueError, TypeError, LookupError, RecursionError):
+            _log.debug("What is no notice was sent: %.200r", data)
 
     def _hand_out(self, notice: dict[str, Any]) -> None:
         for watcher in self._watchers.get(notice["run"], ()):
@@ -105,6 +133,13 @@ class Hub:
         for watchers in self._watchers.values():
             for watcher in watchers:
                 watcher.look()
+
+
+def _is_canceled() -> bool:
+    """Whether this task is to end: asyncio.wait_for, before Python 3.12, may keep it
+    from hearing so."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 hub = Hub()

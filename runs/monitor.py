@@ -11,10 +11,10 @@ import time
 from collections import defaultdict
 
 import redis
-from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
 
+from aml_portal.redis_clients import redis_client
 from computes.hosts import Host, host_of
 from computes.models import ComputeTarget
 from runs import leases
@@ -31,6 +31,9 @@ _RECONCILE_EVERY = 2.0
 _SEEN_EVERY = 10.0
 _LEASE = 15.0
 _RENEW_EVERY = 5.0
+# Seconds to wait for the broker, and those after which it is asked for anew.
+_PATIENCE = 2.0
+_SILENCE = 30.0
 # An idle stream is closed after this many seconds.
 _IDLE = 60.0
 
@@ -116,10 +119,10 @@ class Monitor:
         """Hear the doorbell; without it the monitor looks once a tick."""
         while not self._stopped.is_set():
             try:
-                client = redis.Redis.from_url(settings.REDIS_URL)
-                with client.pubsub(ignore_subscribe_messages=True) as subscription:
+                with redis_client(_PATIENCE).pubsub() as subscription:
                     subscription.subscribe(MONITOR_CHANNEL)
-                    for _ in subscription.listen():
+                    # After a long silence anew, should the connection be dead.
+                    while subscription.get_message(timeout=_SILENCE):
                         self._bell.set()
             except redis.RedisError:
                 self._stopped.wait(0.5)

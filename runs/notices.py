@@ -6,19 +6,26 @@ a moment and nothing else, and no caller has to handle a broker that is away.
 
 import json
 import logging
+import threading
 import time
-from functools import cache
 from typing import Any
 
 import redis
 from django.conf import settings
 
-LIVE_CHANNEL = "aml-portal:live"
-MONITOR_CHANNEL = "aml-portal:monitor"
+from aml_portal.redis_clients import redis_client
+
+LIVE_CHANNEL = f"aml-portal-{settings.PORTAL_ID}:live"
+MONITOR_CHANNEL = f"aml-portal-{settings.PORTAL_ID}:monitor"
+# Tells all who listen to look for themselves.
+LOOK: dict[str, Any] = {"look": True}
 
 # Pages hear at most this often, in seconds, that a log grew or something else did.
 _GREW_EVERY = 0.02
 _CHANGED_EVERY = 0.5
+# Seconds to wait for the broker, and to leave it alone if it has not answered by then.
+_PATIENCE = 0.25
+_PAUSE = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -88,15 +95,38 @@ class Announcer:
             announce_change(run_id, what)
 
 
-def _publish(channel: str, notice: dict[str, Any]) -> None:
-    try:
-        _client().publish(channel, json.dumps(notice))
-    except redis.RedisError as error:
-        _log.debug("No notice was sent on %s: %s", channel, error)
+class _Publisher:
+    """Publishes; a broker that does not answer keeps no two callers waiting."""
+
+    def __init__(self) -> None:
+        self._silent_until = 0.0
+        self._lock = threading.Lock()
+        self._missing: threading.Timer | None = None
+
+    def publish(self, channel: str, notice: dict[str, Any]) -> None:
+        if time.monotonic() < self._silent_until:
+            self._make_up_for_it()
+            return
+        try:
+            redis_client(_PATIENCE).publish(channel, json.dumps(notice))
+        except redis.RedisError as error:
+            _log.debug("No notice was sent on %s: %s", channel, error)
+            self._silent_until = time.monotonic() + _PAUSE
+            self._make_up_for_it()
+
+    def _make_up_for_it(self) -> None:
+        """Have all look once the broker is back, whatever they were not told."""
+        with self._lock:
+            if self._missing is None:
+                self._missing = threading.Timer(_PAUSE, self._tell_all)
+                self._missing.daemon = True
+                self._missing.start()
+
+    def _tell_all(self) -> None:
+        with self._lock:
+            self._missing = None
+        self._silent_until = 0.0
+        self.publish(LIVE_CHANNEL, LOOK)
 
 
-@cache
-def _client() -> redis.Redis:
-    return redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2
-    )
+_publish = _Publisher().publish

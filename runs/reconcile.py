@@ -8,11 +8,9 @@ from here: a run that should be started and that nobody is starting.
 import time
 from dataclasses import dataclass
 
-import django_rq
-
 from computes.models import ComputeTarget
 from runs import leases
-from runs.dispatch import dispatch, enqueue_clean, enqueue_start
+from runs.dispatch import dispatch, enqueue_clean, enqueue_start, runs_queue
 from runs.execution import submission_lease
 from runs.models import Run
 from runs.status import TERMINAL, RunStatus
@@ -88,5 +86,5 @@ def _to_clean() -> list[_Work]:
 def _not_queued(works: list[_Work]) -> list[str]:
     if not works:
         return []
-    queued = set(django_rq.get_queue("runs").job_ids)
+    queued = set(runs_queue().job_ids)
     return [work.job for work in works if work.job not in queued]

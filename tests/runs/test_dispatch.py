@@ -1,9 +1,8 @@
 """Who gets a place on a target, and what is said to those who wait."""
 
-import django_rq
 import pytest
 
-from runs.dispatch import dispatch, why_waiting
+from runs.dispatch import dispatch, runs_queue, why_waiting
 from runs.models import Run
 from runs.status import EndReason, RunStatus
 from tests import factories
@@ -27,9 +26,7 @@ def test_a_target_takes_as_many_runs_as_it_has_places() -> None:
     runs = [factories.submit(target=target) for _ in range(4)]
     assert having(RunStatus.PREPARING) == [1, 2]
     assert having(RunStatus.QUEUED) == [3, 4]
-    assert django_rq.get_queue("runs").job_ids == [
-        f"run-{run.pk}-submit-1" for run in runs[:2]
-    ]
+    assert runs_queue().job_ids == [f"run-{run.pk}-submit-1" for run in runs[:2]]
 
 
 def test_places_are_given_in_the_order_of_submission() -> None:
@@ -72,7 +69,7 @@ def test_a_broker_that_is_away_refuses_no_submission(redis_server: RedisServer) 
     finally:
         redis_server.start()
     assert run.status == RunStatus.PREPARING
-    assert django_rq.get_queue("runs").job_ids == []
+    assert runs_queue().job_ids == []
 
 
 def test_who_waits_is_told_why_and_how_many_are_ahead() -> None:

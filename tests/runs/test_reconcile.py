@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import django_rq
 import pytest
 from django.utils import timezone
 
 from runs import reconcile
+from runs.dispatch import runs_queue
 from runs.execution import submission_lease
 from runs.leases import acquire, new_owner
 from runs.models import Run
@@ -27,7 +27,7 @@ def empty_queue(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def queue() -> list[str]:
-    ids: list[str] = django_rq.get_queue("runs").job_ids
+    ids: list[str] = runs_queue().job_ids
     return ids
 
 

@@ -38,6 +38,11 @@ class RedisServer:
     def client(self) -> redis.Redis:
         return redis.Redis.from_url(self.url)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "It does not run."
+        return self._process.pid
+
     def start(self) -> None:
         self._process = subprocess.Popen(
             self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

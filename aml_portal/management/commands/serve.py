@@ -81,11 +81,11 @@ def _redis() -> list[Program]:
 
 def _portal(listener: socket.socket) -> list[Program]:
     workers = range(1, settings.WORKERS + 1)
-    descriptor = listener.fileno()
+    descriptor, queue = listener.fileno(), settings.RUNS_QUEUE
     return [
         _command("web", "web", f"--fd={descriptor}", inherit=[descriptor]),
         *(
-            _command("worker" if n == 1 else f"worker-{n}", "rqworker", "runs")
+            _command("worker" if n == 1 else f"worker-{n}", "rqworker", queue)
             for n in workers
         ),
         _command("monitor", "monitor"),
