@@ -18,10 +18,10 @@ from django.conf import settings
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.http import parse_cookie
-from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 
 from aml_portal.sign_in import is_signed_in
+from aml_portal.sizes import spell_size
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
@@ -29,7 +29,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 # What a form may be large, in bytes; that with the settings of a run is the largest.
-_FORM = 4 * 1024 * 1024
+_FORM = 4_000_000
 # What an archive may need for each file besides its bytes: header, name, padding.
 _PER_FILE = 4096
 # Written in pieces of this size, by a thread, since a disk may make its writer wait.
@@ -172,7 +172,7 @@ async def _hear_out(scope: Scope, receive: Receive) -> None:
 def _too_large(most: int) -> _Refused:
     return _Refused(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"This is larger than {filesizeformat(most)}, the most that the portal takes.",
+        f"This is larger than {spell_size(most)}, the most that the portal takes.",
         "Leave out what the script does not need.",
     )
 

@@ -65,7 +65,7 @@ CSRF_TRUSTED_ORIGINS: list[str] = env_list(
     [f"{_public.scheme}://{_public.netloc}"] if PORTAL_URL else [],
 )
 
-SNAPSHOT_MAX_BYTES = env_int("AML_PORTAL_SNAPSHOT_MAX_BYTES", 2 * 1024**3, minimum=1)
+SNAPSHOT_MAX_BYTES = env_int("AML_PORTAL_SNAPSHOT_MAX_BYTES", 2 * 10**9, minimum=1)
 SNAPSHOT_MAX_FILES = env_int("AML_PORTAL_SNAPSHOT_MAX_FILES", 50_000, minimum=1)
 WORKERS = env_int("AML_PORTAL_WORKERS", 1, minimum=1)
 

@@ -19,12 +19,10 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.contrib.auth import get_user
-from django.contrib.sessions.backends.db import SessionStore
 from django.db.models import Max, Q
-from django.http import HttpRequest
 from django.urls import path
 
+from aml_portal.sign_in import is_signed_in
 from runs import logs
 from runs.hub import Watcher, hub
 from runs.mirror import log_path
@@ -123,11 +121,11 @@ class _Socket(AsyncWebsocketConsumer):
     async def _close_when_signed_out(self) -> None:
         """The session may end elsewhere, in another tab or by a new password."""
         key = self.scope["session"].session_key
-        is_signed_in = True
-        while is_signed_in:
+        lasts = True
+        while lasts:
             await asyncio.sleep(_LOOK_FOR_SESSION_EVERY)
             try:
-                is_signed_in = await _is_signed_in(key)
+                lasts = await is_signed_in(key)
             except Exception as error:
                 # No answer is no reason to hang up, nor to stop asking.
                 _log.warning("The session of a socket can't be looked at: %r", error)
@@ -322,14 +320,6 @@ class RunConsumer(_Socket):
         """The mirror was found damaged and is being written anew."""
         _read_from_memory.cache_clear()
         await self._follow(Follow(start=0, skip=self._skip))
-
-
-@database_sync_to_async
-def _is_signed_in(session_key: str | None) -> bool:
-    """Whether the session still is that of an active user with that password."""
-    request = HttpRequest()
-    request.session = SessionStore(session_key)
-    return get_user(request).is_authenticated
 
 
 @database_sync_to_async

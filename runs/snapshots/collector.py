@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from runs.sizes import spell_size
+from aml_portal.sizes import spell_size
 from runs.snapshots.errors import SnapshotError, TooLargeError
 from runs.snapshots.manifest import Entry, Manifest, contradiction
 from runs.snapshots.names import is_top, safe_link, safe_path, show

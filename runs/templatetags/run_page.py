@@ -4,8 +4,8 @@ from datetime import datetime
 
 from django import template
 
+from aml_portal.sizes import spell_size
 from runs import reports
-from runs.sizes import spell_size
 
 register = template.Library()
 register.filter("size", spell_size)

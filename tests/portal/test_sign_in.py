@@ -157,6 +157,7 @@ def test_a_made_up_link_is_refused(client: Client, user: User) -> None:
 
 @pytest.fixture
 def counting(redis_server: RedisServer) -> Iterator[None]:
+    cache.clear()
     yield
     cache.clear()
 

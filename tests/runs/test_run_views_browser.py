@@ -165,3 +165,21 @@ def test_arguments_as_rows_and_as_a_line_stay_in_step(
     run = SubmittedRun(portal, page.url.rstrip("/").rpartition("/")[2])
     kept = json.loads(run.column("script_run_configuration"))
     assert kept["arguments"] == ["--name", "two words", "--empty", ""]
+
+
+@pytest.mark.usefixtures("trouble")
+def test_enter_on_the_box_of_a_run_does_nothing(
+    portal: Portal, client: httpx.Client, page: Page
+) -> None:
+    """It would press the first button of the form around the list."""
+    run = submit(portal, client, script="print(1)")
+    run.wait_for_end()
+    page.goto(f"{portal.url}/runs/")
+    box = page.locator(f"tr[data-run='{run.run_id}'] input[name=run]")
+    box.check()
+    box.press("Enter")
+    expect(page.locator("[data-selected]")).to_have_text("1 run selected.")
+    page.locator(".bulk-tag summary").click()
+    page.locator("#bulk-tag-name").fill("best")
+    page.locator("#bulk-tag-name").press("Enter")
+    expect(page.get_by_text("1 run got the tag “best”.")).to_be_visible()
