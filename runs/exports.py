@@ -68,8 +68,12 @@ def as_python(
     target: str,
     environment: str,
     tags: dict[str, str],
+    display_name: str = "",
 ) -> str:
-    """Python that submits the same run through the Azure ML SDK v1."""
+    """Python that submits the same run through the Azure ML SDK v1.
+
+    That has no grace period of a run's own.
+    """
     lines = [
         "from azureml.core import Environment, Experiment, ScriptRunConfig, Workspace",
         "",
@@ -90,10 +94,10 @@ def as_python(
         lines.append(f"    max_run_duration_seconds={limit!r},")
     lines.append(")")
     submitted = "config, tags=" + repr(tags) if tags else "config"
-    lines += [
-        f"run = experiment.submit({submitted})",
-        "run.wait_for_completion(show_output=True)",
-    ]
+    lines.append(f"run = experiment.submit({submitted})")
+    if display_name:
+        lines.append(f"run.display_name = {display_name!r}")
+    lines.append("run.wait_for_completion(show_output=True)")
     return "\n".join(lines) + "\n"
 
 

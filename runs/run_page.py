@@ -116,6 +116,7 @@ def configuration_context(run: Run) -> dict[str, Any]:
             target=run.target.name,
             environment=environment.name,
             tags={tag.name: tag.value for tag in run.tags.all()},
+            display_name=run.display_name,
         ),
     }
 

@@ -144,6 +144,7 @@ def preview_context(form: SubmitForm) -> dict[str, Any]:
             target=target.name if target else "local",
             environment=environment.name if environment else "",
             tags=data.get("tags", {}),
+            display_name=data.get("display_name", ""),
         ),
         "runconfig": as_runconfig(
             shown,

@@ -31,6 +31,7 @@ class _Sdk:
         self.variables: dict[str, str] = {}
         self.config: dict[str, Any] = {}
         self.seen: dict[str, Any] = {}
+        self.display_name = ""
 
     def names(self) -> dict[str, Any]:
         return {
@@ -82,12 +83,19 @@ def run_code(code: str) -> _Sdk:
     return sdk
 
 
-@given(configurations, _words, strategies.dictionaries(_words, _words, max_size=2))
+@given(
+    configurations, _words, strategies.dictionaries(_words, _words, max_size=2), _words
+)
 def test_the_code_submits_the_same(
-    typed: ScriptRunConfiguration, name: str, tags: dict[str, str]
+    typed: ScriptRunConfiguration, name: str, tags: dict[str, str], display_name: str
 ) -> None:
     code = as_python(
-        typed, experiment=name, target="box", environment="python", tags=tags
+        typed,
+        experiment=name,
+        target="box",
+        environment="python",
+        tags=tags,
+        display_name=display_name,
     )
     sdk = run_code(code)
     assert sdk.seen == {
@@ -96,6 +104,7 @@ def test_the_code_submits_the_same(
         "tags": tags,
         "waited": True,
     }
+    assert sdk.display_name == display_name
     assert sdk.config["script"] == typed.script
     assert tuple(sdk.config.get("arguments", ())) == typed.arguments
     assert sdk.config["compute_target"] == "box"
