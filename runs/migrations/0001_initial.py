@@ -109,7 +109,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['name'],
-                'indexes': [models.Index(fields=['name', 'value'], name='runs_runtag_name_2b5bff_idx')],
+                'indexes': [models.Index(fields=['name', 'value', 'run'], name='runs_runtag_name_d22aac_idx')],
                 'constraints': [models.UniqueConstraint(fields=('run', 'name'), name='one_value_per_tag')],
             },
         ),
