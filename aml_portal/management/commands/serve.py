@@ -81,13 +81,10 @@ def _redis() -> list[Program]:
 
 def _portal(listener: socket.socket) -> list[Program]:
     workers = range(1, settings.WORKERS + 1)
-    descriptor, queue = listener.fileno(), settings.RUNS_QUEUE
+    descriptor = listener.fileno()
     return [
         _command("web", "web", f"--fd={descriptor}", inherit=[descriptor]),
-        *(
-            _command("worker" if n == 1 else f"worker-{n}", "rqworker", queue)
-            for n in workers
-        ),
+        *(_command("worker" if n == 1 else f"worker-{n}", "worker") for n in workers),
         _command("monitor", "monitor"),
     ]
 
