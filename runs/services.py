@@ -261,7 +261,11 @@ class Deletion:
 def delete_runs(runs: RunQuerySet) -> Deletion:
     """Delete the runs that have ended; trouble with one keeps none of the others."""
     result = Deletion()
-    for run in runs.select_related("target"):
+    # One by one, since there may be more than memory holds.
+    for key in list(runs.values_list("pk", flat=True)):
+        run = Run.objects.select_related("target").filter(pk=key).first()
+        if run is None:
+            continue
         try:
             if delete_run(run):
                 result.deleted += 1
