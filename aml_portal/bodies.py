@@ -10,7 +10,7 @@ import contextlib
 import errno
 import json
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import IO, Any
 
@@ -28,8 +28,6 @@ Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# What a form may be large, in bytes; that with the settings of a run is the largest.
-_FORM = 4_000_000
 # What an archive may need for each file besides its bytes: header, name, padding.
 _PER_FILE = 4096
 # Written in pieces of this size, by a thread, since a disk may make its writer wait.
@@ -50,10 +48,6 @@ class _Refused(Exception):
 class Pages(ASGIHandler):
     """Django's handler, with limits to bodies."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        settings.UPLOADS_FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             limited = await _limited(scope, receive)
@@ -64,7 +58,8 @@ class Pages(ASGIHandler):
 
     async def read_body(self, receive: Receive) -> IO[bytes]:
         """The body as a file that can be sought in; large ones lie in uploads/."""
-        with contextlib.ExitStack() as unless_whole:
+        # Closing, too, writes what is still held back, as seeking does.
+        with _full_disk_told(), contextlib.ExitStack() as unless_whole:
             body = unless_whole.enter_context(
                 tempfile.SpooledTemporaryFile(
                     settings.FILE_UPLOAD_MAX_MEMORY_SIZE,
@@ -99,10 +94,11 @@ async def _limited(scope: Scope, receive: Receive) -> Receive:
 
 async def _limit(path: str, headers: dict[bytes, bytes]) -> tuple[int, _Refused]:
     """How much may come, and what is said to more."""
+    form = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if path not in (reverse("runs:upload"), reverse("runs:submit")):
-        return _FORM, _too_large(_FORM)
+        return form, _too_large(form)
     if not await _is_signed_in(headers):
-        return _FORM, _STRANGER
+        return form, _stranger()
     most = settings.SNAPSHOT_MAX_BYTES
     return most + settings.SNAPSHOT_MAX_FILES * _PER_FILE, _too_large(most)
 
@@ -121,14 +117,19 @@ async def _copy(receive: Receive, body: IO[bytes]) -> None:
 
 
 async def _write(body: IO[bytes], piece: bytearray) -> None:
+    if len(piece) < _PIECE:
+        body.write(piece)
+    else:
+        await asyncio.to_thread(body.write, piece)
+
+
+@contextlib.contextmanager
+def _full_disk_told() -> Iterator[None]:
     try:
-        if len(piece) < _PIECE:
-            body.write(piece)
-        else:
-            await asyncio.to_thread(body.write, piece)
+        yield
     except OSError as error:
         if error.errno in _FULL:
-            raise _FULL_DISK from error
+            raise _full_disk() from error
         raise
 
 
@@ -177,13 +178,17 @@ def _too_large(most: int) -> _Refused:
     )
 
 
-_STRANGER = _Refused(
-    HTTPStatus.UNAUTHORIZED,
-    "You are not signed in any more.",
-    "Reload the page, sign in and try again.",
-)
-_FULL_DISK = _Refused(
-    HTTPStatus.INSUFFICIENT_STORAGE,
-    "The portal's disk is full, and nothing was kept.",
-    "Ask an administrator to make room, then try again.",
-)
+def _stranger() -> _Refused:
+    return _Refused(
+        HTTPStatus.UNAUTHORIZED,
+        "You are not signed in any more.",
+        "Reload the page, sign in and try again.",
+    )
+
+
+def _full_disk() -> _Refused:
+    return _Refused(
+        HTTPStatus.INSUFFICIENT_STORAGE,
+        "The portal's disk is full, and nothing was kept.",
+        "Ask an administrator to make room, then try again.",
+    )

@@ -43,7 +43,12 @@ DATA = env_folder("AML_PORTAL_DATA", BASE_DIR / "var")
 RUNS_FOLDER = DATA / "runs"
 JOBS_FOLDER = DATA / "jobs"
 OBJECTS_FOLDER = DATA / "objects"
+# Both what a request brings and the files of a form are written here.
 UPLOADS_FOLDER = DATA / "uploads"
+UPLOADS_FOLDER.mkdir(mode=0o700, exist_ok=True)
+FILE_UPLOAD_TEMP_DIR = UPLOADS_FOLDER
+# What a form may be large, in bytes; that with the settings of a run is the largest.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4_000_000
 
 SECRET_KEY = _secret_key(DATA / "secret_key")
 DEBUG = env_bool("AML_PORTAL_DEBUG")
