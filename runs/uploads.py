@@ -15,6 +15,7 @@ from runs.services import keep_snapshot
 from runs.snapshots import Intake, read_folder, read_upload
 from runs.storage import limits, store
 
+_SHOWN_LEFT_OUT = 100
 _DIGITS = settings.BASE_DIR / "examples" / "digits"
 
 
@@ -35,8 +36,8 @@ class Upload:
             "files": files,
             "scripts": likely_scripts(files),
             "bytes": self.intake.manifest.total_bytes,
-            "left_out": self.intake.left_out,
-            "left_out_count": self.intake.left_out_count,
+            "left_out": list(self.intake.left_out)[:_SHOWN_LEFT_OUT],
+            "left_out_count": len(self.intake.left_out),
             "flattened": self.intake.flattened,
         }
 
@@ -74,7 +75,8 @@ def _seekable(request: HttpRequest) -> AbstractContextManager[BinaryIO]:
     body = getattr(request, "_stream", None)
     if isinstance(body, tempfile.SpooledTemporaryFile):
         return nullcontext(cast("BinaryIO", body))
-    copy = tempfile.TemporaryFile()  # noqa: SIM115
+    folder = str(settings.UPLOADS_FOLDER)
+    copy = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
     shutil.copyfileobj(request, copy, 1024 * 1024)
     copy.seek(0)
     return cast("AbstractContextManager[BinaryIO]", copy)

@@ -2,8 +2,9 @@
 
 from runs.snapshots.archives import read_folder, read_upload
 from runs.snapshots.checkout import check_out
-from runs.snapshots.collector import Intake, Limits
+from runs.snapshots.collector import Intake
 from runs.snapshots.errors import SnapshotError
+from runs.snapshots.limits import Limits
 from runs.snapshots.manifest import Entry, Manifest
 from runs.snapshots.names import safe_path
 from runs.snapshots.store import Store

@@ -6,18 +6,21 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from runs.snapshots.collector import Collector, Intake, Limits
+from runs.snapshots.collector import Collector, Intake
 from runs.snapshots.errors import SnapshotError
-from runs.snapshots.folder_intake import read_folder_into
+from runs.snapshots.folder_intake import FolderReader, stat_cache_of
+from runs.snapshots.ignore import IgnoreRules
+from runs.snapshots.limits import Limits
+from runs.snapshots.members import Member, Survey
 from runs.snapshots.names import safe_path, show
 from runs.snapshots.store import Store
-from runs.snapshots.tar_intake import is_tar, read_tar
-from runs.snapshots.zip_intake import is_zip, read_zip
+from runs.snapshots.tar_intake import is_tar, tar_members
+from runs.snapshots.zip_intake import is_zip, zip_members
 
 _ENDINGS = (".zip", ".tar", ".tgz", ".tbz", ".txz", ".gz", ".bz2", ".xz", ".zst", ".7z")
 _BROKEN = (
@@ -32,27 +35,43 @@ def read_upload(stream: BinaryIO, store: Store, limits: Limits, *, name: str) ->
     What is no archive is taken for a single file called `name`. Raises SnapshotError.
     """
     store.tidy()
-    collector = Collector(store, limits)
     start = stream.read(tarfile.BLOCKSIZE)
     stream.seek(0)
     with _damage_told(name):
         if is_zip(start):
-            read_zip(stream, collector)
-        elif is_tar(start):
-            read_tar(stream, start, collector)
-        elif name.lower().endswith(_ENDINGS):
+            return _read_archive(lambda: zip_members(stream, limits), store, limits)
+        if is_tar(start):
+            return _read_archive(
+                lambda: tar_members(stream, start, limits), store, limits
+            )
+        if name.lower().endswith(_ENDINGS):
             raise _damaged(name)
-        else:
-            collector.add_file(safe_path(name), stream, size=0)
+        collector = Collector(store, limits, IgnoreRules())
+        collector.add_file(safe_path(name), stream, size=0)
+        return collector.intake()
+
+
+def _read_archive(
+    members: Callable[[], Iterator[Member]], store: Store, limits: Limits
+) -> Intake:
+    """Read the members twice: what is left out of them may be said by the last."""
+    survey = Survey(limits)
+    for member in members():
+        survey.look_at(member)
+    collector = Collector(store, limits, survey.rules(), top=survey.top())
+    for member in members():
+        collector.take(member)
     return collector.intake()
 
 
 def read_folder(folder: Path, store: Store, limits: Limits) -> Intake:
     """Read a folder of this machine, following no link. Raises SnapshotError."""
     store.tidy()
-    collector = Collector(store, limits)
-    read_folder_into(collector, folder)
-    return collector.intake(flatten=False)
+    collector = Collector(store, limits, IgnoreRules())
+    cache = stat_cache_of(folder, store)
+    FolderReader(folder, store, collector, cache).read()
+    cache.save()
+    return collector.intake()
 
 
 @contextmanager

@@ -1,42 +1,14 @@
 """Collects the entries of a source, and keeps to the limits on them."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from aml_portal.sizes import spell_size
 from runs.snapshots.errors import SnapshotError, TooLargeError
+from runs.snapshots.ignore import IgnoreRules, Rule
+from runs.snapshots.limits import Limits
 from runs.snapshots.manifest import Entry, Manifest, contradiction
+from runs.snapshots.members import Member
 from runs.snapshots.names import is_top, safe_link, safe_path, show
 from runs.snapshots.store import Readable, Store
-
-# Never part of what a script needs, and often larger than all of it.
-LEFT_OUT = frozenset(
-    {
-        *(".git", ".venv", "venv", "__pycache__", ".ipynb_checkpoints", "node_modules"),
-        *("__MACOSX", ".DS_Store"),
-    }
-)
-# How macOS keeps what a tar archive has no place for.
-SHADOW = "._"
-_SHOWN_LEFT_OUT = 100
-# An archive may hold this many times what a snapshot may, as most may be left out.
-_SPARE = 4
-# Characters of a path, on average: enough for any real source, and little to keep.
-_LONG_NAME = 400
-_ADVICE = "Leave out what the script does not need."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    max_bytes: int
-    max_files: int
-
-    @property
-    def most_seen_bytes(self) -> int:
-        return _SPARE * self.max_bytes
-
-    @property
-    def most_seen_members(self) -> int:
-        return _SPARE * self.max_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,58 +16,89 @@ class Intake:
     """What was read: its manifest is in the store, with all that it names.
 
     `flattened` is the one folder at the top that was taken away, "" if there was none.
-    `left_out` has the first of the paths that were left out, where a folder stands for
-    all in it; `left_out_count` is the number of all.
+    `left_out` says by which rule each path was left out; a folder stands for all in it.
     """
 
     manifest: Manifest
     flattened: str = ""
-    left_out: list[str] = field(default_factory=list)
-    left_out_count: int = 0
+    left_out: dict[str, Rule] = field(default_factory=dict)
 
 
 class Collector:
     """Asked by a reader, for each thing it meets, whether it is wanted; then given it.
 
     The limits hold for the bytes that really come, whatever an archive says of itself.
+    With a `top`, all that is kept lies below it, and its name is taken away.
     """
 
-    def __init__(self, store: Store, limits: Limits) -> None:
+    def __init__(
+        self, store: Store, limits: Limits, rules: IgnoreRules, *, top: str = ""
+    ) -> None:
         self.limits = limits
+        self.rules = rules
         self._store = store
+        self._top = top
         self._entries: dict[str, Entry] = {}
         self._bytes = 0
-        self._name_bytes = 0
+        self._name_characters = 0
         self._seen = 0
-        self._left_out: dict[str, None] = {}
-        self._knows_top = False
+        self._left_out: dict[str, Rule] = {}
 
-    def wanted(self, name: str) -> str | None:
+    def wanted(self, name: str, *, is_folder: bool) -> str | None:
         """The path of what is called `name`; None if it is to be passed over."""
         self._seen += 1
-        self.check_members(self._seen)
+        self.limits.check_seen(self._seen)
         if is_top(name):
-            self._knows_top = True
             return None
-        path = safe_path(name)
-        parts = path.split("/")
-        for place, part in enumerate(parts):
-            if part in LEFT_OUT or part.startswith(SHADOW):
-                self._leave_out("/".join(parts[: place + 1]))
-                return None
+        path = self._below_top(safe_path(name))
+        if not path:
+            return None
+        if rule := self.rules.left_out_by(path, is_folder=is_folder):
+            self._leave_out(path, rule)
+            return None
         return path
+
+    def take(self, member: Member) -> None:
+        """Add a member of an archive, if it is wanted."""
+        path = self.wanted(member.name, is_folder=member.kind == "folder")
+        if path is None:
+            return
+        match member.kind:
+            case "folder":
+                self.add_folder(path)
+            case "link":
+                self.add_link(path, member.target())
+            case "copy":
+                self._add_copy(path, member.target())
+            case "file":
+                with member.open() as content:
+                    self.add_file(
+                        path, content, size=member.size, executable=member.executable
+                    )
+            case "other":
+                raise no_file(path)
 
     def add_file(
         self, path: str, content: Readable, *, size: int, executable: bool = False
     ) -> None:
         """`size` is only what is said of it, so that too much need not be read."""
+        sha256, size = self.put(path, content, expected=size)
+        self.add_known(path, sha256, size=size, executable=executable)
+
+    def put(self, path: str, content: Readable, *, expected: int) -> tuple[str, int]:
+        """Keep the content of a file; its SHA-256 and size."""
         room = self.limits.max_bytes - self._bytes
-        if size > room:
-            raise self._too_large(path)
+        if expected > room:
+            raise self.limits.too_large(path)
         try:
-            sha256, size = self._store.put(content, limit=room)
+            return self._store.put(content, limit=room)
         except TooLargeError as error:
-            raise self._too_large(path) from error
+            raise self.limits.too_large(path) from error
+
+    def add_known(self, path: str, sha256: str, *, size: int, executable: bool) -> None:
+        """Add a file whose content is in the store."""
+        if size > self.limits.max_bytes - self._bytes:
+            raise self.limits.too_large(path)
         self._add(Entry(path=path, size=size, executable=executable, sha256=sha256))
 
     def add_folder(self, path: str) -> None:
@@ -104,41 +107,30 @@ class Collector:
     def add_link(self, path: str, target: str) -> None:
         self._add(Entry(path=path, kind="link", target=safe_link(path, target)))
 
-    def add_copy(self, path: str, source: str) -> None:
+    def intake(self) -> Intake:
+        """Keep the manifest of all that was added. Raises SnapshotError."""
+        manifest = Manifest.of(self._entries.values())
+        if not manifest.files:
+            raise SnapshotError("The source holds no files.", "Send one with a script.")
+        self.limits.check_count(manifest.folder_count)
+        self._store.put_manifest(manifest)
+        return Intake(manifest=manifest, flattened=self._top, left_out=self._left_out)
+
+    def _below_top(self, path: str) -> str:
+        """`path` without the top; what lies beside the top is as if it were in it."""
+        if path == self._top:
+            return ""
+        return path.removeprefix(f"{self._top}/") if self._top else path
+
+    def _add_copy(self, path: str, source: str) -> None:
         """Add a file that is the same as one added before."""
-        entry = self._entries.get(safe_path(source))
+        entry = self._entries.get(self._below_top(safe_path(source)))
         if entry is None or entry.kind != "file":
             raise SnapshotError(
                 f"“{show(path)}” is a hard link to a file that is not there.",
                 "Make the archive again without hard links.",
             )
-        if entry.size > self.limits.max_bytes - self._bytes:
-            raise self._too_large(path)
-        self._add(replace(entry, path=path))
-
-    def check_members(self, count: int) -> None:
-        """Raises SnapshotError if there are too many, even if most are unwanted."""
-        if count > self.limits.most_seen_members:
-            raise self._too_many(self.limits.most_seen_members)
-
-    def intake(self, *, flatten: bool = True) -> Intake:
-        """Keep the manifest of all that was added. Raises SnapshotError."""
-        entries = list(self._entries.values())
-        top = _single_top(entries) if flatten and not self._knows_top else ""
-        if top:
-            entries = [_below(top, entry) for entry in entries if entry.path != top]
-        manifest = Manifest.of(entries)
-        if not manifest.files:
-            raise SnapshotError("The source holds no files.", "Send one with a script.")
-        if manifest.folder_count > self.limits.max_files:
-            raise self._too_many(self.limits.max_files)
-        self._store.put_manifest(manifest)
-        return Intake(
-            manifest=manifest,
-            flattened=top,
-            left_out=list(self._left_out)[:_SHOWN_LEFT_OUT],
-            left_out_count=len(self._left_out),
-        )
+        self.add_known(path, entry.sha256, size=entry.size, executable=entry.executable)
 
     def _add(self, entry: Entry) -> None:
         before = self._entries.get(entry.path)
@@ -147,46 +139,24 @@ class Collector:
         self._entries[entry.path] = entry
         self._bytes += entry.size
         self._count_name(entry.path + entry.target)
-        if len(self._entries) > self.limits.max_files:
-            raise self._too_many(self.limits.max_files)
+        self.limits.check_count(len(self._entries))
 
-    def _leave_out(self, path: str) -> None:
+    def _leave_out(self, path: str, rule: Rule) -> None:
+        """Remember the folder that the rule meant, where it was one."""
+        while (folder := path.rpartition("/")[0]) and self.rules.left_out_by(
+            folder, is_folder=True
+        ):
+            path = folder
         if path not in self._left_out:
             self._count_name(path)
-            self._left_out[path] = None
+            self._left_out[path] = rule
 
     def _count_name(self, name: str) -> None:
-        """All names are kept in memory; there is room for a thousand at least."""
-        self._name_bytes += len(name)
-        if self._name_bytes > max(self.limits.max_files, 1000) * _LONG_NAME:
-            raise SnapshotError("The names in the source are too long.", _ADVICE)
-
-    def _too_many(self, most: int) -> SnapshotError:
-        return SnapshotError(
-            f"The source has more than {most:,} files or folders, too many for a"
-            " snapshot.",
-            _ADVICE,
-        )
-
-    def _too_large(self, path: str) -> SnapshotError:
-        return SnapshotError(
-            f"The source is larger than {spell_size(self.limits.max_bytes)}, the most"
-            f" that a snapshot may hold (at “{show(path)}”).",
-            _ADVICE,
-        )
+        self._name_characters += len(name)
+        self.limits.check_names(self._name_characters)
 
 
-def _single_top(entries: list[Entry]) -> str:
-    """The only folder at the top, if nothing lies beside it."""
-    tops = {entry.path.partition("/")[0] for entry in entries}
-    if len(tops) != 1:
-        return ""
-    top = tops.pop()
-    return "" if any(e.path == top and e.kind != "folder" for e in entries) else top
-
-
-def _below(top: str, entry: Entry) -> Entry:
-    path = entry.path.removeprefix(f"{top}/")
-    if entry.kind == "link":
-        safe_link(path, entry.target)
-    return replace(entry, path=path)
+def no_file(path: str) -> SnapshotError:
+    return SnapshotError(
+        f"“{show(path)}” is a device, a pipe or a socket, not a file.", "Leave it out."
+    )

@@ -1,73 +1,125 @@
 """Reads folders of this machine."""
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-from runs.snapshots.collector import Collector
+from runs.snapshots.collector import Collector, no_file
 from runs.snapshots.errors import SnapshotError
+from runs.snapshots.ignore import LARGEST_FILE
 from runs.snapshots.names import show
+from runs.snapshots.stat_cache import StatCache
+from runs.snapshots.store import Store
 
 _MOVED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+# A file that is written to again and again is given up after so many readings.
+_READINGS = 3
 
 
-def read_folder_into(collector: Collector, folder: Path) -> None:
-    """Read all below `folder`, and follow no link."""
-    top = str(folder)
-    # No recursion: folders can be deeper than Python's stack.
-    waiting = [""]
-    while waiting:
-        path = waiting.pop()
+def stat_cache_of(folder: Path, store: Store) -> StatCache:
+    """What the store remembers of `folder`, by its real path."""
+    name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()
+    return StatCache(store.seen_folder / name)
+
+
+class FolderReader:
+    """Reads all below a folder, and follows no link."""
+
+    def __init__(
+        self, folder: Path, store: Store, collector: Collector, cache: StatCache
+    ) -> None:
+        self._top = str(folder)
+        self._store = store
+        self._collector = collector
+        self._cache = cache
+
+    def read(self) -> None:
+        # No recursion: folders can be deeper than Python's stack.
+        waiting = [""]
+        while waiting:
+            waiting += self._read_folder(waiting.pop())
+
+    def _read_folder(self, path: str) -> list[str]:
+        """Read what is in the folder `path`; the folders in it."""
+        folders = []
         prefix = f"{path}/" if path else ""
-        with _told(path or top):
-            entries = _entries(f"{top}/{path}")
+        with _told(path or self._top), os.scandir(f"{self._top}/{path}") as found:
+            entries = sorted(found, key=lambda entry: entry.name)
         if path and not entries:
-            collector.add_folder(path)
+            self._collector.add_folder(path)
+        self._add_rules(path, entries)
         for entry in entries:
-            below = collector.wanted(prefix + entry.name)
+            is_folder = entry.is_dir(follow_symlinks=False)
+            below = self._collector.wanted(prefix + entry.name, is_folder=is_folder)
             if below is None:
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(below)
+            if is_folder:
+                folders.append(below)
             else:
-                _read_entry(entry, below, collector)
+                self._read_entry(entry, below)
+        return folders
 
+    def _add_rules(self, path: str, entries: list[os.DirEntry[str]]) -> None:
+        files = {e.name: e.path for e in entries if e.is_file(follow_symlinks=False)}
+        rules = self._collector.rules
+        if name := rules.file_in(path, files.keys()):
+            with _told(name), _opened(files[name]) as file:
+                rules.add(path, name, file.read(LARGEST_FILE + 1))
 
-def _entries(folder: str) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as found:
-        return sorted(found, key=lambda entry: entry.name)
+    def _read_entry(self, entry: os.DirEntry[str], path: str) -> None:
+        if entry.is_symlink():
+            with _told(path):
+                target = os.readlink(entry.path)  # noqa: PTH115
+            self._collector.add_link(path, target)
+        elif entry.is_file(follow_symlinks=False):
+            with _told(path):
+                status = entry.stat(follow_symlinks=False)
+            if not self._add_known(path, status):
+                self._read_file(entry.path, path)
+        else:
+            raise no_file(path)
 
-
-def _read_entry(entry: os.DirEntry[str], path: str, collector: Collector) -> None:
-    if entry.is_symlink():
-        with _told(path):
-            target = os.readlink(entry.path)  # noqa: PTH115
-        collector.add_link(path, target)
-    elif entry.is_file(follow_symlinks=False):
-        _read_file(entry.path, path, collector)
-    else:
-        raise _no_file(path)
-
-
-def _read_file(source: str, path: str, collector: Collector) -> None:
-    # Whatever lies there by now: no link is followed, and no pipe is waited for.
-    with _told(path):
-        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise _no_file(path)
+    def _add_known(self, path: str, status: os.stat_result) -> bool:
+        """Add a file that is as it was when it was read last."""
+        sha256 = self._cache.known(path, status)
+        if sha256 is None or not self._store.has(sha256, status.st_size):
+            return False
         executable = bool(status.st_mode & 0o100)
-        collector.add_file(path, file, size=status.st_size, executable=executable)
+        self._collector.add_known(
+            path, sha256, size=status.st_size, executable=executable
+        )
+        return True
+
+    def _read_file(self, source: str, path: str) -> None:
+        for _ in range(_READINGS):
+            with _told(path), _opened(source) as file:
+                before = os.fstat(file.fileno())
+                if not stat.S_ISREG(before.st_mode):
+                    raise no_file(path)
+                sha256, size = self._collector.put(path, file, expected=before.st_size)
+                if _is_same(before, os.fstat(file.fileno()), size):
+                    executable = bool(before.st_mode & 0o100)
+                    self._cache.keep(path, before, sha256)
+                    self._collector.add_known(
+                        path, sha256, size=size, executable=executable
+                    )
+                    return
+        raise _changed(path)
 
 
-def _no_file(path: str) -> SnapshotError:
-    return SnapshotError(
-        f"“{show(path)}” is a device, a pipe or a socket, not a file.", "Leave it out."
-    )
+def _is_same(before: os.stat_result, after: os.stat_result, size: int) -> bool:
+    return (size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+
+
+def _opened(source: str) -> BinaryIO:
+    # Whatever lies there by now: no link is followed, and no pipe is waited for.
+    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    return os.fdopen(descriptor, "rb", buffering=0)
 
 
 @contextmanager
@@ -83,7 +135,11 @@ def _told(path: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _MOVED:
             raise
-        raise SnapshotError(
-            f"“{show(path)}” is not there, or was changed while it was read.",
-            "Try again when nothing changes in the folder.",
-        ) from error
+        raise _changed(path) from error
+
+
+def _changed(path: str) -> SnapshotError:
+    return SnapshotError(
+        f"“{show(path)}” is not there, or was changed while it was read.",
+        "Try again when nothing changes in the folder.",
+    )

@@ -5,7 +5,7 @@ folders count too, as in git. `static/js/upload/ignore.js` says the same.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from runs.snapshots.errors import SnapshotError
@@ -51,7 +51,7 @@ class IgnoreRules:
         # Folders that were asked about, and what leaves them out.
         self._folders: dict[str, Rule | None] = {"": None}
 
-    def file_in(self, folder: str, names: Sequence[str] | set[str]) -> str:
+    def file_in(self, folder: str, names: Collection[str]) -> str:
         """Which of the `names` in `folder` holds its rules; "" if none does.
 
         To be asked about the top, which is "", before any other.

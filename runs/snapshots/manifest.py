@@ -1,12 +1,13 @@
 """Manifests: what a snapshot holds."""
 
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Literal
+
+import msgspec
 
 from runs.snapshots.errors import SnapshotError
 from runs.snapshots.names import show
@@ -14,8 +15,13 @@ from runs.snapshots.names import show
 Kind = Literal["file", "link", "folder"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+):
     """A file, a symbolic link that stays inside, or an empty folder.
 
     `path` is relative, with "/" between its parts. `sha256` is that of a file's bytes.
@@ -53,15 +59,11 @@ class Manifest:
 
     @classmethod
     def from_json(cls, data: bytes) -> "Manifest":
-        return cls(tuple(Entry(**entry) for entry in json.loads(data)))
+        return cls(msgspec.json.decode(data, type=tuple[Entry, ...]))
 
     def to_json(self) -> bytes:
         """The one spelling of this manifest, whose hash is its identity."""
-        entries = [
-            {name: value for name, value in vars(entry).items() if value}
-            for entry in self.entries
-        ]
-        return json.dumps(entries, sort_keys=True, separators=(",", ":")).encode()
+        return msgspec.json.encode(self.entries)
 
     @cached_property
     def identity(self) -> str:

@@ -32,8 +32,10 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        # What is being written; whoever is killed leaves it there.
+        # What is being written, or was found damaged; it may stay there for a while.
         self._new = folder / "new"
+        # What the files of folders hashed to: see stat_cache.py.
+        self.seen_folder = folder / "seen"
 
     def put(self, stream: Readable, *, limit: int | None = None) -> tuple[str, int]:
         """Keep all that `stream` holds; its SHA-256 and size.
@@ -45,7 +47,7 @@ class Store:
         # Most files are small, and most are here already: then nothing is written.
         if not second:
             sha256 = hashlib.sha256(first).hexdigest()
-            if self._has(sha256, len(first)):
+            if self.has(sha256, len(first)):
                 return sha256, len(first)
         with full_disk_told():
             return self._write(chain((first, second), blocks))
@@ -96,32 +98,38 @@ class Store:
                 if _is_abandoned(path):
                     path.unlink(missing_ok=True)
 
-    def _has(self, sha256: str, size: int) -> bool:
+    def has(self, sha256: str, size: int) -> bool:
         """Whether an object is there; one that a power cut left empty is not."""
+        # Asked for each file of a folder, so without making a Path.
+        path = f"{self._folder}/{sha256[:2]}/{sha256[2:]}"
         try:
-            return self.path(sha256).stat().st_size == size
+            return os.stat(path).st_size == size  # noqa: PTH116
         except FileNotFoundError:
             return False
 
     def _write(self, blocks: Iterable[bytes]) -> tuple[str, int]:
-        self._new.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = self._new / uuid.uuid4().hex
+        fresh = self._fresh()
         try:
             sha256, size = _fill(fresh, blocks)
-            if not self._has(sha256, size):
-                path = self.path(sha256)
-                path.parent.mkdir(mode=0o700, exist_ok=True)
-                fresh.rename(path)
-        finally:
+            if not self.has(sha256, size):
+                _move(fresh, self.path(sha256))
+                return sha256, size
+        except BaseException:
             fresh.unlink(missing_ok=True)
+            raise
+        fresh.unlink()
         return sha256, size
+
+    def _fresh(self) -> Path:
+        """A path for what is no object; in a day, `tidy` takes it away."""
+        return self._new / uuid.uuid4().hex
 
     def _set_aside(self, sha256: str, file: io.FileIO) -> None:
         path = self.path(sha256)
         with suppress(FileNotFoundError):
             # Another may have mended it meanwhile.
             if os.path.samestat(path.stat(), os.fstat(file.fileno())):
-                path.rename(path.with_name(f"{path.name}.damaged"))
+                _move(path, self._fresh())
 
 
 def damaged_store() -> SnapshotError:
@@ -143,13 +151,31 @@ def _blocks(stream: Readable, limit: int | None) -> Iterator[bytes]:
 def _fill(path: Path, blocks: Iterable[bytes]) -> tuple[str, int]:
     """Write a new file; its SHA-256 and size."""
     sha256, size = hashlib.sha256(), 0
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+    with os.fdopen(_create(path), "wb", buffering=0) as file:
         hold(file.fileno())
         for block in blocks:
             sha256.update(block)
-            size += file.write(block)
+            size += len(block)
+            while block := block[file.write(block) :]:
+                pass
     return sha256.hexdigest(), size
+
+
+def _create(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with suppress(FileNotFoundError):
+        return os.open(path, flags, 0o600)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.open(path, flags, 0o600)
+
+
+def _move(path: Path, to: Path) -> None:
+    # Nearly always, the folder is there.
+    with suppress(FileNotFoundError):
+        path.rename(to)
+        return
+    to.parent.mkdir(mode=0o700, exist_ok=True)
+    path.rename(to)
 
 
 def _is_abandoned(path: Path) -> bool:

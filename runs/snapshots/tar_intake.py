@@ -5,11 +5,15 @@ import gzip
 import io
 import lzma
 import tarfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
+from functools import partial
 from typing import BinaryIO, Self
 
-from runs.snapshots.collector import Collector
+from aml_portal.sizes import spell_size
 from runs.snapshots.errors import SnapshotError
+from runs.snapshots.limits import Limits
+from runs.snapshots.members import Kind, Member
 from runs.snapshots.names import show
 from runs.snapshots.store import Readable
 
@@ -33,53 +37,51 @@ def is_tar(start: bytes) -> bool:
     return False
 
 
-def read_tar(stream: BinaryIO, start: bytes, collector: Collector) -> None:
-    meter = _Meter(_unpacked(stream, start), collector.limits.most_seen_bytes)
+def tar_members(stream: BinaryIO, start: bytes, limits: Limits) -> Iterator[Member]:
+    """What a tar archive holds; `start` is its first 512 bytes."""
+    stream.seek(0)
+    meter = _Meter(_unpacked(stream, start), limits.most_seen_bytes)
     with _Archive.open(
-        fileobj=meter, mode="r:", tarinfo=_Member, encoding="utf-8"
+        fileobj=meter, mode="r:", tarinfo=_Header, encoding="utf-8"
     ) as archive:
-        while member := archive.next():
+        while header := archive.next():
             # It would keep all of them, and all that headers say of all members.
             archive.members.clear()
             archive.pax_headers = {}
-            meter.allow(member.size)
-            _read_member(archive, member, collector)
+            meter.allow(header.size)
+            yield Member(
+                name=header.name,
+                kind=_kind(header),
+                open=partial(_open, archive, header),
+                size=header.size,
+                executable=bool(header.mode & 0o100),
+                target=partial(getattr, header, "linkname"),
+            )
             meter.allow(0)
     meter.finish()
 
 
-def _read_member(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, collector: Collector
-) -> None:
-    path = collector.wanted(member.name)
-    if path is None:
-        return
-    if member.isdir():
-        collector.add_folder(path)
-    elif member.issym():
-        collector.add_link(path, member.linkname)
-    elif member.islnk():
-        collector.add_copy(path, member.linkname)
-    else:
-        _read_file(archive, member, path, collector)
+def _kind(header: tarfile.TarInfo) -> Kind:
+    if header.isdir():
+        return "folder"
+    if header.issym():
+        return "link"
+    if header.islnk():
+        return "copy"
+    return "file" if header.isreg() else "other"
 
 
-def _read_file(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, path: str, collector: Collector
-) -> None:
-    if member.issparse():
+def _open(
+    archive: tarfile.TarFile, header: tarfile.TarInfo
+) -> AbstractContextManager[Readable]:
+    if header.issparse():
         raise SnapshotError(
-            f"“{show(path)}” is stored with holes in it.",
+            f"“{show(header.name)}” is stored with holes in it.",
             "Make the archive again without the option for sparse files.",
         )
-    if not member.isreg():
-        raise SnapshotError(
-            f"“{show(path)}” is a device or a pipe, not a file.", "Leave it out."
-        )
-    content = archive.extractfile(member)
+    content = archive.extractfile(header)
     assert content is not None
-    executable = bool(member.mode & 0o100)
-    collector.add_file(path, content, size=member.size, executable=executable)
+    return content
 
 
 class _Archive(tarfile.TarFile):
@@ -87,7 +89,7 @@ class _Archive(tarfile.TarFile):
     pax_headers: dict[str, str]
 
 
-class _Member(tarfile.TarInfo):
+class _Header(tarfile.TarInfo):
     """A member whose header must be right; else tarfile takes it for the end."""
 
     @classmethod
@@ -110,7 +112,7 @@ class _Meter(io.RawIOBase):
     def __init__(self, stream: Readable, skippable: int) -> None:
         self._stream = stream
         self._position = 0
-        self._skippable = skippable
+        self._most = self._skippable = skippable
         self.allow(0)
 
     def allow(self, size: int) -> None:
@@ -156,8 +158,8 @@ class _Meter(io.RawIOBase):
         self._skippable -= size
         if self._skippable < 0:
             raise SnapshotError(
-                "The archive is too large, even without what is left out of it.",
-                "Make it again without folders like .venv and .git.",
+                f"The archive unpacks to more than {spell_size(self._most)}.",
+                "Make it again without what the script does not need.",
             )
 
 

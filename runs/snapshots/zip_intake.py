@@ -3,13 +3,15 @@
 import io
 import stat
 import zipfile
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import BinaryIO, cast
+from functools import partial
+from typing import IO, BinaryIO, cast
 
-from runs.snapshots.collector import Collector
 from runs.snapshots.errors import SnapshotError
+from runs.snapshots.limits import Limits
+from runs.snapshots.members import Kind, Member
 from runs.snapshots.names import from_root, show
-from runs.snapshots.store import Readable
 
 _ENTRY = b"PK\x01\x02"
 _LARGEST_DIRECTORY = 128 * 1024 * 1024
@@ -25,33 +27,32 @@ def is_zip(start: bytes) -> bool:
     return start.startswith((b"PK\x03\x04", b"PK\x05\x06"))
 
 
-def read_zip(stream: BinaryIO, collector: Collector) -> None:
-    guarded = _Guarded(stream, collector)
+def zip_members(stream: BinaryIO, limits: Limits) -> Iterator[Member]:
+    guarded = _Guarded(stream, limits)
     with zipfile.ZipFile(cast("BinaryIO", guarded)) as archive:
         guarded.has_directory = True
-        for member in archive.infolist():
-            _read_member(archive, member, collector)
+        for info in archive.infolist():
+            yield _member(archive, info)
 
 
-def _read_member(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, collector: Collector
-) -> None:
-    name = _name(member)
-    path = collector.wanted(name)
-    if path is None:
-        return
-    mode = member.external_attr >> 16
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
+    name, mode = _name(info), info.external_attr >> 16
+    return Member(
+        name=name,
+        kind=_kind(name, mode),
+        open=partial(_open, archive, info),
+        target=partial(_target, archive, info),
+        size=info.file_size,
+        executable=bool(mode & 0o100),
+    )
+
+
+def _kind(name: str, mode: int) -> Kind:
     if name.endswith("/") or stat.S_ISDIR(mode):
-        collector.add_folder(path)
-        return
-    _check(path, member)
-    with archive.open(member) as content:
-        if stat.S_ISLNK(mode):
-            collector.add_link(path, _target(content))
-        else:
-            executable = bool(mode & 0o100)
-            size = member.file_size
-            collector.add_file(path, content, size=size, executable=executable)
+        return "folder"
+    if stat.S_ISLNK(mode):
+        return "link"
+    return "file" if stat.S_IFMT(mode) in (0, stat.S_IFREG) else "other"
 
 
 def _name(member: zipfile.ZipInfo) -> str:
@@ -74,24 +75,22 @@ def _from_dos(name: str) -> str:
     return name.replace("\\", "/")
 
 
-def _check(path: str, member: zipfile.ZipInfo) -> None:
-    if member.flag_bits & _ENCRYPTED:
+def _open(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
+    if info.flag_bits & _ENCRYPTED:
         raise SnapshotError(
             "The archive is encrypted.", "Send one that needs no password."
         )
-    if member.compress_type not in _METHODS:
+    if info.compress_type not in _METHODS:
         raise SnapshotError(
-            f"“{show(path)}” is packed in a way that the portal does not read.",
+            f"“{show(_name(info))}” is packed in a way that the portal does not read.",
             "Make the archive again with the usual compression of zip.",
         )
-    if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFLNK):
-        raise SnapshotError(
-            f"“{show(path)}” is a device or a pipe, not a file.", "Leave it out."
-        )
+    return archive.open(info)
 
 
-def _target(content: Readable) -> str:
-    return content.read(_LONGEST_TARGET).decode(errors="surrogateescape")
+def _target(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
+    with _open(archive, info) as content:
+        return content.read(_LONGEST_TARGET).decode(errors="surrogateescape")
 
 
 class _Guarded(io.RawIOBase):
@@ -99,9 +98,9 @@ class _Guarded(io.RawIOBase):
     makes objects of all its entries; so what it says it holds is looked at before.
     """
 
-    def __init__(self, stream: BinaryIO, collector: Collector) -> None:
+    def __init__(self, stream: BinaryIO, limits: Limits) -> None:
         self._stream = stream
-        self._collector = collector
+        self._limits = limits
         self.has_directory = False
 
     def read(self, size: int = -1, /) -> bytes:
@@ -113,7 +112,7 @@ class _Guarded(io.RawIOBase):
                 "Leave out what the script does not need.",
             )
         data = self._stream.read(size)
-        self._collector.check_members(data.count(_ENTRY))
+        self._limits.check_seen(data.count(_ENTRY))
         return data
 
     def seek(self, target: int, whence: int = io.SEEK_SET, /) -> int:

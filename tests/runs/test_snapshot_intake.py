@@ -1,20 +1,18 @@
 """Reading sources into the store: what is kept, and how."""
 
 import io
-import re
 import stat
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 
 from runs.snapshots import Store, read_folder
-from runs.snapshots.collector import LEFT_OUT, SHADOW
 from tests.runs.sources import (
     FILES,
     LIMITS,
+    Files,
     contents,
     member,
     read,
@@ -116,17 +114,6 @@ def test_the_only_folder_at_the_top_becomes_the_top(store: Store) -> None:
     assert not beside.flattened
 
 
-def test_a_page_leaves_out_of_a_folder_what_the_portal_would() -> None:
-    """Else it counts, and sends, what is dropped on arrival."""
-    module = (settings.BASE_DIR / "static" / "js" / "upload" / "folder.js").read_text()
-    names = re.search(r"const LEFT_OUT = new Set\(\[(.*?)\]\);", module, re.DOTALL)
-    shadow = re.search(r'const SHADOW = "(.*)";', module)
-    assert names
-    assert shadow
-    assert set(re.findall(r'"(.+?)"', names[1])) == LEFT_OUT
-    assert shadow[1] == SHADOW
-
-
 def test_what_no_script_needs_is_left_out_and_said(store: Store) -> None:
     intake = read(
         store,
@@ -143,7 +130,6 @@ def test_what_no_script_needs_is_left_out_and_said(store: Store) -> None:
     )
     assert set(contents(intake, store)) == {"train.py", ".gitignore"}
     assert set(intake.left_out) == {".git", "lib/__pycache__", "__MACOSX"}
-    assert intake.left_out_count == 3
 
 
 def test_names_that_differ_in_case_are_two_files(store: Store) -> None:
@@ -159,3 +145,71 @@ def test_backslashes_of_windows_are_folders(store: Store) -> None:
     info = zipfile.ZipInfo("data/x.csv")
     info.filename, info.create_system = "data\\x.csv", 0
     assert set(contents(read(store, zip_of([(info, b"1")])), store)) == {"x.csv"}
+
+
+RULED: Files = {
+    "train.py": b"1",
+    "a.log": b"2",
+    "keep.log": b"3",
+    "lib/.gitignore": b"/only_here\n!keep.txt\n",
+    "lib/only_here/x": b"4",
+    "lib/keep.txt": b"5",
+    "other/only_here": b"6",
+    "other/drop.txt": b"7",
+    ".gitignore": b"*.log\n!keep.log\n*.txt\n",
+}
+KEPT = {"train.py", "keep.log", "lib/.gitignore", "lib/keep.txt", "other/only_here"}
+LEFT_OUT = {
+    "a.log": ".gitignore:1: *.log",
+    "lib/only_here": "lib/.gitignore:1: /only_here",
+    "other/drop.txt": ".gitignore:3: *.txt",
+}
+
+
+def below(top: str, files: Files) -> Files:
+    return {f"{top}/{name}": data for name, data in files.items()}
+
+
+@pytest.mark.parametrize("top", ["", "project"])
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+def test_ignore_files_count_wherever_they_stand(
+    store: Store, tmp_path: Path, kind: str, top: str
+) -> None:
+    """In the archives, the rules come after what they are about."""
+    files = below(top, RULED) if top else RULED
+    match kind:
+        case "folder":
+            folder = write(tmp_path / "source", files) / top
+            intake = read_folder(folder, store, LIMITS)
+        case "zip":
+            intake = read(store, zipped(files))
+        case _:
+            intake = read(store, tarred(files, "gz"))
+    assert set(contents(intake, store)) == KEPT | {".gitignore"}
+    assert {path: str(rule) for path, rule in intake.left_out.items()} == LEFT_OUT
+
+
+def test_an_amlignore_is_read_instead(store: Store) -> None:
+    intake = read(store, zipped({**RULED, ".amlignore": b"lib\n"}))
+    assert set(contents(intake, store)) == {
+        *(name for name in RULED if not name.startswith("lib/")),
+        ".amlignore",
+    }
+    assert {path: str(rule) for path, rule in intake.left_out.items()} == {
+        "lib": ".amlignore:1: lib"
+    }
+
+
+def test_a_rule_brings_back_what_is_left_out_of_old(store: Store) -> None:
+    files = {"train.py": b"1", "venv/x": b"2", ".gitignore": b"!venv\n"}
+    intake = read(store, tarred(files))
+    assert set(contents(intake, store)) == set(files)
+
+
+def test_a_link_to_rules_is_no_rules(store: Store, tmp_path: Path) -> None:
+    folder = write(tmp_path / "source", {"train.py": b"1", "rules": b"*.py\n"})
+    (folder / ".gitignore").symlink_to("rules")
+    assert set(contents(read_folder(folder, store, LIMITS), store)) == {
+        "train.py",
+        "rules",
+    }

@@ -107,7 +107,7 @@ def test_a_file_and_a_folder_at_once_are_refused(store: Store) -> None:
 
 @pytest.mark.parametrize("kind", [tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE])
 def test_devices_and_pipes_are_refused(store: Store, kind: bytes) -> None:
-    with pytest.raises(SnapshotError, match="is a device or a pipe"):
+    with pytest.raises(SnapshotError, match="is a device, a pipe or a socket"):
         read(store, tar_of([(member("ok"), b"1"), (member("thing", kind), b"")]))
 
 
@@ -160,7 +160,14 @@ def test_what_claims_to_be_an_archive_and_is_none_is_refused(store: Store) -> No
 def test_a_bomb_in_a_tar_is_refused(store: Store, packing: str) -> None:
     data = tarred({"bomb": bytes(64 * 1024 * 1024)}, packing)
     assert len(data) < 200_000
-    with pytest.raises(SnapshotError, match=r"larger than 8\.4 MB"):
+    with pytest.raises(SnapshotError, match=r"unpacks to more than 34 MB"):
+        read(store, data)
+
+
+@pytest.mark.parametrize("packing", ["gz", "bz2", "xz"])
+def test_a_large_file_in_a_tar_is_named(store: Store, packing: str) -> None:
+    data = tarred({"bomb": bytes(16 * 1024 * 1024)}, packing)
+    with pytest.raises(SnapshotError, match=r"larger than 8\.4 MB.*“bomb”"):
         read(store, data)
 
 

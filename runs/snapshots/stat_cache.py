@@ -1,0 +1,77 @@
+"""Remembers what the files of a folder hashed to, so that those that are as they were
+need not be read again.
+"""
+
+import os
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+# How far the clock of a file system may lag behind, and how coarse it may be: a file
+# that was changed so shortly before it was looked at may change again unseen.
+_YOUNG = 2 * 10**9
+
+
+class _Seen(msgspec.Struct, frozen=True, array_like=True):
+    size: int
+    modified: int
+    changed: int
+    inode: int
+    sha256: str
+
+
+_decoder = msgspec.msgpack.Decoder(dict[str, _Seen])
+
+
+class StatCache:
+    """What one file remembers of a folder; a damaged one remembers nothing."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._began = time.time_ns()
+        self._before = _load(file)
+        self._now: dict[str, _Seen] = {}
+
+    def known(self, path: str, status: os.stat_result) -> str | None:
+        """The SHA-256 that the file at `path` had when it was as it is now."""
+        seen = self._before.get(path)
+        if seen is None or seen != _seen(status, seen.sha256):
+            return None
+        self._now[path] = seen
+        return seen.sha256
+
+    def keep(self, path: str, status: os.stat_result, sha256: str) -> None:
+        """Remember a file; `status` is from before it was read."""
+        if max(status.st_mtime_ns, status.st_ctime_ns) < self._began - _YOUNG:
+            self._now[path] = _seen(status, sha256)
+
+    def save(self) -> None:
+        """Forget all that was not asked about; a full disk only costs time."""
+        if self._now == self._before:
+            return
+        fresh = self._file.with_name(f"{self._file.name}.{uuid.uuid4().hex}")
+        with suppress(OSError):
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fresh.write_bytes(msgspec.msgpack.encode(self._now))
+            fresh.replace(self._file)
+        fresh.unlink(missing_ok=True)
+
+
+def _load(file: Path) -> dict[str, _Seen]:
+    try:
+        return _decoder.decode(file.read_bytes())
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+
+
+def _seen(status: os.stat_result, sha256: str) -> _Seen:
+    return _Seen(
+        size=status.st_size,
+        modified=status.st_mtime_ns,
+        changed=status.st_ctime_ns,
+        inode=status.st_ino,
+        sha256=sha256,
+    )
