@@ -1,24 +1,31 @@
 """Snapshots: source folders kept by content, apart from the database and from HTTP."""
 
-from runs.snapshots.archives import read_folder, read_upload
+from runs.snapshots.archives import read_folder, read_objects, read_upload
 from runs.snapshots.checkout import check_out
 from runs.snapshots.collector import Intake
 from runs.snapshots.errors import SnapshotError
 from runs.snapshots.limits import Limits
 from runs.snapshots.manifest import Entry, Manifest
 from runs.snapshots.names import safe_path
+from runs.snapshots.offers import SHA256, read_offer
+from runs.snapshots.partials import OtherPlaceError, Partials
 from runs.snapshots.store import Store
 from runs.snapshots.zips import zip_folder, zip_snapshot
 
 __all__ = [
+    "SHA256",
     "Entry",
     "Intake",
     "Limits",
     "Manifest",
+    "OtherPlaceError",
+    "Partials",
     "SnapshotError",
     "Store",
     "check_out",
     "read_folder",
+    "read_objects",
+    "read_offer",
     "read_upload",
     "safe_path",
     "zip_folder",

@@ -18,6 +18,7 @@ from runs.snapshots.ignore import IgnoreRules
 from runs.snapshots.limits import Limits
 from runs.snapshots.members import Member, Survey
 from runs.snapshots.names import safe_path, show
+from runs.snapshots.offers import SHA256
 from runs.snapshots.store import Store
 from runs.snapshots.tar_intake import is_tar, tar_members
 from runs.snapshots.zip_intake import is_zip, zip_members
@@ -62,6 +63,25 @@ def _read_archive(
     for member in members():
         collector.take(member)
     return collector.intake()
+
+
+def read_objects(stream: BinaryIO, store: Store, limits: Limits) -> int:
+    """Keep the members of a plain tar archive, each named by its SHA-256; how many.
+
+    Raises SnapshotError at the first that is wrong; those before it are kept.
+    """
+    count = 0
+    with _damage_told("objects.tar"):
+        for member in tar_members(stream, b"", limits):
+            if member.kind != "file" or not SHA256.fullmatch(member.name):
+                raise SnapshotError(
+                    f"“{show(member.name)}” is no name of an object.",
+                    "Name each by the SHA-256 of its bytes.",
+                )
+            with member.open() as content:
+                store.put_as(member.name, content, member.size)
+            count += 1
+    return count
 
 
 def read_folder(folder: Path, store: Store, limits: Limits) -> Intake:

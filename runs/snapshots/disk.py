@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import fcntl
+import io
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -61,6 +62,13 @@ def copy_bytes(source: int, target: int, size: int) -> int:
     left = size - _position(target)
     _repeat(lambda count: os.sendfile(target, source, None, count), left)
     return _position(target)
+
+
+def write_all(file: io.FileIO, data: bytes) -> None:
+    """Write all of `data` to a file without a buffer, which may take it in parts."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def hold(descriptor: int) -> None:

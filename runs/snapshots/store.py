@@ -11,12 +11,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
-from runs.snapshots.disk import flush, hold, is_held
+from runs.snapshots.disk import flush, hold, is_held, write_all
 from runs.snapshots.errors import SnapshotError, TooLargeError, full_disk_told
-from runs.snapshots.manifest import Manifest
+from runs.snapshots.manifest import Entry, Manifest
+from runs.snapshots.names import show
 
 _BLOCK = 1024 * 1024
-_A_DAY = 24 * 60 * 60
+_AN_HOUR = 60 * 60
+_A_DAY = 24 * _AN_HOUR
 
 
 class Readable(Protocol):
@@ -33,7 +35,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         # What is being written, or was found damaged; it may stay there for a while.
-        self._new = folder / "new"
+        self.new_folder = folder / "new"
         # What the files of folders hashed to: see stat_cache.py.
         self.seen_folder = folder / "seen"
 
@@ -51,6 +53,38 @@ class Store:
                 return sha256, len(first)
         with full_disk_told():
             return self._write(chain((first, second), blocks))
+
+    def put_as(self, sha256: str, stream: Readable, size: int) -> None:
+        """Keep what is said to have this hash and size; else raises SnapshotError."""
+        if self.has(sha256, size):
+            return
+        with full_disk_told():
+            fresh = self._fresh()
+            try:
+                if _fill(fresh, _blocks(stream, size)) != (sha256, size):
+                    raise something_else()
+                _move(fresh, self.path(sha256))
+            finally:
+                fresh.unlink(missing_ok=True)
+
+    def adopt(self, path: Path, sha256: str) -> None:
+        """Make the file at `path` an object. Raises SnapshotError if it is not that,
+        and removes it.
+        """
+        with path.open("rb", buffering=0) as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                path.unlink()
+                raise something_else()
+        _move(path, self.path(sha256))
+
+    def lacking(self, manifest: Manifest) -> list[Entry]:
+        """The files whose content is not here, one for each content.
+
+        What is here is kept for a day, so that there is time to send the rest. Raises
+        SnapshotError for a file that is here, and has another size.
+        """
+        files = {entry.sha256: entry for entry in manifest.files}
+        return [entry for entry in files.values() if not self._keep(entry)]
 
     def path(self, sha256: str) -> Path:
         return self._folder / sha256[:2] / sha256[2:]
@@ -94,7 +128,7 @@ class Store:
     def tidy(self) -> None:
         """Remove what is left of writers who were killed."""
         with suppress(FileNotFoundError):
-            for path in list(self._new.iterdir()):
+            for path in list(self.new_folder.iterdir()):
                 if _is_abandoned(path):
                     path.unlink(missing_ok=True)
 
@@ -106,6 +140,21 @@ class Store:
             return os.stat(path).st_size == size  # noqa: PTH116
         except FileNotFoundError:
             return False
+
+    def _keep(self, entry: Entry) -> bool:
+        """Whether the content of a file is here; if so, it counts as new."""
+        path = self.path(entry.sha256)
+        try:
+            status = path.stat()
+            if status.st_size == entry.size:
+                if status.st_mtime < time.time() - _AN_HOUR:
+                    os.utime(path)
+                return True
+            # One of the two is wrong.
+            self.open_whole(entry.sha256).close()
+        except (FileNotFoundError, SnapshotError):
+            return False
+        raise wrong_size(entry)
 
     def _write(self, blocks: Iterable[bytes]) -> tuple[str, int]:
         fresh = self._fresh()
@@ -122,7 +171,7 @@ class Store:
 
     def _fresh(self) -> Path:
         """A path for what is no object; in a day, `tidy` takes it away."""
-        return self._new / uuid.uuid4().hex
+        return self.new_folder / uuid.uuid4().hex
 
     def _set_aside(self, sha256: str, file: io.FileIO) -> None:
         path = self.path(sha256)
@@ -136,6 +185,20 @@ def damaged_store() -> SnapshotError:
     return SnapshotError(
         "A file of this snapshot is missing in the portal's store, or it is damaged.",
         "Submit the run again from the source.",
+    )
+
+
+def something_else() -> SnapshotError:
+    return SnapshotError(
+        "A file is not what it was said to be: it was changed before it was sent.",
+        "Choose the source once more.",
+    )
+
+
+def wrong_size(entry: Entry) -> SnapshotError:
+    return SnapshotError(
+        f"“{show(entry.path)}” has another size than {entry.size:,} bytes.",
+        "Choose the source once more.",
     )
 
 
@@ -156,8 +219,7 @@ def _fill(path: Path, blocks: Iterable[bytes]) -> tuple[str, int]:
         for block in blocks:
             sha256.update(block)
             size += len(block)
-            while block := block[file.write(block) :]:
-                pass
+            write_all(file, block)
     return sha256.hexdigest(), size
 
 
