@@ -121,18 +121,18 @@ def rename(request: PageRequest, run_id: str) -> HttpResponse:
 def tags(request: PageRequest, run_id: str) -> HttpResponse:
     """Set a tag, or take one away."""
     run = get_run(request, run_id, write=True)
-    form = TagForm(request.POST)
     problem = ""
-    form.full_clean()
     try:
-        _change_tag(run, form.cleaned_data)
+        _change_tag(run, TagForm(request.POST))
     except UserError as error:
         problem = str(error)
     return _part_or_page(request, get_run(request, run_id), "_run_tags", problem)
 
 
-def _change_tag(run: Run, tag: dict[str, str]) -> None:
-    only = Run.objects.filter(pk=run.pk)
+def _change_tag(run: Run, form: TagForm) -> None:
+    if not form.is_valid():
+        raise UserError("A tag has no null characters.", "Leave them out.")
+    only, tag = Run.objects.filter(pk=run.pk), form.cleaned_data
     if tag["remove"]:
         untag_runs(only, tag["name"])
     else:

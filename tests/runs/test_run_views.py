@@ -237,6 +237,15 @@ def test_tags_are_set_changed_and_removed(client: Client, run: Run) -> None:
     assert not run.tags.exists()
 
 
+@pytest.mark.parametrize("tag", [{"name": "a\0b"}, {"name": "a", "value": "\0"}])
+def test_a_tag_with_a_null_character_is_refused(
+    client: Client, run: Run, tag: dict[str, str]
+) -> None:
+    page = client.post(f"{run.get_absolute_url()}tags/", tag, headers=_HTMX)
+    assert "A tag has no null characters. Leave them out." in text_of(page)
+    assert not run.tags.exists()
+
+
 def test_a_run_is_archived_and_brought_back(client: Client, run: Run) -> None:
     address = f"{run.get_absolute_url()}archive/"
     assert "The run is archived" in text_of(client.post(address, follow=True))
