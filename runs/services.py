@@ -278,12 +278,17 @@ def delete_runs(runs: RunQuerySet) -> Deletion:
 
 
 def delete_run(run: Run) -> bool:
-    """Delete a run with its files; False while it is at work. Raises TargetError.
+    """Delete a run with its files; False while it is at work. Raises PortalError.
 
     The snapshot stays in the store, since other runs may have the same.
     """
-    if run.status not in TERMINAL or is_held(submission_lease(run.pk)):
+    if run.status not in TERMINAL:
         return False
+    if is_held(submission_lease(run.pk)):
+        # Canceled while its files were laid out, which goes on for a moment.
+        raise UserError(
+            "The run is still being cleared away.", "Try again in a moment."
+        )
     if run.cleaned_at is None:
         host_of(run.target).clean(run.run_id)
     # The row goes first: a folder without a row is waste, a row without a folder a lie.

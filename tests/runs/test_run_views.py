@@ -14,6 +14,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from runs.execution import submission_lease
+from runs.leases import acquire, new_owner
 from runs.models import Run
 from runs.run_views import PANELS
 from runs.status import EndReason, RunStatus
@@ -260,6 +262,17 @@ def test_only_a_run_that_has_ended_is_deleted(client: Client, run: Run) -> None:
     Run.objects.filter(pk=run.pk).update(cleaned_at=timezone.now())
     assert "was deleted" in text_of(client.post(address, follow=True))
     assert not Run.objects.exists()
+
+
+def test_a_run_that_is_still_being_cleared_away_says_so(
+    client: Client, run: Run
+) -> None:
+    run.end(EndReason.CANCELED)
+    assert acquire(submission_lease(run.pk), new_owner(), 60)
+    answer = client.post(f"{run.get_absolute_url()}delete/")
+    assert answer.status_code == 400
+    assert b"The run is still being cleared away." in answer.content
+    assert Run.objects.exists()
 
 
 def test_secrets_are_covered_and_kept_from_others(client: Client) -> None:

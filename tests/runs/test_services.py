@@ -183,7 +183,8 @@ def test_a_run_whose_submission_is_still_at_work_is_not_deleted() -> None:
     run = factories.submit()
     run.end(EndReason.CANCELED)
     assert acquire(submission_lease(run.pk), "elsewhere/1/1/x", 60)
-    assert not services.delete_run(run)
+    with pytest.raises(UserError, match="still being cleared away"):
+        services.delete_run(run)
     release(submission_lease(run.pk), "elsewhere/1/1/x")
     assert services.delete_run(run)
 
