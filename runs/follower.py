@@ -163,6 +163,8 @@ class Follower(threading.Thread):
             self._finishers.submit(self._finish, followed, frame.payload)
         elif "missing" in frame.header:
             self._take_missing(followed.run)
+        elif "dropped" in frame.header:
+            raise RuntimeError(f"The runner dropped it: {frame.header['dropped']}")
         else:
             followed.take(frame)
 

@@ -101,6 +101,8 @@ def read_json(path: str) -> Optional[Json]:
     """
     try:
         with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return None
             value = json.loads(file.read(LARGEST_JSON))
     except (OSError, ValueError, RecursionError):
         return None
@@ -955,10 +957,22 @@ class Follower:
                 self.send({"beat": time.time()})
             more = False
             for watched in list(self.watched.values()):
-                # What can't be read now is looked at again.
-                with contextlib.suppress(OSError):
-                    more = watched.look() or more
+                more = self._look(watched) or more
             select.select([0], [], [], 0 if more else self._pause())
+
+    def _look(self, watched: Watched) -> bool:
+        """Look at a job; whatever is wrong with it, the others are looked at."""
+        try:
+            return watched.look()
+        except HungUp:
+            raise
+        except OSError:
+            # What can't be read now is looked at again.
+            return False
+        except Exception as error:
+            self.forget(watched.name)
+            watched.send({"dropped": repr(error)})
+            return False
 
     def _pause(self) -> float:
         if not self.watched:

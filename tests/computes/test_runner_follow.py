@@ -322,6 +322,41 @@ def test_nonsense_in_a_file_of_the_runner_ends_only_its_own_job(
     assert following.final(other)["exit_code"] == 0
 
 
+@pytest.mark.parametrize("name", ["exit.json", "runner.json", "cancel.json"])
+def test_a_fifo_in_place_of_a_file_of_the_runner_harms_nobody(
+    make_job: MakeJob, following: Following, name: str
+) -> None:
+    """Somebody keeps it open, so that whoever reads it is told to come again."""
+    spoiled, other = start(make_job(WAITS)), start(make_job(WAITS))
+    os.mkfifo(spoiled.path / "fifo")
+    kept = os.open(spoiled.path / "fifo", os.O_RDWR)
+    (spoiled.path / "fifo").rename(spoiled.path / name)
+    following.watch(spoiled)
+    following.watch(other)
+    following.until(lambda: following.bytes_of(other), "both are looked at")
+    if name != "cancel.json":
+        let_go(spoiled)
+    word = following.final(spoiled)
+    assert word["reason"] == ("canceled" if name == "cancel.json" else "exited")
+    let_go(other)
+    assert following.final(other)["exit_code"] == 0
+    os.close(kept)
+
+
+def test_a_job_that_can_not_be_followed_is_dropped_alone(
+    make_job: MakeJob, following: Following
+) -> None:
+    dropped, other = start(make_job(WAITS)), start(make_job(WAITS))
+    following.watch(other)
+    following.tell(watch="job_0", have={LOG: "no number"})
+    following.until(lambda: "dropped" in str(following.headers), "it is dropped")
+    following.watch(dropped)
+    for job in (dropped, other):
+        let_go(job)
+        following.final(job)
+        assert_mirrored(following, job)
+
+
 def test_a_large_output_does_not_hold_up_the_logs_of_others(
     make_job: MakeJob, following: Following
 ) -> None:

@@ -4,17 +4,20 @@ import contextlib
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 
 from computes.frames import Frame
+from computes.hosts.local import LocalHost, PipeStream
 from runs import execution, follower
 from runs.followed import Followed
 from runs.mirror import last_word, log_path, mirror_folder
 from runs.notices import Announcer
 from runs.status import EndReason, RunStatus
+from tests.computes.jobs import RUNNER_COMMAND
 from tests.services.monitor import Monitor, job_folder, placed, started, states
 
 pytestmark = [
@@ -211,6 +214,36 @@ def test_a_last_word_that_is_none_ends_the_run_as_lost(monitor: Monitor) -> None
     assert (run.status, run.end_reason) == (RunStatus.FAILED, EndReason.LOST)
     assert log_path(run.run_id).read_text() == "all of it\n"
     assert last_word(run.run_id) is None
+
+
+DROPS_A_JOB = """
+import json, os, sys
+command = b""
+while not command.endswith(b"\\n"):
+    command += os.read(0, 1)
+dropped = {"job": json.loads(command)["watch"], "dropped": "for a test"}
+os.write(1, json.dumps(dropped).encode() + b"\\n")
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+class DroppingHost(LocalHost):
+    """Its streams drop the job that is watched first, once."""
+
+    def follow(self) -> PipeStream:
+        runner = [*RUNNER_COMMAND, "follow", str(settings.JOBS_FOLDER)]
+        return PipeStream([sys.executable, "-c", DROPS_A_JOB, *runner])
+
+
+def test_a_run_that_the_runner_drops_is_followed_anew() -> None:
+    run = started("print('all of it')")
+    monitor = Monitor()
+    monitor.begin(DroppingHost(settings.JOBS_FOLDER))
+    monitor.wait_for_end(run)
+    monitor.stop()
+    assert run.status == RunStatus.COMPLETED
+    assert log_path(run.run_id).read_text() == "all of it\n"
+    assert run.events.filter(detail__contains="the portal keeps trying").exists()
 
 
 def test_outputs_that_are_not_kept_are_told_of_but_not_by_thousands() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from computes.hosts import Host
 from computes.hosts.local import LocalHost
 from runs import execution
 from runs.follower import Follower
@@ -20,8 +21,8 @@ class Monitor:
     def __init__(self) -> None:
         self._followers: list[Follower] = []
 
-    def begin(self) -> None:
-        follower = Follower(LocalHost(settings.JOBS_FOLDER))
+    def begin(self, host: Host | None = None) -> None:
+        follower = Follower(host or LocalHost(settings.JOBS_FOLDER))
         self._followers.append(follower)
         follower.start()
 
