@@ -46,23 +46,36 @@ def enqueue_start(run: Run) -> None:
     Run.objects.filter(pk=run.pk).update(attempts=F("attempts") + 1)
     run.refresh_from_db(fields=["attempts"])
     transaction.on_commit(
-        lambda: _enqueue(
-            "runs.tasks.start_run", run.pk, f"run-{run.pk}-submit-{run.attempts}"
-        )
+        lambda: _enqueue("runs.tasks.start_run", run.pk, start_job(run))
     )
 
 
 def enqueue_clean(run: Run) -> None:
     """Have the job's folder removed from the target."""
     transaction.on_commit(
-        lambda: _enqueue("runs.tasks.clean_run", run.pk, f"run-{run.pk}-clean")
+        lambda: _enqueue("runs.tasks.clean_run", run.pk, clean_job(run))
     )
+
+
+def start_job(run: Run) -> str:
+    """The id of the RQ job that starts `run`."""
+    return f"{_job_prefix(run)}-start-{run.attempts}"
+
+
+def clean_job(run: Run) -> str:
+    """The id of the RQ job that cleans up after `run`."""
+    return f"{_job_prefix(run)}-clean"
 
 
 def runs_queue() -> Queue:
     """The queue of the workers; who uses it hears soon that the broker is away."""
     name = settings.RUNS_QUEUE
     return django_rq.get_queue(name, connection=redis_client(_PATIENCE))
+
+
+def _job_prefix(run: Run) -> str:
+    # RQ keeps the jobs of all portals that share a broker in one place.
+    return f"aml-portal-{settings.PORTAL_ID}-run-{run.pk}"
 
 
 def _enqueue(function: str, run_pk: int, job_id: str) -> None:

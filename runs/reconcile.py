@@ -10,7 +10,14 @@ from dataclasses import dataclass
 
 from computes.models import ComputeTarget
 from runs import leases
-from runs.dispatch import dispatch, enqueue_clean, enqueue_start, runs_queue
+from runs.dispatch import (
+    clean_job,
+    dispatch,
+    enqueue_clean,
+    enqueue_start,
+    runs_queue,
+    start_job,
+)
 from runs.execution import submission_lease
 from runs.models import Run
 from runs.status import TERMINAL, RunStatus
@@ -72,7 +79,7 @@ def _to_start() -> list[_Work]:
     )
     held = leases.held(submission_lease(run.pk) for run in runs)
     return [
-        _Work(run, f"run-{run.pk}-submit-{run.attempts}")
+        _Work(run, start_job(run))
         for run in runs
         if submission_lease(run.pk) not in held
     ]
@@ -80,7 +87,7 @@ def _to_start() -> list[_Work]:
 
 def _to_clean() -> list[_Work]:
     runs = Run.objects.filter(status__in=TERMINAL, cleaned_at=None).only("pk")
-    return [_Work(run, f"run-{run.pk}-clean") for run in runs.order_by()]
+    return [_Work(run, clean_job(run)) for run in runs.order_by()]
 
 
 def _not_queued(works: list[_Work]) -> list[str]:

@@ -1,8 +1,10 @@
 """Who gets a place on a target, and what is said to those who wait."""
 
 import pytest
+from pytest_django.fixtures import Settings
+from rq import Queue
 
-from runs.dispatch import dispatch, runs_queue, why_waiting
+from runs.dispatch import dispatch, runs_queue, start_job, why_waiting
 from runs.models import Run
 from runs.status import EndReason, RunStatus
 from tests import factories
@@ -26,7 +28,7 @@ def test_a_target_takes_as_many_runs_as_it_has_places() -> None:
     runs = [factories.submit(target=target) for _ in range(4)]
     assert having(RunStatus.PREPARING) == [1, 2]
     assert having(RunStatus.QUEUED) == [3, 4]
-    assert runs_queue().job_ids == [f"run-{run.pk}-submit-1" for run in runs[:2]]
+    assert runs_queue().job_ids == [start_job(run) for run in runs[:2]]
 
 
 def test_places_are_given_in_the_order_of_submission() -> None:
@@ -70,6 +72,17 @@ def test_a_broker_that_is_away_refuses_no_submission(redis_server: RedisServer) 
         redis_server.start()
     assert run.status == RunStatus.PREPARING
     assert runs_queue().job_ids == []
+
+
+def test_portals_that_share_a_broker_have_their_own_jobs(
+    redis_server: RedisServer, settings: Settings
+) -> None:
+    run = factories.submit()
+    mine = start_job(run)
+    settings.PORTAL_ID = "another"
+    theirs = Queue("another", connection=redis_server.client)
+    theirs.enqueue_call("runs.tasks.start_run", job_id=start_job(run)).delete()
+    assert runs_queue().fetch_job(mine)
 
 
 def test_who_waits_is_told_why_and_how_many_are_ahead() -> None:

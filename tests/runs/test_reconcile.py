@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from runs import reconcile
-from runs.dispatch import runs_queue
+from runs.dispatch import clean_job, runs_queue, start_job
 from runs.execution import submission_lease
 from runs.leases import acquire, new_owner
 from runs.models import Run
@@ -35,10 +35,12 @@ def test_a_submission_that_redis_lost_is_enqueued_again(
     redis_server: RedisServer,
 ) -> None:
     run = factories.submit()
-    assert queue() == [f"run-{run.pk}-submit-1"]
+    assert queue() == [start_job(run)]
     redis_server.client.flushall()
     Reconciler().reconcile()
-    assert queue() == [f"run-{run.pk}-submit-2"]
+    run.refresh_from_db()
+    assert run.attempts == 2
+    assert queue() == [start_job(run)]
 
 
 def test_a_submission_that_waits_in_the_queue_is_left_alone() -> None:
@@ -46,7 +48,7 @@ def test_a_submission_that_waits_in_the_queue_is_left_alone() -> None:
     reconciler = Reconciler()
     for _ in range(3):
         reconciler.reconcile()
-    assert queue() == [f"run-{run.pk}-submit-1"]
+    assert queue() == [start_job(run)]
 
 
 def test_a_submission_that_is_being_carried_out_is_left_alone(
@@ -88,7 +90,7 @@ def test_a_place_that_nobody_gave_away_is_given() -> None:
     Reconciler().reconcile()
     runs[1].refresh_from_db()
     assert runs[1].status == RunStatus.PREPARING
-    assert f"run-{runs[1].pk}-submit-1" in queue()
+    assert start_job(runs[1]) in queue()
 
 
 def test_what_is_cleaned_in_vain_lets_the_others_through(
@@ -104,7 +106,7 @@ def test_what_is_cleaned_in_vain_lets_the_others_through(
         redis_server.client.flushall()
         reconciler.reconcile()
         asked.update(queue())
-    assert asked == {f"run-{run.pk}-clean" for run in runs}
+    assert asked == {clean_job(run) for run in runs}
 
 
 def test_a_look_at_many_runs_costs_no_more_than_at_one(
@@ -124,7 +126,7 @@ def test_a_job_folder_that_was_not_removed_is_asked_for_again(
     run.end(EndReason.LOST)
     redis_server.client.flushall()
     Reconciler().reconcile()
-    assert queue() == [f"run-{run.pk}-clean"]
+    assert queue() == [clean_job(run)]
     Run.objects.update(cleaned_at=timezone.now())
     redis_server.client.flushall()
     Reconciler().reconcile()
