@@ -60,8 +60,8 @@ RESOURCES = "resources.jsonl"
 STREAMS = (LOG, EVENTS, RESOURCES)
 DEFAULT_GRACE = 30.0
 LONGEST_WAIT = 10 * 365 * 86400.0
-# In bytes; more than all the processes of a machine take in a receipt.
-LARGEST_JSON = 1 << 26
+# In bytes; more than thousands of processes take in a receipt.
+LARGEST_JSON = 1 << 24
 # In the environment of every process of a job, to know them by once the supervisor is
 # gone and they are nobody's children.
 MARK = "AML_JOB_MARK"
@@ -158,10 +158,12 @@ class Job:
     def last_word(self) -> Optional[Json]:
         """What exit.json says, once the supervisor is through with it.
 
-        As long as that one lives, the file is not its own: the script wrote it.
+        As long as that one lives, the file is not its own: the script wrote it. So it
+        is read after the supervisor was seen to be gone, and not before.
         """
-        word = self.read("exit.json")
-        return None if word is None or lives(self.read("runner.json")) else word
+        if lives(self.read("runner.json")):
+            return None
+        return self.read("exit.json")
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[Optional[int]]:
@@ -1045,6 +1047,7 @@ class Watched:
         self.outputs = Outputs(self, command.get("files", {}))
         self.slow_due = 0.0
         self.closely_until = 0.0
+        self.last_word: Optional[Json] = None
         self.noted_orphan = False
 
     def send(self, header: Json, payload: Optional[memoryview] = None) -> None:
@@ -1060,9 +1063,12 @@ class Watched:
                 self.send({"missing": True})
                 self.follower.forget(self.name)
                 return False
-            self._check_supervisor()
+            if self.last_word is None:
+                self._check_supervisor()
         # Read before the files: once it is there, they are complete.
-        ended = self.job.last_word() if slow or now < self.closely_until else None
+        if self.last_word is None and (slow or now < self.closely_until):
+            self.last_word = self.job.last_word()
+        ended = self.last_word
         more = False
         for name in STREAMS if slow or ended else (LOG, EVENTS):
             more = self._send_growth(name) or more

@@ -296,6 +296,21 @@ def test_a_last_word_of_the_script_s_own_ends_nothing(
     assert following.final(job) == job.read("exit.json") != forged
 
 
+def test_a_huge_last_word_of_the_script_s_own_is_not_even_read(
+    make_job: MakeJob, following: Following
+) -> None:
+    """Nor does it count if the true one is written meanwhile."""
+    job = start(make_job(WAITS))
+    (job.path / "exit.json").write_text('{"forged": [' + "{}," * 5_000_000 + "0]}")
+    following.watch(job)
+    following.until(lambda: following.bytes_of(job), "its log")
+    let_go(job)
+    assert following.final(job).get("exit_code") == 0
+    status = Path(f"/proc/{following.process.pid}/status").read_text()
+    [peak] = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    assert int(peak.split()[1]) < 100_000
+
+
 @pytest.mark.parametrize(
     "what",
     ["[" * 100_000, "9" * 10_000, '{"pid": {}}', "", "a folder"],
