@@ -45,15 +45,37 @@ class _Refused(Exception):
         self.status, self.message, self.advice = status, message, advice
 
 
+class _Sender:
+    """Who sends a body, and whether more of it is to come."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._has_more = True
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._has_more = message.get("more_body", False)
+        return message
+
+    async def hear_out(self) -> None:
+        """Drop what is still to come: browsers read no answer before they are done."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                while self._has_more:
+                    await self.receive()
+
+
 class Pages(ASGIHandler):
     """Django's handler, with limits to bodies."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sender = _Sender(receive)
         try:
-            limited = await _limited(scope, receive)
+            limited = await _limited(scope, sender.receive)
             await super().__call__(scope, limited, send)
         except _Refused as refusal:
-            await _hear_out(scope, receive)
+            if b"expect" not in dict(scope["headers"]):  # It asks before it sends.
+                await sender.hear_out()
             await _answer(refusal, scope, send)
 
     async def read_body(self, receive: Receive) -> IO[bytes]:
@@ -158,16 +180,6 @@ async def _answer(refusal: _Refused, scope: Scope, send: Send) -> None:
     status = refusal.status.value
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
-
-
-async def _hear_out(scope: Scope, receive: Receive) -> None:
-    """Let the sender finish, and drop what comes: browsers read no answer before."""
-    if b"expect" in dict(scope["headers"]):
-        return  # It asks before it sends.
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_PATIENCE):
-            while (await receive()).get("more_body"):
-                pass
 
 
 def _too_large(most: int) -> _Refused:

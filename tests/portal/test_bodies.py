@@ -136,6 +136,8 @@ def test_a_full_disk_is_told(portal: Portal, client: httpx.Client, size: int) ->
         resource.prlimit(web, resource.RLIMIT_FSIZE, (hard, hard))
     assert answer.status_code == 507
     assert answer.json()["error"] == "The portal's disk is full, and nothing was kept."
+    # Who has sent everything is not waited for.
+    assert answer.elapsed.total_seconds() < 5
     eventually(lambda: not kept(portal), "nothing of it is left")
 
 
