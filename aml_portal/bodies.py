@@ -30,7 +30,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 # What an archive may need for each file besides its bytes: header, name, padding.
 _PER_FILE = 4096
-# Written in pieces of this size, by a thread, since a disk may make its writer wait.
+# Written in pieces of this size.
 _PIECE = 1024 * 1024
 # Who sends too much is listened to for so many seconds, or the answer goes unheard.
 _PATIENCE = 10.0
@@ -88,8 +88,8 @@ class Pages(ASGIHandler):
                     dir=str(settings.UPLOADS_FOLDER),
                 )
             )
-            await _copy(receive, body)
-            body.seek(0)
+            size = await _copy(receive, body)
+            await _do(body.seek, 0, size=size)
             unless_whole.pop_all()
             return body
 
@@ -125,8 +125,9 @@ async def _limit(path: str, headers: dict[bytes, bytes]) -> tuple[int, _Refused]
     return most + settings.SNAPSHOT_MAX_FILES * _PER_FILE, _too_large(most)
 
 
-async def _copy(receive: Receive, body: IO[bytes]) -> None:
-    piece, more = bytearray(), True
+async def _copy(receive: Receive, body: IO[bytes]) -> int:
+    """Write all that is received to `body`; how many bytes that were."""
+    piece, size, more = bytearray(), 0, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -134,15 +135,18 @@ async def _copy(receive: Receive, body: IO[bytes]) -> None:
         piece += message.get("body", b"")
         more = message.get("more_body", False)
         if len(piece) >= _PIECE or not more:
-            await _write(body, piece)
+            size += len(piece)
+            await _do(body.write, piece, size=size)
             piece = bytearray()
+    return size
 
 
-async def _write(body: IO[bytes], piece: bytearray) -> None:
-    if len(piece) < _PIECE:
-        body.write(piece)
+async def _do(work: Callable[[Any], object], argument: object, *, size: int) -> None:
+    """Do `work`: in a thread once `size` bytes are for a disk, which may be slow."""
+    if size > settings.FILE_UPLOAD_MAX_MEMORY_SIZE:
+        await asyncio.to_thread(work, argument)
     else:
-        await asyncio.to_thread(body.write, piece)
+        work(argument)
 
 
 @contextlib.contextmanager

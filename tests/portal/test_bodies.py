@@ -1,11 +1,14 @@
 """Nobody fills the portal's disk with what a request brings."""
 
+import asyncio
 import resource
+import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 import httpx
 import pytest
@@ -13,6 +16,7 @@ from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 from django.test import RequestFactory
 
+from aml_portal.bodies import Message, Pages
 from tests.services.portal import Portal
 from tests.services.runs import zipped
 from tests.waiting import eventually
@@ -139,6 +143,42 @@ def test_a_full_disk_is_told(portal: Portal, client: httpx.Client, size: int) ->
     # Who has sent everything is not waited for.
     assert answer.elapsed.total_seconds() < 5
     eventually(lambda: not kept(portal), "nothing of it is left")
+
+
+class _Watched(tempfile.SpooledTemporaryFile[bytes]):
+    """Knows the threads that brought it to the disk and used it there."""
+
+    threads: ClassVar[list[threading.Thread]] = []
+
+    def rollover(self) -> None:
+        self.threads.append(threading.current_thread())
+        super().rollover()
+
+    def seek(self, *where: int) -> int:
+        self.threads.append(threading.current_thread())
+        return super().seek(*where)
+
+
+# The first is on the disk with its last piece only.
+@pytest.mark.parametrize("size", [2_900_000, 5 * _MB + 100])
+def test_a_slow_disk_holds_up_no_other_request(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(_Watched, "threads", [])
+    monkeypatch.setattr(tempfile, "SpooledTemporaryFile", _Watched)
+    parts = [bytes(size)[start : start + 65536] for start in range(0, size, 65536)]
+    messages = [
+        {"type": "http.request", "body": part, "more_body": part is not parts[-1]}
+        for part in parts
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    with asyncio.run(Pages().read_body(receive)) as body:
+        assert len(body.read()) == size
+    assert len(_Watched.threads) == 2
+    assert threading.main_thread() not in _Watched.threads
 
 
 def test_the_file_of_a_form_lies_with_the_uploads(rf: RequestFactory) -> None:
