@@ -21,7 +21,7 @@ from runs.dispatch import dispatch
 from runs.execution import submission_lease
 from runs.leases import is_held
 from runs.models import Experiment, Run, RunQuerySet, RunTag, Snapshot
-from runs.notices import announce_change
+from runs.notices import announce_change, announce_changes
 from runs.snapshots import Manifest
 from runs.status import CANCELABLE, TERMINAL, WITHOUT_JOB, EndReason, RunStatus
 from runs.storage import read_manifest
@@ -206,7 +206,7 @@ def tag_runs(runs: RunQuerySet, name: str, value: str = "") -> None:
             unique_fields=["run", "name"],
             update_fields=["value"],
         )
-    _announce_tags(tagged)
+    announce_changes(tagged.values(), "tags")
 
 
 def untag_runs(runs: RunQuerySet, name: str) -> int:
@@ -214,7 +214,7 @@ def untag_runs(runs: RunQuerySet, name: str) -> int:
     with transaction.atomic():
         had = _locked(runs.filter(tags__name=name))
         RunTag.objects.filter(run__in=had, name=name).delete()
-    _announce_tags(had)
+    announce_changes(had.values(), "tags")
     return len(had)
 
 
@@ -222,11 +222,6 @@ def _locked(runs: RunQuerySet) -> dict[int, str]:
     """The keys and ids of `runs`, which nobody else changes in this transaction."""
     found = Run.objects.filter(pk__in=runs.order_by().values("pk"))
     return dict(found.order_by().select_for_update().values_list("pk", "run_id"))
-
-
-def _announce_tags(runs: Mapping[int, str]) -> None:
-    for run_id in runs.values():
-        announce_change(run_id, "tags")
 
 
 def _check_tag(name: str, value: str) -> None:

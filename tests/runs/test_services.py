@@ -248,6 +248,23 @@ def test_pages_hear_of_new_tags(redis_server: RedisServer) -> None:
     assert notices == [{"run": run.run_id, "changed": "tags"}] * 2
 
 
+def test_many_runs_are_tagged_without_a_wait_for_each(
+    redis_server: RedisServer,
+) -> None:
+    runs = [factories.ended_run() for _ in range(300)]
+    with redis_server.client.pubsub(ignore_subscribe_messages=True) as heard:
+        heard.subscribe(LIVE_CHANNEL)
+        heard.get_message(timeout=5)
+        before = redis_server.client.info("stats")["total_reads_processed"]
+        services.tag_runs(Run.objects.all(), "a")
+        after = redis_server.client.info("stats")["total_reads_processed"]
+        notices = []
+        while message := heard.get_message(timeout=0.5):
+            notices.append(json.loads(message["data"]))
+    assert after - before < 30
+    assert notices == [{"run": run.run_id, "changed": "tags"} for run in runs]
+
+
 def test_tags_are_set_and_overwritten_and_taken_away() -> None:
     factories.submit(), factories.submit(tags={"a": "old"})
     services.tag_runs(Run.objects.all(), "a", "new")
