@@ -8,7 +8,7 @@ from runs.file_names import printable
 from runs.mirror import EVENTS, LOG, RESOURCES, mirror_folder
 from runs.mirror_writer import MirrorWriter
 from runs.models import Run
-from runs.notices import Announcer
+from runs.notices import Announcer, announce_restart
 from runs.reports import Event, read_event
 
 _MOST_LEFT_OUT = 10
@@ -58,6 +58,7 @@ class Followed:
     def restart_log(self) -> None:
         self.log_resent = True
         self.mirror.restart_log()
+        announce_restart(self.run.run_id)
 
     def _take_bytes(self, name: str, offset: int, data: bytes) -> None:
         fresh = self.mirror.append(name, offset, data)

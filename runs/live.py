@@ -255,6 +255,8 @@ class RunConsumer(_Socket):
         for notice in notices:
             if notice.get("changed") == "status":
                 await self._tell_status(notice["status"], notice["number"])
+            elif notice.get("changed") == "restart":
+                await self._start_over()
             elif "changed" in notice:
                 await self._tell_change(notice["changed"])
         if look:
@@ -319,7 +321,11 @@ class RunConsumer(_Socket):
     async def _start_over(self) -> None:
         """The mirror was found damaged and is being written anew."""
         _read_from_memory.cache_clear()
-        await self._follow(Follow(start=0, skip=self._skip))
+        _total_lines.cache_clear()
+        self._told = -1
+        await self.say({"type": "restart"})
+        if self._following:
+            await self._follow(Follow(start=0, skip=self._skip))
 
 
 @database_sync_to_async

@@ -62,6 +62,11 @@ def announce_log(run_id: str, end: int) -> None:
     _publish(LIVE_CHANNEL, {"run": run_id, "end": end})
 
 
+def announce_restart(run_id: str) -> None:
+    """What was mirrored of the run's log is not true; it is written anew from 0."""
+    announce_change(run_id, "restart")
+
+
 def ring_monitor() -> None:
     _publish(MONITOR_CHANNEL, {})
 

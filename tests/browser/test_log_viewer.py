@@ -1,5 +1,6 @@
 """The log viewer in a browser: live, long, odd and broken logs."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +120,24 @@ def test_the_end_of_the_run_is_the_end_of_the_log(page: Page, puppet: Puppet) ->
     with page.expect_download() as download:
         page.get_by_role("link", name="Download", exact=True).click()
     assert download.value.path().read_bytes() == puppet.said
+
+
+def test_a_log_that_is_sent_anew_replaces_the_lines_that_are_shown(
+    page: Page, puppet: Puppet
+) -> None:
+    """As its script shortened it, and then printed past its old size."""
+    open_log(page, puppet.run)
+    puppet.say("old\n" * 600)
+    part(page, "scroller").press("Control+Home")
+    expect(text(page, 1)).to_have_text("old")
+    (log,) = puppet.run.portal.data.glob(f"jobs/{puppet.run.run_id}/logs/std_log.txt")
+    os.truncate(log, 0)
+    puppet.say("new\n" * 700)
+    puppet.end()
+    expect(part(page, "status")).to_have_text("Complete")
+    expect(text(page, 1)).to_have_text("new")
+    part(page, "scroller").press("Control+End")
+    expect(text(page, 700)).to_have_text("new")
 
 
 def test_a_log_that_is_opened_late_is_live_and_has_its_own_address(

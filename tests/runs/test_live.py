@@ -20,6 +20,7 @@ from tests.waiting import eventually
 WORKSPACE = "/ws/workspace/"
 SLOW = "import time\nfor i in range(150): print('line', i); time.sleep(0.02)"
 LARGE = "import os\nfor i in range(60): os.write(1, bytes([65 + i % 26]) * 100_000)"
+END_OF_NEW = {"type": "end", "size": 8001}
 WINDOW, FRAME = 2 * 1024 * 1024, 512 * 1024
 
 
@@ -160,6 +161,32 @@ def test_an_offset_behind_the_end_is_the_end(
         socket.send(type="follow", **{"from": 10**30})
         assert socket.wait_for("log")["from"] == 6_000_000
         assert socket.wait_for("end")["size"] == 6_000_000
+
+
+def test_a_log_that_is_sent_anew_replaces_what_readers_have(
+    portal: Portal, client: httpx.Client
+) -> None:
+    """The script shortens its log and prints past its old size; so only the end shows
+    that what was mirrored is not the log."""
+    script = "import os, time\nprint('old ' * 1000, flush=True)\n"
+    script += "while not os.path.exists('go'): time.sleep(0.02)\n"
+    script += "os.ftruncate(1, 0)\nprint('new ' * 2000)"
+    run = submit(portal, client, script=script)
+    with (
+        LiveSocket(portal, client, address(run)) as socket,
+        LiveSocket(portal, client, address(run)) as other,
+    ):
+        assert socket.read_log(0, until=1).startswith(b"old ")
+        (portal.data / "jobs" / run.run_id / "work" / "go").touch()
+        socket.wait_for("restart")
+        log = bytearray()
+        while (message := socket.receive()) and message != END_OF_NEW:
+            if isinstance(message, tuple):
+                assert message[0] == len(log)
+                log += message[1]
+        assert log == run.log() == b"new " * 2000 + b"\n"
+        other.wait_for("restart")
+        assert other.wait_for("grown")["end"] <= len(log)
 
 
 def test_who_is_far_behind_may_skip_to_the_tail(

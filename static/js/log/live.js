@@ -53,6 +53,9 @@ export class LiveLog extends EventTarget {
       case "skip":
         this.#goOn(message);
         break;
+      case "restart":
+        store.reset();
+        break;
       case "grown":
         this.#heardOf(message.end);
         store.grow(message.end, message.lines);
