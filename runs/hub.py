@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -24,6 +25,9 @@ _WITHOUT_BROKER = 1.0
 # After this many seconds without a word the broker is asked whether it is there, and
 # after as many again taken for gone.
 _SILENCE = 2.0
+# All watchers look this often anyway, in seconds: who had news to tell may have ended
+# before the broker listened again.
+_LOOK_EVERY = 30.0
 
 
 class Watcher:
@@ -65,6 +69,7 @@ class Hub:
     def __init__(self) -> None:
         self._watchers: dict[str, set[Watcher]] = defaultdict(set)
         self._listening: asyncio.Task[None] | None = None
+        self._look_at = 0.0
 
     @contextlib.contextmanager
     def watching(self, run_id: str = "") -> Iterator[Watcher]:
@@ -109,6 +114,8 @@ class Hub:
                     self._let_all_look()
                 elif message["type"] == "message":
                     self._take(message["data"])
+                if time.monotonic() >= self._look_at:
+                    self._let_all_look()
 
     def _take(self, data: bytes) -> None:
         """Hand out a notice; who else may use the broker can send anything."""
@@ -130,6 +137,7 @@ class Hub:
                 watcher.tell(notice)
 
     def _let_all_look(self) -> None:
+        self._look_at = time.monotonic() + _LOOK_EVERY
         for watchers in self._watchers.values():
             for watcher in watchers:
                 watcher.look()

@@ -112,7 +112,7 @@ class Announcer:
 
 
 class _Publisher:
-    """Publishes; a broker that does not answer keeps no two callers waiting."""
+    """Publishes; who waits for the broker in vain spares those after it the wait."""
 
     def __init__(self) -> None:
         self._silent_until = 0.0
@@ -134,7 +134,10 @@ class _Publisher:
             self._make_up_for_it()
 
     def _make_up_for_it(self) -> None:
-        """Have all look once the broker is back, whatever they were not told."""
+        """Have all look once the broker is back, whatever they were not told.
+
+        If this process ends before, they look when the hub has them do so anyway.
+        """
         with self._lock:
             if self._missing is None:
                 self._missing = threading.Timer(_PAUSE, self._tell_all)

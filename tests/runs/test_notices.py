@@ -96,6 +96,22 @@ def test_a_broker_that_is_only_quiet_makes_nobody_look(
     asyncio.run(run())
 
 
+def test_all_look_now_and_then_whatever_was_not_told(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who could not tell it may have ended since, as the horse of a worker does."""
+    monkeypatch.setattr(hubs, "_LOOK_EVERY", 0.5)
+
+    async def run() -> None:
+        hub = Hub()
+        with hub.watching("r") as watcher:
+            await listening(hub, watcher)
+            for _ in range(2):
+                assert await has_news(watcher) == ([], True)
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     "words", [b"", b"\xff", b"5", b"[]", b"{}", b'{"run": {}}', b"[" * 100_000]
 )
