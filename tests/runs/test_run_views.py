@@ -239,12 +239,10 @@ def test_tags_are_set_changed_and_removed(client: Client, run: Run) -> None:
     assert not run.tags.exists()
 
 
-@pytest.mark.parametrize("tag", [{"name": "a\0b"}, {"name": "a", "value": "\0"}])
-def test_a_tag_with_a_null_character_is_refused(
-    client: Client, run: Run, tag: dict[str, str]
-) -> None:
-    page = client.post(f"{run.get_absolute_url()}tags/", tag, headers=_HTMX)
-    assert "A tag has no null characters. Leave them out." in text_of(page)
+def test_a_tag_with_a_null_character_is_refused(client: Client, run: Run) -> None:
+    for tag in ({"name": "a\0b"}, {"name": "a", "value": "\0"}):
+        page = client.post(f"{run.get_absolute_url()}tags/", tag, headers=_HTMX)
+        assert "A tag has no null characters. Leave them out." in text_of(page)
     assert not run.tags.exists()
 
 
@@ -264,9 +262,7 @@ def test_only_a_run_that_has_ended_is_deleted(client: Client, run: Run) -> None:
     assert not Run.objects.exists()
 
 
-def test_a_run_that_is_still_being_cleared_away_says_so(
-    client: Client, run: Run
-) -> None:
+def test_a_run_that_is_being_cleared_away_says_so(client: Client, run: Run) -> None:
     run.end(EndReason.CANCELED)
     assert acquire(submission_lease(run.pk), new_owner(), 60)
     answer = client.post(f"{run.get_absolute_url()}delete/")
