@@ -41,6 +41,7 @@ from typing import (
     Iterator,
     List,
     Optional,
+    Set,
     Tuple,
 )
 
@@ -1139,6 +1140,8 @@ class Outputs:
         }
         # Since when a file is not as it was sent.
         self.changed: Dict[str, float] = {}
+        # Files and folders that the last look could not look into.
+        self.unseen: Set[str] = set()
         self.due = 0.0
         self.work: Optional[Iterator[None]] = None
         self.is_final = False
@@ -1170,7 +1173,11 @@ class Outputs:
         for name, version in self._walk():
             found[name] = version
             yield
-        gone = [name for name in self.sent if name not in found]
+        gone = [
+            name
+            for name in self.sent
+            if name not in found and not self._is_unseen(name)
+        ]
         for name in gone:
             del self.sent[name]
         self.changed = {name: at for name, at in self.changed.items() if name in found}
@@ -1183,6 +1190,12 @@ class Outputs:
                 for _ in self._send_file(name, version):
                     yield
 
+    def _is_unseen(self, name: str) -> bool:
+        """Whether the file may be there, in a folder that can't be looked into."""
+        while name and name not in self.unseen:
+            name = os.path.dirname(name)
+        return bool(name)
+
     def _is_ripe(self, name: str, version: Version) -> bool:
         since = self.changed.setdefault(name, time.monotonic())
         quiet = time.time() - version[1] / 1e9 >= self.QUIET
@@ -1191,10 +1204,12 @@ class Outputs:
 
     def _walk(self) -> Iterator[Tuple[str, Version]]:
         work = self.watched.job.path("work")
+        self.unseen = set()
 
         def pass_over(error: OSError) -> None:
             if not isinstance(error, FileNotFoundError):
                 name = os.path.relpath(error.filename, work)
+                self.unseen.add(name)
                 self._give_up(name, error.strerror or str(error))
 
         for top in ("outputs", "logs"):
@@ -1203,11 +1218,14 @@ class Outputs:
             for parent, _, names in os.walk(os.path.join(work, top), onerror=pass_over):
                 for name in names:
                     path = os.path.join(parent, name)
-                    with contextlib.suppress(OSError):
+                    try:
                         facts = os.lstat(path)
-                        if stat.S_ISREG(facts.st_mode):
-                            version = (facts.st_size, facts.st_mtime_ns)
-                            yield os.path.relpath(path, work), version
+                    except OSError as error:
+                        pass_over(error)
+                        continue
+                    if stat.S_ISREG(facts.st_mode):
+                        version = (facts.st_size, facts.st_mtime_ns)
+                        yield os.path.relpath(path, work), version
 
     def _send_file(self, name: str, version: Version) -> Iterator[None]:
         path = self.watched.job.path(os.path.join("work", name))

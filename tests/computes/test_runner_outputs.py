@@ -4,6 +4,8 @@ import os
 import socket
 from pathlib import Path
 
+import pytest
+
 from tests.computes.conftest import MakeJob
 from tests.computes.follower import UNPRIVILEGED, Following
 from tests.computes.jobs import JobFolder
@@ -239,6 +241,33 @@ def test_an_outputs_folder_that_leads_elsewhere_is_not_followed(
     following.watch(job)
     following.final(job)
     assert following.outputs_of(job) == {}
+
+
+@pytest.mark.parametrize(
+    ("mode", "unseen"),
+    [(0, "outputs/closed"), (0o400, "outputs/closed/file")],
+    ids=["not listed", "only listed"],
+)
+def test_what_can_not_be_looked_into_any_more_is_not_taken_for_gone(
+    make_job: MakeJob, jobs_folder: Path, mode: int, unseen: str
+) -> None:
+    job = make_job(WAITS)
+    closed, other = start(job) / "closed", job.work / "outputs/other"
+    closed.mkdir()
+    for file in (closed / "file", other):
+        file.write_bytes(b"good")
+    following = Following(jobs_folder, prefix=UNPRIVILEGED)
+    following.watch(job)
+    sent = {"outputs/closed/file": b"good", "outputs/other": b"good"}
+    until_outputs(following, job, sent)
+    closed.chmod(mode)
+    other.unlink()
+    until_outputs(following, job, {"outputs/closed/file": b"good"})
+    let_go(job)
+    following.final(job)
+    following.close()
+    assert following.outputs_of(job) == {"outputs/closed/file": b"good"}
+    assert following.left_out == {(job.path.name, unseen): "Permission denied"}
 
 
 def test_what_can_not_be_read_keeps_nothing_else_back(
