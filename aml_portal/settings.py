@@ -71,6 +71,10 @@ CSRF_TRUSTED_ORIGINS: list[str] = env_list(
 )
 
 SNAPSHOT_MAX_BYTES = env_int("AML_PORTAL_SNAPSHOT_MAX_BYTES", 2 * 10**9, minimum=1)
+# Before a larger file is sent, the page warns.
+SNAPSHOT_LARGE_FILE_BYTES = env_int(
+    "AML_PORTAL_SNAPSHOT_LARGE_FILE_BYTES", 50 * 10**6, minimum=1
+)
 SNAPSHOT_MAX_FILES = env_int("AML_PORTAL_SNAPSHOT_MAX_FILES", 50_000, minimum=1)
 WORKERS = env_int("AML_PORTAL_WORKERS", 1, minimum=1)
 

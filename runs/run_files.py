@@ -14,6 +14,7 @@ from runs.mirror import output_files, output_path
 from runs.models import Run
 from runs.pictures import picture_of
 from runs.previews import HEAD, Kind, Preview, is_bearable, preview
+from runs.snapshots import Manifest
 from runs.storage import read_manifest, store
 
 # A name that a person is likely to want to see first.
@@ -63,17 +64,21 @@ class SnapshotFiles:
         self.manifest = read_manifest(run.snapshot)
 
     def files(self) -> list[File]:
-        return [
-            File(path=entry.path, size=entry.size, target=entry.target)
-            for entry in self.manifest.entries
-            if entry.kind != "folder"
-        ]
+        return files_of(self.manifest)
 
     def open(self, path: str) -> BinaryIO:
         entry = self.manifest.find(path)
         if entry is None:
             raise Http404("The snapshot has no such file.")
         return store().open(entry.sha256)
+
+
+def files_of(manifest: Manifest) -> list[File]:
+    return [
+        File(path=entry.path, size=entry.size, target=entry.target)
+        for entry in manifest.entries
+        if entry.kind != "folder"
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

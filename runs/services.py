@@ -25,6 +25,7 @@ from runs.notices import announce_change, announce_changes
 from runs.snapshots import Manifest
 from runs.status import CANCELABLE, TERMINAL, WITHOUT_JOB, EndReason, RunStatus
 from runs.storage import read_manifest
+from runs.transfers import Transfer
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -43,6 +44,8 @@ class Submission:
     tags: Mapping[str, str] = field(default_factory=dict)
     parent: Run | None = None
     token: uuid.UUID = field(default_factory=uuid.uuid4)
+    # How much of the source had to be sent to the portal, if it was sent just now.
+    transfer: Transfer | None = None
 
 
 def keep_snapshot(manifest: Manifest, name: str) -> Snapshot:
@@ -147,6 +150,8 @@ def _create_run(owner: "User", submission: Submission) -> Run:
         RunTag(run=run, name=name.strip(), value=value)
         for name, value in submission.tags.items()
     )
+    if submission.transfer:
+        run.note(f"Source to portal: {submission.transfer}.")
     return run
 
 

@@ -10,8 +10,11 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db.models import Count
+from django.templatetags.static import static
+from django.urls import reverse
 
 from aml_portal.errors import UserError
+from aml_portal.sizes import spell_size
 from computes.models import ComputeTarget
 from environments.models import Environment
 from runs.access import may_change
@@ -24,6 +27,8 @@ from runs.models import Experiment, Run, Snapshot
 from runs.requests import PageRequest
 from runs.services import Submission
 from runs.snapshots import Manifest
+from runs.snapshots.ignore import DEFAULTS
+from runs.snapshots.warnings import SECRET_TEXTS
 from runs.status import RunStatus
 from runs.storage import read_manifest
 from runs.uploads import likely_scripts, take_example
@@ -118,14 +123,31 @@ def form_context(form: SubmitForm) -> dict[str, Any]:
         "scripts": scripts,
         # What the page's script would otherwise learn from an upload.
         "known": {"files": files, "scripts": scripts},
-        "max_files": settings.SNAPSHOT_MAX_FILES,
-        "max_bytes": settings.SNAPSHOT_MAX_BYTES,
+        "source_config": source_config(),
         "experiments": experiments[:_MOST_EXPERIMENTS],
         "targets": _targets(),
         "arguments_json": json.dumps(words),
         "command_line": line,
         "masked_names": MASKED_NAMES,
         "readings": _readings(form),
+    }
+
+
+def source_config() -> dict[str, Any]:
+    """What the page's scripts need to know to read and send a source."""
+    return {
+        "defaults": DEFAULTS,
+        "texts": SECRET_TEXTS,
+        "max_files": settings.SNAPSHOT_MAX_FILES,
+        "max_bytes": settings.SNAPSHOT_MAX_BYTES,
+        "max_size": spell_size(settings.SNAPSHOT_MAX_BYTES),
+        "worker": static("js/upload/hash-worker.js"),
+        "urls": {
+            "upload": reverse("runs:upload"),
+            "offer": reverse("runs:offer"),
+            "objects": reverse("runs:objects"),
+            "preflight": reverse("runs:preflight", args=["0" * 64]),
+        },
     }
 
 

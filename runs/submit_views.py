@@ -1,14 +1,25 @@
 """The page that submits runs: the form, its preview, the upload and the example."""
 
-from django.http import HttpResponse, JsonResponse
+from dataclasses import replace
+from typing import Any
+
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import (
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
 
 from aml_portal.errors import UserError
 from runs.access import get_run
+from runs.file_names import name_in
+from runs.file_tree import folder_at, tree
 from runs.forms import SubmitForm
 from runs.models import Run
+from runs.preflight import preflight as look_at
 from runs.requests import PageRequest
+from runs.run_files import files_of
 from runs.services import submit_run
 from runs.submit_page import (
     example_submission,
@@ -17,7 +28,8 @@ from runs.submit_page import (
     initial_values,
     preview_context,
 )
-from runs.uploads import take_body, take_upload
+from runs.transfers import recall
+from runs.uploads import take_upload
 
 
 @require_http_methods(["GET", "POST"])
@@ -50,9 +62,13 @@ def _submitted(request: PageRequest, form: SubmitForm) -> Run | None:
     snapshot = form.cleaned_data["snapshot"]
     try:
         if archive and not snapshot:
-            snapshot = take_upload(archive, archive.name).snapshot
+            snapshot = take_upload(request, archive, archive.name).snapshot
             form.keep_snapshot(snapshot)
-        return submit_run(owner=request.user, submission=form.submission(snapshot))
+        submission = form.submission(snapshot)
+        transfer = recall(request.session, snapshot.id)
+        return submit_run(
+            owner=request.user, submission=replace(submission, transfer=transfer)
+        )
     except UserError as error:
         form.add_error(None, str(error))
         return None
@@ -72,15 +88,20 @@ def preview(request: PageRequest) -> HttpResponse:
     return render(request, "runs/_submit_preview.html", preview_context(form))
 
 
-@require_POST
-def upload(request: PageRequest) -> JsonResponse:
-    """Keep the archive, or the file called `name`, that is the request's body."""
+@require_safe
+def preflight(request: PageRequest, sha256: str) -> HttpResponse:
+    """What would go, and what is new in it since the experiment's last run."""
     try:
-        kept = take_body(request, request.GET.get("name", "") or "upload")
+        found = look_at(sha256, request.GET.get("experiment", ""))
     except UserError as error:
-        answer = {"error": error.message, "advice": error.advice}
-        return JsonResponse(answer, status=422)
-    return JsonResponse(kept.to_json())
+        raise Http404(str(error)) from error
+    files = files_of(found.manifest)
+    context: dict[str, Any] = {"list_url": request.path}
+    if folder := name_in(request, "folder"):
+        context["folder"] = folder_at(files, folder) or tree([])
+        return render(request, "runs/_preflight_folder.html", context)
+    context |= {"preflight": found, "root": tree(files)}
+    return render(request, "runs/_preflight.html", context)
 
 
 @require_POST

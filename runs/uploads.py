@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, cast
 
@@ -12,16 +13,26 @@ from django.http import HttpRequest
 
 from runs.models import Snapshot
 from runs.services import keep_snapshot
-from runs.snapshots import Intake, read_folder, read_upload
+from runs.snapshots import (
+    Entry,
+    Intake,
+    Manifest,
+    read_folder,
+    read_offer,
+    read_upload,
+)
 from runs.storage import limits, store
+from runs.transfers import Transfer, remember
 
-_SHOWN_LEFT_OUT = 100
+_SHOWN_LEFT_OUT = 1000
+# A longer list of files is cut off, and then can't be read.
+_LONGEST_OFFER = 64 * 1024 * 1024
 _DIGITS = settings.BASE_DIR / "examples" / "digits"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """A source that is kept now, and what was different in what came."""
+    """A source that was read here and is kept now, and what was different in it."""
 
     snapshot: Snapshot
     # The snapshot has the name under which its content came first.
@@ -29,31 +40,82 @@ class Upload:
     intake: Intake
 
     def to_json(self) -> dict[str, Any]:
-        files = [entry.path for entry in self.intake.manifest.files]
+        left_out = islice(self.intake.left_out.items(), _SHOWN_LEFT_OUT)
         return {
+            **_summary(self.intake.manifest, self.name),
             "snapshot": self.snapshot.id,
-            "name": self.name,
-            "files": files,
-            "scripts": likely_scripts(files),
-            "bytes": self.intake.manifest.total_bytes,
-            "left_out": list(self.intake.left_out)[:_SHOWN_LEFT_OUT],
+            "left_out": [{"path": path, "rule": str(rule)} for path, rule in left_out],
             "left_out_count": len(self.intake.left_out),
+            "secrets": self.intake.secrets,
             "flattened": self.intake.flattened,
         }
 
 
-def take_upload(stream: BinaryIO, name: str) -> Upload:
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A source that a client has; `snapshot` is None while some of it is `missing`."""
+
+    manifest: Manifest
+    name: str
+    missing: list[Entry]
+    snapshot: Snapshot | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **_summary(self.manifest, self.name),
+            "snapshot": self.snapshot.id if self.snapshot else "",
+            "missing": [entry.sha256 for entry in self.missing],
+            "missing_bytes": sum(entry.size for entry in self.missing),
+        }
+
+
+def _summary(manifest: Manifest, name: str) -> dict[str, Any]:
+    files = [entry.path for entry in manifest.files]
+    return {
+        "manifest": manifest.identity,
+        "name": name,
+        "files": files,
+        "scripts": likely_scripts(files),
+        "bytes": manifest.total_bytes,
+    }
+
+
+def take_upload(request: HttpRequest, stream: BinaryIO, name: str) -> Upload:
     """Keep an archive, or a single file called `name`. Raises UserError."""
     intake = read_upload(stream, store(), limits(), name=name)
     title = intake.flattened or name
     snapshot = keep_snapshot(intake.manifest, title)
+    transfer = Transfer.of(intake.manifest, intake.new)
+    remember(request.session, snapshot.id, transfer)
     return Upload(snapshot=snapshot, name=title, intake=intake)
+
+
+def take_offer(request: HttpRequest, name: str) -> Offer:
+    """Look what of the manifest in the body is lacking; keep it, if nothing is.
+
+    How much had to be sent is remembered for the run. Raises UserError.
+    """
+    with body_of(request) as body:
+        manifest = read_offer(body.read(_LONGEST_OFFER), limits())
+    store().put_manifest(manifest)
+    missing = store().lacking(manifest)
+    remember(
+        request.session,
+        manifest.identity,
+        Transfer.of(manifest, {entry.sha256 for entry in missing}),
+    )
+    return Offer(
+        manifest=manifest,
+        name=name,
+        missing=missing,
+        snapshot=None if missing else keep_snapshot(manifest, name),
+    )
 
 
 def take_body(request: HttpRequest, name: str) -> Upload:
     """Keep the source that is the body of the request. Raises UserError."""
-    with _seekable(request) as stream:
-        return take_upload(stream, name)
+    with body_of(request) as stream:
+        return take_upload(request, stream, name)
 
 
 def take_example() -> Snapshot:
@@ -67,7 +129,7 @@ def likely_scripts(paths: list[str]) -> list[str]:
     return sorted(scripts, key=lambda path: (path.count("/"), path))
 
 
-def _seekable(request: HttpRequest) -> AbstractContextManager[BinaryIO]:
+def body_of(request: HttpRequest) -> AbstractContextManager[BinaryIO]:
     """The body as a file that can be sought in, which reading a zip archive needs.
 
     An ASGI server's requests have one inside, which saves writing everything twice.

@@ -1,6 +1,7 @@
 """The addresses of runs, their files and logs, experiments and the home page."""
 
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, register_converter
+from django.urls.converters import StringConverter
 
 from runs import (
     history_views,
@@ -9,13 +10,27 @@ from runs import (
     output_views,
     run_views,
     submit_views,
+    upload_views,
 )
+from runs.snapshots import SHA256
 
+
+class Sha256(StringConverter):
+    regex = SHA256.pattern
+
+
+register_converter(Sha256, "sha256")
 _submission = [
     path("new/", submit_views.submit, name="submit"),
     path("new/preview/", submit_views.preview, name="preview"),
     path("new/example/", submit_views.submit_example, name="submit-example"),
-    path("snapshots/", submit_views.upload, name="upload"),
+    path("snapshots/", upload_views.upload, name="upload"),
+    path("snapshots/offer/", upload_views.offer, name="offer"),
+    path("snapshots/objects/", upload_views.objects, name="objects"),
+    path("snapshots/objects/<sha256:sha256>/", upload_views.piece, name="piece"),
+    path(
+        "snapshots/<sha256:sha256>/preflight/", submit_views.preflight, name="preflight"
+    ),
 ]
 _one_run = [
     path("", run_views.detail, name="detail"),

@@ -8,7 +8,8 @@ from runs.snapshots.limits import Limits
 from runs.snapshots.manifest import Entry, Manifest, contradiction
 from runs.snapshots.members import Member
 from runs.snapshots.names import is_top, safe_link, safe_path, show
-from runs.snapshots.store import Readable, Store
+from runs.snapshots.store import Kept, Readable, Store
+from runs.snapshots.warnings import MOST_SEARCHED, secret_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,10 @@ class Intake:
     manifest: Manifest
     flattened: str = ""
     left_out: dict[str, Rule] = field(default_factory=dict)
+    # What was found in the texts of files, by path.
+    secrets: dict[str, str] = field(default_factory=dict)
+    # The SHA-256 of each content that was not in the store before.
+    new: set[str] = field(default_factory=set)
 
 
 class Collector:
@@ -43,6 +48,8 @@ class Collector:
         self._name_characters = 0
         self._seen = 0
         self._left_out: dict[str, Rule] = {}
+        self._secrets: dict[str, str] = {}
+        self._new: set[str] = set()
 
     def wanted(self, name: str, *, is_folder: bool) -> str | None:
         """The path of what is called `name`; None if it is to be passed over."""
@@ -82,18 +89,24 @@ class Collector:
         self, path: str, content: Readable, *, size: int, executable: bool = False
     ) -> None:
         """`size` is only what is said of it, so that too much need not be read."""
-        sha256, size = self.put(path, content, expected=size)
-        self.add_known(path, sha256, size=size, executable=executable)
+        kept = self.put(path, content, expected=size)
+        self.add_known(path, kept.sha256, size=kept.size, executable=executable)
 
-    def put(self, path: str, content: Readable, *, expected: int) -> tuple[str, int]:
-        """Keep the content of a file; its SHA-256 and size."""
+    def put(self, path: str, content: Readable, *, expected: int) -> Kept:
+        """Keep the content of a file, which is `expected` to have so many bytes."""
         room = self.limits.max_bytes - self._bytes
         if expected > room:
             raise self.limits.too_large(path)
+        noticed = _Noticed(content)
         try:
-            return self._store.put(content, limit=room)
+            kept = self._store.put(noticed, limit=room)
         except TooLargeError as error:
             raise self.limits.too_large(path) from error
+        if kept.is_new:
+            self._new.add(kept.sha256)
+        if what := secret_text(noticed.beginning):
+            self._secrets[path] = what
+        return kept
 
     def add_known(self, path: str, sha256: str, *, size: int, executable: bool) -> None:
         """Add a file whose content is in the store."""
@@ -114,7 +127,13 @@ class Collector:
             raise SnapshotError("The source holds no files.", "Send one with a script.")
         self.limits.check_count(manifest.folder_count)
         self._store.put_manifest(manifest)
-        return Intake(manifest=manifest, flattened=self._top, left_out=self._left_out)
+        return Intake(
+            manifest=manifest,
+            flattened=self._top,
+            left_out=self._left_out,
+            secrets=self._secrets,
+            new=self._new,
+        )
 
     def _below_top(self, path: str) -> str:
         """`path` without the top; what lies beside the top is as if it were in it."""
@@ -154,6 +173,19 @@ class Collector:
     def _count_name(self, name: str) -> None:
         self._name_characters += len(name)
         self.limits.check_names(self._name_characters)
+
+
+class _Noticed:
+    """A file whose beginning is remembered."""
+
+    def __init__(self, content: Readable) -> None:
+        self._content = content
+        self.beginning = b""
+
+    def read(self, size: int, /) -> bytes:
+        block = self._content.read(size)
+        self.beginning = self.beginning or block[:MOST_SEARCHED]
+        return block
 
 
 def no_file(path: str) -> SnapshotError:

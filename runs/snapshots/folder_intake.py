@@ -101,12 +101,12 @@ class FolderReader:
                 before = os.fstat(file.fileno())
                 if not stat.S_ISREG(before.st_mode):
                     raise no_file(path)
-                sha256, size = self._collector.put(path, file, expected=before.st_size)
-                if _is_same(before, os.fstat(file.fileno()), size):
+                kept = self._collector.put(path, file, expected=before.st_size)
+                if _is_same(before, os.fstat(file.fileno()), kept.size):
                     executable = bool(before.st_mode & 0o100)
-                    self._cache.keep(path, before, sha256)
+                    self._cache.keep(path, before, kept.sha256)
                     self._collector.add_known(
-                        path, sha256, size=size, executable=executable
+                        path, kept.sha256, size=kept.size, executable=executable
                     )
                     return
         raise _changed(path)

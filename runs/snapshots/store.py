@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from runs.snapshots.disk import flush, hold, is_held, write_all
 from runs.snapshots.errors import SnapshotError, TooLargeError, full_disk_told
@@ -23,6 +23,14 @@ _A_DAY = 24 * _AN_HOUR
 
 class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
+
+
+class Kept(NamedTuple):
+    """A content in the store, and whether it is there for the first time."""
+
+    sha256: str
+    size: int
+    is_new: bool
 
 
 class Store:
@@ -39,8 +47,8 @@ class Store:
         # What the files of folders hashed to: see stat_cache.py.
         self.seen_folder = folder / "seen"
 
-    def put(self, stream: Readable, *, limit: int | None = None) -> tuple[str, int]:
-        """Keep all that `stream` holds; its SHA-256 and size.
+    def put(self, stream: Readable, *, limit: int | None = None) -> Kept:
+        """Keep all that `stream` holds.
 
         Raises TooLargeError past `limit` bytes, and SnapshotError if the disk is full.
         """
@@ -50,7 +58,7 @@ class Store:
         if not second:
             sha256 = hashlib.sha256(first).hexdigest()
             if self.has(sha256, len(first)):
-                return sha256, len(first)
+                return Kept(sha256, len(first), is_new=False)
         with full_disk_told():
             return self._write(chain((first, second), blocks))
 
@@ -115,10 +123,10 @@ class Store:
 
     def put_manifest(self, manifest: Manifest) -> str:
         """Keep what names the objects; all of them outlast a power cut then."""
-        identity, _ = self.put(io.BytesIO(manifest.to_json()))
+        kept = self.put(io.BytesIO(manifest.to_json()))
         with full_disk_told():
             flush(self._folder)
-        return identity
+        return kept.sha256
 
     def read_manifest(self, identity: str) -> Manifest:
         """Raises SnapshotError if it is not there as it was kept."""
@@ -156,18 +164,18 @@ class Store:
             return False
         raise wrong_size(entry)
 
-    def _write(self, blocks: Iterable[bytes]) -> tuple[str, int]:
+    def _write(self, blocks: Iterable[bytes]) -> Kept:
         fresh = self._fresh()
         try:
             sha256, size = _fill(fresh, blocks)
             if not self.has(sha256, size):
                 _move(fresh, self.path(sha256))
-                return sha256, size
+                return Kept(sha256, size, is_new=True)
         except BaseException:
             fresh.unlink(missing_ok=True)
             raise
         fresh.unlink()
-        return sha256, size
+        return Kept(sha256, size, is_new=False)
 
     def _fresh(self) -> Path:
         """A path for what is no object; in a day, `tidy` takes it away."""

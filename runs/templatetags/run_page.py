@@ -6,9 +6,11 @@ from django import template
 
 from aml_portal.sizes import spell_size
 from runs import reports
+from runs.file_names import printable
 
 register = template.Library()
 register.filter("size", spell_size)
+register.filter("printable", printable)
 
 
 @register.filter

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import ConsoleMessage, Page, expect
 
+from tests.browser.dropping import drop
 from tests.services.portal import PASSWORD, ROOT, Portal
 
 Picture = Callable[[str], None]
@@ -195,22 +196,3 @@ def sign_out_and_in(page: Page, portal: Portal) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page).to_have_url(shared)
-
-
-def drop(page: Page, target: Locator, path: Path) -> None:
-    """Drop a file or a folder of the disk, as the mouse of a person does."""
-    page.locator("[data-part=archive]:not([name])").wait_for(state="attached")
-    box = target.bounding_box()
-    assert box
-    session = page.context.new_cdp_session(page)
-    for kind in ("dragEnter", "dragOver", "drop"):
-        session.send(
-            "Input.dispatchDragEvent",
-            {
-                "type": kind,
-                "x": box["x"] + box["width"] / 2,
-                "y": box["y"] + 40,
-                "data": {"items": [], "files": [str(path)], "dragOperationsMask": 1},
-            },
-        )
-    session.detach()

@@ -4,6 +4,7 @@ import { test } from "node:test";
 
 import { readDrop, readInput } from "../../static/js/upload/folder.js";
 import { send } from "../../static/js/upload/send.js";
+import { sendContents } from "../../static/js/upload/sender.js";
 import { tar } from "../../static/js/upload/tar.js";
 
 function fileEntry(name, text = "") {
@@ -35,14 +36,15 @@ function chosen(path, text = "") {
   return file;
 }
 
+const DEFAULTS = [".git", "venv", ".venv", "__pycache__", "node_modules", "._*", ".DS_Store"];
+const read = (transfer, more = {}) => readDrop(transfer, { defaults: DEFAULTS, ...more });
 const paths = (folder) => folder.files.map(({ path }) => path);
 
 test("a dropped folder gives all its files without its own name", async () => {
   const many = Array.from({ length: 250 }, (_, place) => fileEntry(`${place}.txt`, "ab"));
   const inner = folderEntry("data", [folderEntry("deep", many), fileEntry("ü.csv")]);
-  const found = await readDrop(drop(folderEntry("proj", [inner, fileEntry("b.py")])));
+  const found = await read(drop(folderEntry("proj", [inner, fileEntry("b.py")])));
   assert.equal(found.name, "proj");
-  assert.equal(found.isFolder, true);
   assert.equal(found.files.length, 252);
   assert.equal(found.totalBytes, 500);
   assert.deepEqual(paths(found), [...paths(found)].sort());
@@ -54,39 +56,69 @@ test("what no script needs is left out without being read", async () => {
   const junk = [".git", "venv", ".venv", "__pycache__", "node_modules", "._x"];
   const folders = junk.map((name) => folderEntry(name, [unreadable]));
   const entries = [...folders, fileEntry(".DS_Store"), fileEntry("a.py")];
-  const found = await readDrop(drop(folderEntry("p", [folderEntry("q", entries)])));
+  const found = await read(drop(folderEntry("p", [folderEntry("q", entries)])));
   assert.deepEqual(paths(found), ["q/a.py"]);
-  assert.deepEqual(found.leftOut, [...junk, ".DS_Store"].map((n) => `q/${n}`).sort());
+  const leftOut = found.leftOut.map(({ path }) => path);
+  assert.deepEqual(leftOut, [...junk, ".DS_Store"].map((n) => `q/${n}`).sort());
 });
 
 test("a folder that was chosen itself is kept whatever its name", async () => {
-  const found = await readDrop(drop(folderEntry("venv", [fileEntry("a.py")])));
+  const found = await read(drop(folderEntry("venv", [fileEntry("a.py")])));
   assert.deepEqual(paths(found), ["a.py"]);
 });
 
 test("one file, or several things, are taken as they are", async () => {
-  const one = await readDrop(drop(fileEntry("train.py", "x")));
+  const one = await read(drop(fileEntry("train.py", "x")));
   assert.equal(one.name, "train.py");
-  assert.equal(one.isFolder, false);
-  const two = await readDrop(drop(fileEntry("b"), folderEntry("a", [fileEntry("c")])));
+  const two = await read(drop(fileEntry("b"), folderEntry("a", [fileEntry("c")])));
   assert.equal(two.name, "");
   assert.deepEqual(paths(two), ["a/c", "b"]);
 });
 
-test("a chosen folder is what the same folder dropped is", () => {
+test("a chosen folder is what the same folder dropped is", async () => {
   const list = [
     chosen("proj/b.py", "12"),
     chosen("proj/.git/objects/aa", "123"),
     chosen("proj/.git/HEAD"),
     chosen("proj/a/b.py", "3"),
   ];
-  const found = readInput(list);
+  const options = { defaults: DEFAULTS };
+  const found = await readInput(list, options);
   assert.deepEqual(paths(found), ["a/b.py", "b.py"]);
-  assert.deepEqual(found.leftOut, [".git"]);
+  assert.deepEqual(found.leftOut, [{ path: ".git", rule: ".git" }]);
+  assert.equal(found.git.name, ".git");
   assert.equal(found.name, "proj");
   assert.equal(found.totalBytes, 3);
-  assert.deepEqual(paths(readInput([new File(["x"], "train.py")])), ["train.py"]);
-  assert.deepEqual(paths(readInput([])), []);
+  const one = await readInput([new File(["x"], "train.py")], options);
+  assert.deepEqual(paths(one), ["train.py"]);
+  assert.deepEqual(paths(await readInput([], options)), []);
+});
+
+test("ignore files count, those in folders too, and empty folders are kept", async () => {
+  const inner = folderEntry("lib", [
+    fileEntry(".gitignore", "/here\n!keep.log\n"),
+    folderEntry("here", [fileEntry("x")]),
+    fileEntry("keep.log"),
+    folderEntry("none", []),
+  ]);
+  const rules = fileEntry(".gitignore", "*.log\n!venv/\n");
+  const venv = folderEntry("venv", [fileEntry("y")]);
+  const found = await read(
+    drop(folderEntry("p", [fileEntry("a.log"), inner, venv, rules, fileEntry("b.py")])),
+  );
+  const kept = [".gitignore", "b.py", "lib/.gitignore", "lib/keep.log", "venv/y"];
+  assert.deepEqual(paths(found), kept);
+  assert.deepEqual(found.leftOut, [
+    { path: "a.log", rule: ".gitignore:1: *.log" },
+    { path: "lib/here", rule: "lib/.gitignore:1: /here" },
+  ]);
+  assert.deepEqual(found.emptyFolders, ["lib/none"]);
+});
+
+test("an ignore file that is too large is told", async () => {
+  const rules = fileEntry(".gitignore", "x".repeat(256 * 1024 + 1));
+  const dropped = drop(folderEntry("p", [rules]));
+  await assert.rejects(read(dropped), /“.gitignore” is larger than 256 KiB/);
 });
 
 test("too many files are told, and so is what can't be read", async () => {
@@ -94,10 +126,10 @@ test("too many files are told, and so is what can't be read", async () => {
   const counts = [];
   const options = { maxFiles: 8, onFound: (count) => counts.push(count) };
   const dropped = drop(folderEntry("p", many));
-  await assert.rejects(readDrop(dropped, options), /more than 8 files/);
+  await assert.rejects(read(dropped, options), /more than 8 files/);
   assert.deepEqual(counts, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
   const locked = { name: "x", isDirectory: false, file: (_, fail) => fail() };
-  await assert.rejects(readDrop(drop(folderEntry("p", [locked]))), /“x” can't be read/);
+  await assert.rejects(read(drop(folderEntry("p", [locked]))), /“x” can't be read/);
 });
 
 test("no file is read for an archive", () => {
@@ -107,7 +139,7 @@ test("no file is read for an archive", () => {
     }
   }
   const archive = tar([{ path: "a", file: new Unread(["x".repeat(1000)]) }]);
-  assert.equal(archive.size, 512 + 512 + 1024 + 1024);
+  assert.equal(archive.size, 512 + 1024 + 1024);
 });
 
 /** The part of XMLHttpRequest that is used, over fetch. */
@@ -223,4 +255,78 @@ test("what is stopped ends as stopped", async () => {
       await assert.rejects(send(url, new Blob(["x"]), { signal }), { name: "AbortError" });
     },
   );
+});
+
+/** Takes pieces as the portal does, and loses the connection at some of them. */
+class Pieces {
+  size = 0;
+  received = 0;
+  requests = 0;
+
+  constructor(losing) {
+    this.losing = losing;
+  }
+
+  handle(request, response) {
+    this.requests += 1;
+    const number = this.requests;
+    const { searchParams } = new URL(request.url, "http://localhost");
+    let size = 0;
+    request.on("data", (data) => (size += data.length));
+    request.on("end", () => {
+      const isInPlace = Number(searchParams.get("offset")) === this.received;
+      if (request.method === "POST" && isInPlace) this.received += size;
+      if (this.losing.includes(number)) return request.socket.destroy();
+      const status = request.method === "POST" && !isInPlace ? 409 : 200;
+      response.writeHead(status, { Connection: "close" });
+      response.end(JSON.stringify({ received: this.received }));
+    });
+  }
+}
+
+for (const losing of [[], [1], [2], [2, 4, 5], [3, 4]]) {
+  test(`a large file goes on where it stopped: lost at ${losing}`, async () => {
+    const file = new Blob([new Uint8Array(20 * 1024 * 1024)]);
+    const pieces = new Pieces(losing);
+    const told = [];
+    const lost = [];
+    await serve(
+      (...both) => pieces.handle(...both),
+      (url) =>
+        sendContents([{ sha256: "ab", file }], {
+          url,
+          signal: new AbortController().signal,
+          onProgress: (sent) => told.push(sent),
+          onLost: (seconds) => lost.push(seconds),
+          pauses: [0, 0, 0],
+        }),
+    );
+    assert.equal(pieces.received, file.size);
+    assert.equal(told.at(-1), file.size);
+    assert.equal(lost.length, losing.length);
+  });
+}
+
+test("what stays lost is told, and what is refused is not sent again", async () => {
+  const options = {
+    signal: new AbortController().signal,
+    onProgress: () => {},
+    pauses: [0],
+  };
+  const contents = [{ sha256: "ab", file: new Blob(["x"]) }];
+  let requests = 0;
+  const count = (handler) => (request, response) => {
+    requests += 1;
+    handler(request, response);
+  };
+  const lose = count((request) => request.socket.destroy());
+  await serve(lose, async (url) => {
+    await assert.rejects(sendContents(contents, { ...options, url }), /connection .+ lost/);
+  });
+  assert.equal(requests, 2);
+  const refuse = count(answering(422, '{"error": "It is something else."}'));
+  await serve(refuse, async (url) => {
+    await assert.rejects(sendContents(contents, { ...options, url }), /something else/);
+  });
+  assert.equal(requests, 3);
 });

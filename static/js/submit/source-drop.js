@@ -1,8 +1,9 @@
 /**
  * Where the source of a run comes from: a folder, an archive or a single script,
- * dropped or chosen, and sent at once while the rest of the form is filled in.
+ * dropped or chosen. A folder is looked at here first, and what the portal lacks of it
+ * is sent with the form; an archive is sent at once, since only the portal can read it.
  *
- * Tells `source-changed` with {files, scripts} once the portal has the source.
+ * Tells `source-changed` with {files, scripts} once the files are known.
  *
  * @example see templates/runs/_source.html
  */
@@ -10,14 +11,16 @@
 import { formatBytes, formatPlural } from "../log/format.js";
 import { readDrop, readInput } from "../upload/folder.js";
 import { send } from "../upload/send.js";
-import { tar } from "../upload/tar.js";
+import { Source } from "../upload/source.js";
 
-const MOST_LISTED = 200;
+const MOST_LISTED = 1000;
+const ARCHIVE = /\.(zip|tar|tgz|tbz2?|txz|gz|bz2|xz|zst|7z)$/i;
 
 class SourceDrop extends HTMLElement {
   connectedCallback() {
     if (this.find) return;
     this.find = (name) => this.querySelector(`[data-part=${name}]`);
+    this.config = JSON.parse(this.find("config").textContent);
     this.snapshot = this.querySelector("[name=snapshot]");
     this.archive = this.find("archive");
     // With this module the file is sent by itself, not with the form.
@@ -26,18 +29,50 @@ class SourceDrop extends HTMLElement {
     this.#say("");
     this.#become(this.snapshot.value ? "kept" : "empty");
     if (this.snapshot.value) this.#tell(JSON.parse(this.find("known").textContent));
+    if (this.snapshot.value) this.#lookAt(this.snapshot.value);
   }
 
   disconnectedCallback() {
     this.leaving?.abort();
-    this.sending?.abort();
+    this.working?.abort();
   }
 
   /** Why the form can't be sent, or "". */
   get problem() {
     if (this.state === "kept") return "";
-    if (this.state === "busy") return "The source is still being sent.";
+    if (this.state === "busy") return "The source is still being read.";
     return "Drop a folder, or choose a file first.";
+  }
+
+  /** Whether `send` has to be called before the form is sent. */
+  get isWaiting() {
+    return Boolean(this.source) && !this.source.isThere;
+  }
+
+  /** Send what the portal lacks of the source. Rejects with an Error for a person. */
+  async send() {
+    const working = this.#begin();
+    const { missing_bytes: total } = this.source.answer;
+    try {
+      this.#progress("sent", 0, total);
+      await this.source.send({
+        signal: working.signal,
+        onProgress: (sent) => this.#progress("sent", sent, total),
+        onLost: (seconds) =>
+          this.#say(`The connection was lost. Trying again in ${seconds} s…`),
+      });
+      this.snapshot.value = this.source.answer.snapshot;
+      this.#become("kept");
+    } catch (error) {
+      this.#become("kept");
+      this.#say("");
+      this.#fail(
+        isStop(error)
+          ? "Sending was stopped. Submit again, and only the rest is sent."
+          : error.message,
+      );
+      throw error;
+    }
   }
 
   #listen() {
@@ -51,13 +86,15 @@ class SourceDrop extends HTMLElement {
     on(window, "dragover", (event) => this.#hover(event));
     on(window, "dragleave", (event) => event.relatedTarget ?? this.#hovers(false));
     on(window, "drop", (event) => this.#drop(event));
+    this.experiment = this.closest("form").elements.experiment;
+    on(this.experiment, "change", () => this.#lookAgain());
   }
 
   #click(event) {
     const act = event.target.closest("[data-act]")?.dataset.act;
     if (act === "folder") this.find("folder").click();
     if (act === "file") this.archive.click();
-    if (act === "stop") this.sending.abort();
+    if (act === "stop") this.working.abort();
     if (act === "back") this.#become("kept");
     if (act === "replace") {
       this.#become("empty");
@@ -86,93 +123,120 @@ class SourceDrop extends HTMLElement {
     const files = [...input.files];
     // So that the same can be chosen once more.
     input.value = "";
-    if (files.length > 0) this.#take((async () => readInput(files, this.#options))());
+    if (files.length > 0) this.#take(readInput(files, this.#options));
   }
 
   get #options() {
     const onFound = (count) => {
       if (count % 100 === 0) this.#say(`${formatPlural(count, "file")} found…`);
     };
-    return { maxFiles: Number(this.dataset.maxFiles), onFound };
+    const { defaults, max_files: maxFiles } = this.config;
+    return { defaults, maxFiles, onFound };
   }
 
-  /** Read and send what was given, in place of anything that is still on its way. */
+  /** Take what was given, in place of anything that is still looked at. */
   async #take(reading) {
-    this.sending?.abort();
-    const sending = new AbortController();
-    this.sending = sending;
-    this.#become("busy");
+    const working = this.#begin();
     this.#say("Looking for files…");
-    this.find("bar").removeAttribute("value");
     try {
       const folder = await reading;
-      const kept = await this.#send(folder, sending.signal);
-      if (this.sending === sending) this.#keep(kept, folder);
+      working.signal.throwIfAborted();
+      if (folder.files.length === 0) throw new Error("There are no files in it.");
+      const [{ path, file }] = folder.files;
+      const isArchive = folder.files.length === 1 && ARCHIVE.test(path);
+      const source = isArchive ? null : await this.#prepared(folder, working.signal);
+      const found = source?.answer ?? (await this.#sendArchive(file, working.signal));
+      if (this.working === working) this.#keep(source, found);
     } catch (error) {
-      if (this.sending !== sending) return;
-      const isStopped = error.name === "AbortError";
-      this.#become(this.snapshot.value ? "kept" : "empty");
+      if (this.working !== working) return;
+      this.#become(this.isKept ? "kept" : "empty");
       this.#say("");
-      this.#fail(isStopped ? "Sending was stopped; nothing was kept." : error.message);
+      this.#fail(isStop(error) ? "This was stopped; nothing was sent." : error.message);
     }
   }
 
-  #send(folder, signal) {
-    const single = folder.files.length === 1 && !folder.isFolder;
-    if (folder.files.length === 0) throw new Error("There are no files in it.");
-    if (folder.totalBytes > Number(this.dataset.maxBytes)) {
-      throw new Error(
-        `The source is larger than ${this.dataset.maxSize}, the most that a snapshot ` +
-          "may hold. Leave out what the script does not need.",
-      );
-    }
-    const body = single ? folder.files[0].file : tar(folder.files);
-    const name = folder.name || "files";
-    this.began = performance.now();
-    return send(`${this.dataset.url}?name=${encodeURIComponent(name)}`, body, {
+  /** Stop what is going on, and show that something else is. */
+  #begin() {
+    this.working?.abort();
+    this.working = new AbortController();
+    this.find("bar").removeAttribute("value");
+    this.#fail("");
+    this.#become("busy");
+    return this.working;
+  }
+
+  async #prepared(folder, signal) {
+    if (folder.totalBytes > this.config.max_bytes) throw tooLarge(folder, this.config);
+    const source = new Source(folder, this.config);
+    const onProgress = (bytes) => this.#progress("read", bytes, folder.totalBytes);
+    await source.prepare({ signal, onProgress });
+    return source;
+  }
+
+  #sendArchive(file, signal) {
+    return send(`${this.config.urls.upload}?name=${encodeURIComponent(file.name)}`, file, {
       headers: { "Content-Type": "application/octet-stream" },
-      onProgress: (sent, total) => this.#progress(sent, total, folder.files.length),
+      onProgress: (sent, total) => this.#progress("sent", sent, total),
       signal,
     });
   }
 
-  #progress(sent, total, count) {
+  #progress(done, count, total) {
     const bar = this.find("bar");
-    const files = formatPlural(count, "file");
-    if (sent >= total) {
+    if (count >= total) {
       bar.removeAttribute("value");
-      this.#say(`${files}, ${formatBytes(total)} sent; the portal reads them…`);
+      this.#say(`${formatBytes(total)} ${done}; the portal looks at it…`);
       return;
     }
-    bar.value = sent / total;
-    const rate = sent / Math.max((performance.now() - this.began) / 1000, 0.1);
-    this.#say(
-      `${files}, ${formatBytes(sent)} of ${formatBytes(total)} at ${formatBytes(rate)}/s`,
-    );
+    bar.value = count / total;
+    this.#say(`${formatBytes(count)} of ${formatBytes(total)} ${done}`);
   }
 
-  #keep(kept, folder) {
-    this.snapshot.value = kept.snapshot;
-    const count = formatPlural(kept.files.length, "file");
-    this.find("name").textContent = kept.name;
-    this.find("facts").textContent = `${count}, ${formatBytes(kept.bytes)}`;
-    this.#list(this.find("files"), kept.files, kept.files.length);
-    const leftOut = [...folder.leftOut, ...kept.left_out];
-    const extra = kept.left_out_count - kept.left_out.length;
-    this.#list(this.find("left-out"), leftOut, leftOut.length + extra);
-    this.find("left-out-box").hidden = leftOut.length === 0;
-    this.find("left-out-count").textContent = leftOut.length + extra;
-    this.find("flattened").hidden = !kept.flattened;
-    this.#fail("");
+  /** Show what was found, as the portal described it. */
+  #keep(source, found) {
+    this.source = source;
+    this.isKept = true;
+    this.snapshot.value = found.snapshot;
+    const count = formatPlural(found.files.length, "file");
+    this.find("name").textContent = found.name;
+    this.find("facts").textContent = `${count}, ${formatBytes(found.bytes)}${toSend(found)}`;
+    const leftOut = found.left_out.map(({ path, rule }) => [path, rule]);
+    const leftOutCount = found.left_out_count ?? leftOut.length;
+    this.#list(this.find("left-out"), leftOut, leftOutCount);
+    this.find("left-out-box").hidden = leftOutCount === 0;
+    this.find("left-out-count").textContent = leftOutCount.toLocaleString("en");
+    const secrets = Object.entries(found.secrets);
+    this.#list(this.find("secrets"), secrets, secrets.length);
+    this.find("secrets-box").hidden = secrets.length === 0;
+    this.find("flattened").hidden = !found.flattened;
     this.#become("kept");
-    this.#say(`${kept.name} is here: ${count}, ${formatBytes(kept.bytes)}.`);
-    this.#tell(kept);
+    this.#say(`${found.name}: ${count}, ${formatBytes(found.bytes)}.`);
+    this.#tell(found);
+    this.#lookAt(found.manifest);
   }
 
-  #list(list, names, count) {
-    const items = names.slice(0, MOST_LISTED).map((name) => item(name));
+  /** A path and a remark in each line. */
+  #list(list, pairs, count) {
+    const items = pairs.slice(0, MOST_LISTED).map((pair) => item(...pair));
     const left = count - items.length;
     list.replaceChildren(...items, ...(left > 0 ? [item(`… and ${left} more`)] : []));
+  }
+
+  #lookAgain() {
+    if (this.manifest) this.#lookAt(this.manifest);
+  }
+
+  /** Show the tree, and what is new in it since the last run of the experiment. */
+  #lookAt(manifest) {
+    this.manifest = manifest;
+    const url = this.config.urls.preflight.replace("0".repeat(64), manifest);
+    const experiment = encodeURIComponent(this.experiment.value);
+    const target = this.find("preflight");
+    globalThis.htmx?.ajax("GET", `${url}?experiment=${experiment}`, {
+      source: target,
+      target,
+      swap: "innerHTML",
+    });
   }
 
   #tell({ files, scripts }) {
@@ -182,7 +246,8 @@ class SourceDrop extends HTMLElement {
 
   #become(state) {
     this.state = state;
-    this.find("back").hidden = !this.snapshot.value;
+    this.isKept ||= state === "kept";
+    this.find("back").hidden = !this.isKept;
     for (const each of ["empty", "busy", "kept"]) this.find(each).hidden = each !== state;
     this.dispatchEvent(new Event("change", { bubbles: true }));
   }
@@ -197,9 +262,35 @@ class SourceDrop extends HTMLElement {
   }
 }
 
-function item(text) {
+function isStop(error) {
+  return error.name === "AbortError";
+}
+
+function toSend({ missing, missing_bytes: bytes }) {
+  if (!missing) return "";
+  if (missing.length === 0) return "; the portal has all of it";
+  return `; ${formatPlural(missing.length, "file")}, ${formatBytes(bytes)}, to be sent`;
+}
+
+/** Told before anything is sent, with what makes it so large. */
+function tooLarge({ files, totalBytes }, { max_size: most }) {
+  const largest = [...files].sort((a, b) => b.file.size - a.file.size).slice(0, 10);
+  const names = largest.map(({ path, file }) => `${path} (${formatBytes(file.size)})`);
+  return new Error(
+    `The source has ${formatBytes(totalBytes)}, and a snapshot holds at most ${most}. ` +
+      `Leave out what the script does not need. The largest: ${names.join(", ")}.`,
+  );
+}
+
+function item(text, remark = "") {
   const element = document.createElement("li");
   element.textContent = text;
+  if (remark) {
+    const note = document.createElement("span");
+    note.className = "muted";
+    note.textContent = remark;
+    element.append(" ", note);
+  }
   return element;
 }
 

@@ -80,10 +80,28 @@ class SubmitForm extends HTMLElement {
 
   #submit(event) {
     const found = this.#problem();
-    if (!found && !this.isSent) return;
+    const source = this.querySelector("source-drop");
+    if (!found && !this.isSent && !source.isWaiting) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     if (found) reveal(found.part);
+    else if (!this.isSent) this.#sendSource(source);
+  }
+
+  /** Only then the form. */
+  async #sendSource(source) {
+    this.isSent = true;
+    this.#look();
+    try {
+      await source.send();
+      this.isSent = false;
+      this.form.requestSubmit(this.button);
+    } catch {
+      // The part with the source says why.
+      this.isSent = false;
+      source.scrollIntoView({ block: "center", behavior: "smooth" });
+    }
+    this.#look();
   }
 
   #key(event) {

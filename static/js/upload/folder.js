@@ -1,33 +1,30 @@
 /**
  * The files of a folder that was dropped on the page or chosen in a dialog, without
- * what no script needs.
+ * what its ignore files leave out.
  */
 
-// Those of runs/snapshots/collector.py, which would leave them out as well.
-const LEFT_OUT = new Set([
-  ".git",
-  ".venv",
-  "venv",
-  "__pycache__",
-  ".ipynb_checkpoints",
-  "node_modules",
-  "__MACOSX",
-  ".DS_Store",
-]);
-const SHADOW = "._";
+import { IgnoreRules } from "./ignore.js";
 
 /**
  * @typedef {{path: string, file: File}} Found `path` has "/" between its parts
+ * @typedef {{path: string, rule: string}} LeftOut `path` may be a folder, for all in it
  * @typedef {object} Folder
  * @property {string} name of the only folder or file; "" if there were several
- * @property {boolean} isFolder was it one folder? Its name is in none of the paths.
  * @property {Found[]} files in the order of their paths
- * @property {string[]} leftOut paths that were left out; a folder stands for all in it
+ * @property {string[]} emptyFolders
+ * @property {LeftOut[]} leftOut
  * @property {number} totalBytes
+ * @property {Node | null} git its folder .git
  *
  * @typedef {object} Options
+ * @property {string[]} defaults ignore rules that come before those of the source
  * @property {number} [maxFiles] more files than these are an error, told at once
  * @property {(count: number) => void} [onFound] told how many files there are so far
+ *
+ * @typedef {object} Node a file, or a folder where `list` is there
+ * @property {string} name
+ * @property {() => Promise<Node[]>} [list]
+ * @property {() => Promise<File>} [file]
  */
 
 /**
@@ -37,76 +34,115 @@ const SHADOW = "._";
  * @param {Options} options
  * @returns {Promise<Folder>}
  */
-export async function readDrop(transfer, options = {}) {
+export function readDrop(transfer, options) {
   const items = [...transfer.items].filter((item) => item.kind === "file");
   const entries = items.map((item) => item.webkitGetAsEntry()).filter(Boolean);
-  const collector = new Collector(options);
-  const isFolder = entries.length === 1 && entries[0].isDirectory;
-  if (isFolder) await walkChildren(entries[0], "", collector);
-  else await walkAll(entries, "", collector);
-  return collector.folder({ isFolder, name: nameOf(entries) });
+  return collect(entries.map(nodeOf), options);
 }
 
 /**
  * @param {Iterable<File>} list of an `<input type="file">`, of any kind
  * @param {Options} options
- * @returns {Folder}
+ * @returns {Promise<Folder>}
  */
-export function readInput(list, options = {}) {
-  const files = [...list];
-  const top = files[0]?.webkitRelativePath?.split("/")[0] ?? "";
-  const collector = new Collector(options);
-  for (const file of files) {
-    const path = top ? file.webkitRelativePath.slice(top.length + 1) : file.name;
-    if (!collector.leavesOut(path)) collector.add(path, file);
+export function readInput(list, options) {
+  const top = new Map();
+  for (const file of list) {
+    const parts = (file.webkitRelativePath || file.name).split("/");
+    const name = parts.pop();
+    let folder = top;
+    for (const part of parts) {
+      if (!folder.has(part)) folder.set(part, new Map());
+      folder = folder.get(part);
+    }
+    folder.set(name, file);
   }
-  return collector.folder({ isFolder: top !== "", name: top || nameOf(files) });
+  return collect(nodesOf(top), options);
 }
 
-function nameOf(things) {
-  return things.length === 1 ? things[0].name : "";
+/** @returns {Promise<Folder>} */
+async function collect(nodes, options) {
+  const collector = new Collector(options);
+  const [first] = nodes;
+  const isFolder = nodes.length === 1 && Boolean(first.list);
+  await collector.walk("", isFolder ? await first.list() : nodes);
+  return collector.folder(nodes.length === 1 ? first.name : "");
 }
 
-async function walkAll(entries, prefix, collector) {
-  await Promise.all(entries.map((entry) => walk(entry, prefix, collector)));
+/** @returns {Node} */
+function nodeOf(entry) {
+  const { name } = entry;
+  if (!entry.isDirectory) {
+    return { name, file: () => answer(name, (...found) => entry.file(...found)) };
+  }
+  return { name, list: () => listed(entry) };
 }
 
-async function walk(entry, prefix, collector) {
-  const path = prefix + entry.name;
-  if (collector.leavesOut(path)) return;
-  if (entry.isDirectory) await walkChildren(entry, `${path}/`, collector);
-  else collector.add(path, await answer(path, (...found) => entry.file(...found)));
-}
-
-async function walkChildren(folder, prefix, collector) {
-  const reader = folder.createReader();
+async function listed(entry) {
+  const reader = entry.createReader();
+  const all = [];
   // Each answer has some of them, in Chromium a hundred; an empty one is the end.
   for (;;) {
-    const found = await answer(folder.name, (...found) => reader.readEntries(...found));
-    if (found.length === 0) return;
-    await walkAll(found, prefix, collector);
+    const some = await answer(entry.name, (...found) => reader.readEntries(...found));
+    if (some.length === 0) return all.map(nodeOf);
+    all.push(...some);
   }
 }
 
 /** What `ask` calls back with. */
-function answer(path, ask) {
+function answer(name, ask) {
   return new Promise((resolve, reject) => {
     const fail = () =>
-      reject(new Error(`“${path}” can't be read: allow it, or leave it out.`));
+      reject(new Error(`“${name}” can't be read: allow it, or leave it out.`));
     ask(resolve, fail);
   });
 }
 
+function nodesOf(folder) {
+  return [...folder].map(([name, inside]) =>
+    inside instanceof Map
+      ? { name, list: async () => nodesOf(inside) }
+      : { name, file: async () => inside },
+  );
+}
+
 class Collector {
   #files = [];
-  #leftOut = new Set();
+  #emptyFolders = [];
+  #leftOut = [];
+  #git = null;
+  #rules;
   #options;
 
   constructor(options) {
     this.#options = options;
+    this.#rules = new IgnoreRules(options.defaults);
   }
 
-  add(path, file) {
+  async walk(folder, nodes) {
+    if (folder && nodes.length === 0) this.#emptyFolders.push(folder);
+    await this.#readRules(folder, nodes);
+    const prefix = folder ? `${folder}/` : "";
+    await Promise.all(nodes.map((node) => this.#take(prefix + node.name, node)));
+  }
+
+  async #readRules(folder, nodes) {
+    const files = new Map(nodes.filter(({ file }) => file).map((node) => [node.name, node]));
+    const name = this.#rules.fileIn(folder, files);
+    if (!name) return;
+    const file = await files.get(name).file();
+    this.#rules.add(folder, name, new Uint8Array(await file.arrayBuffer()));
+  }
+
+  async #take(path, node) {
+    if (path === ".git" && node.list) this.#git = node;
+    const rule = this.#rules.leftOutBy(path, Boolean(node.list));
+    if (rule) this.#leftOut.push({ path, rule: spell(rule) });
+    else if (node.list) await this.walk(path, await node.list());
+    else this.#add(path, await node.file());
+  }
+
+  #add(path, file) {
     const { maxFiles = Infinity, onFound } = this.#options;
     this.#files.push({ path, file });
     onFound?.(this.#files.length);
@@ -117,19 +153,19 @@ class Collector {
     );
   }
 
-  leavesOut(path) {
-    const parts = path.split("/");
-    const place = parts.findIndex(
-      (part) => LEFT_OUT.has(part) || part.startsWith(SHADOW),
-    );
-    if (place < 0) return false;
-    this.#leftOut.add(parts.slice(0, place + 1).join("/"));
-    return true;
-  }
-
-  folder({ name, isFolder }) {
+  folder(name) {
     const files = this.#files.sort((a, b) => (a.path < b.path ? -1 : 1));
-    const totalBytes = files.reduce((total, { file }) => total + file.size, 0);
-    return { name, isFolder, files, leftOut: [...this.#leftOut].sort(), totalBytes };
+    return {
+      name,
+      files,
+      emptyFolders: this.#emptyFolders,
+      leftOut: this.#leftOut.sort((a, b) => (a.path < b.path ? -1 : 1)),
+      totalBytes: files.reduce((total, { file }) => total + file.size, 0),
+      git: this.#git,
+    };
   }
+}
+
+function spell(rule) {
+  return rule.file ? `${rule.file}:${rule.line}: ${rule.text}` : rule.text;
 }

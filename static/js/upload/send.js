@@ -46,8 +46,8 @@ export function send(url, body, options = {}) {
 }
 
 const LOST =
-  "The connection to the portal was lost, or a file was changed while it was sent. " +
-  "Nothing was kept: try again.";
+  "The connection to the portal was lost, or a file was changed while it was sent: " +
+  "try again.";
 
 function tokenOfPage() {
   return globalThis.document?.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";

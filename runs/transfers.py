@@ -1,0 +1,66 @@
+"""How much of a snapshot had to be sent, on one leg of its way."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.sessions.backends.base import SessionBase
+
+from aml_portal.sizes import spell_size
+from runs.snapshots import Manifest
+
+_SESSION_KEY = "transfers"
+# A person has so many sources on their way at once, in any number of windows.
+_MOST_KEPT = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """The files of a snapshot, and those of them that were new where they went.
+
+    Files of equal content are sent once: `new_files` counts contents.
+    """
+
+    files: int
+    bytes: int
+    new_files: int = 0
+    new_bytes: int = 0
+
+    @classmethod
+    def of(cls, manifest: Manifest, new: Collection[str]) -> "Transfer":
+        """`new` has the SHA-256 of each content that was."""
+        sizes = {entry.sha256: entry.size for entry in manifest.files}
+        return cls(
+            files=manifest.file_count,
+            bytes=manifest.total_bytes,
+            new_files=sum(sha256 in new for sha256 in sizes),
+            new_bytes=sum(size for sha256, size in sizes.items() if sha256 in new),
+        )
+
+    def __str__(self) -> str:
+        """Such as “1 of 12 files new, 2 kB; 3.2 MB were there already”."""
+        files = f"{self.files:,} file{'' if self.files == 1 else 's'}"
+        there = spell_size(max(self.bytes - self.new_bytes, 0))
+        if not self.new_files:
+            return f"nothing new; {files}, {there}, were there already"
+        new = f"{self.new_files:,} of {files} new, {spell_size(self.new_bytes)}"
+        is_all = self.new_bytes >= self.bytes
+        return new if is_all else f"{new}; {there} were there already"
+
+
+def remember(session: SessionBase, identity: str, transfer: Transfer) -> None:
+    """Keep what was sent first of a snapshot, until a run is submitted with it."""
+    kept: dict[str, Any] = session.get(_SESSION_KEY, {})
+    if identity in kept:
+        return
+    newest = list(kept.items())[-_MOST_KEPT + 1 :]
+    session[_SESSION_KEY] = {**dict(newest), identity: vars(transfer)}
+
+
+def recall(session: SessionBase, identity: str) -> Transfer | None:
+    """What `remember` kept, once; None if the snapshot was not sent just now."""
+    kept: dict[str, Any] = session.get(_SESSION_KEY, {})
+    if identity not in kept:
+        return None
+    session[_SESSION_KEY] = {k: v for k, v in kept.items() if k != identity}
+    return Transfer(**kept[identity])
