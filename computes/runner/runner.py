@@ -1205,27 +1205,32 @@ class Outputs:
     def _walk(self) -> Iterator[Tuple[str, Version]]:
         work = self.watched.job.path("work")
         self.unseen = set()
-
-        def pass_over(error: OSError) -> None:
-            if not isinstance(error, FileNotFoundError):
-                name = os.path.relpath(error.filename, work)
-                self.unseen.add(name)
-                self._give_up(name, error.strerror or str(error))
-
         for top in ("outputs", "logs"):
-            if os.path.islink(os.path.join(work, top)):
+            folder = os.path.join(work, top)
+            if os.path.islink(folder):
                 continue
-            for parent, _, names in os.walk(os.path.join(work, top), onerror=pass_over):
-                for name in names:
-                    path = os.path.join(parent, name)
-                    try:
-                        facts = os.lstat(path)
-                    except OSError as error:
-                        pass_over(error)
-                        continue
-                    if stat.S_ISREG(facts.st_mode):
-                        version = (facts.st_size, facts.st_mtime_ns)
+            for parent, _, names in os.walk(folder, onerror=self._pass_over):
+                for path in (os.path.join(parent, name) for name in names):
+                    version = self._version_of(path)
+                    if version:
                         yield os.path.relpath(path, work), version
+
+    def _version_of(self, path: str) -> Optional[Version]:
+        """What version of a file is there; None of what is none, or not seen."""
+        try:
+            facts = os.lstat(path)
+        except OSError as error:
+            self._pass_over(error)
+            return None
+        is_file = stat.S_ISREG(facts.st_mode)
+        return (facts.st_size, facts.st_mtime_ns) if is_file else None
+
+    def _pass_over(self, error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            work = self.watched.job.path("work")
+            name = os.path.relpath(error.filename, work)
+            self.unseen.add(name)
+            self._give_up(name, error.strerror or str(error))
 
     def _send_file(self, name: str, version: Version) -> Iterator[None]:
         path = self.watched.job.path(os.path.join("work", name))
