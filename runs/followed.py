@@ -19,9 +19,10 @@ class Followed:
 
     It begins with what is mirrored already, and takes the events in it once more:
     whoever wrote them there may have been killed before their states were moved to.
+    `noted` has the outputs that its timeline tells of already, and takes more of them.
     """
 
-    def __init__(self, run: Run, announcer: Announcer) -> None:
+    def __init__(self, run: Run, announcer: Announcer, noted: set[str]) -> None:
         self.run = run
         self.mirror = MirrorWriter(mirror_folder(run.run_id))
         self.events: list[Event] = []
@@ -29,7 +30,7 @@ class Followed:
         # Its last word has come, and another thread is busy with it.
         self.is_finishing = False
         self._announcer = announcer
-        self._left_out = 0
+        self._noted = noted
         self._rest = b""
         self._take_events(self.mirror.read(EVENTS))
 
@@ -100,8 +101,10 @@ class Followed:
 
     def _note_left_out(self, name: str, why: str) -> None:
         """Tell in the timeline of an output that is not kept, but not of thousands."""
-        self._left_out += 1
-        if self._left_out <= _MOST_LEFT_OUT:
+        if name in self._noted or len(self._noted) > _MOST_LEFT_OUT:
+            return
+        if len(self._noted) < _MOST_LEFT_OUT:
             self.run.note(f"The output {printable(name)} is not kept: {why}.")
-        elif self._left_out == _MOST_LEFT_OUT + 1:
+        else:
             self.run.note("More outputs are not kept.")
+        self._noted.add(name)

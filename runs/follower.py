@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import DatabaseError, close_old_connections, connection
@@ -46,6 +46,8 @@ class _Memory:
     retry_at: float = 0.0
     cancel_due: float = 0.0
     is_troubled: bool = False
+    # Outputs that its timeline says are not kept.
+    noted: set[str] = field(default_factory=set)
 
 
 class Follower(threading.Thread):
@@ -234,7 +236,8 @@ class Follower(threading.Thread):
 
     def _watch(self, run: Run) -> None:
         try:
-            followed = Followed(run, self._announcer)
+            memory = self._memory.setdefault(run.run_id, _Memory())
+            followed = Followed(run, self._announcer, memory.noted)
             self._followed[run.run_id] = followed
             self._send(followed.watch_command())
         except Exception as error:

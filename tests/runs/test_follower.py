@@ -248,7 +248,7 @@ def test_a_run_that_the_runner_drops_is_followed_anew() -> None:
 
 def test_outputs_that_are_not_kept_are_told_of_but_not_by_thousands() -> None:
     run = placed()
-    followed = Followed(run, Announcer())
+    followed = Followed(run, Announcer(), set())
     for number in range(30):
         name, why = f"outputs/{number}", "Permission denied"
         header = {"output": name, "left_out": why}
@@ -256,6 +256,24 @@ def test_outputs_that_are_not_kept_are_told_of_but_not_by_thousands() -> None:
     notes = run.events.filter(status="").values_list("detail", flat=True)
     assert len(notes) == 11
     assert notes[0] == "The output outputs/0 is not kept: Permission denied."
+
+
+def test_an_output_that_is_not_kept_is_told_of_once_however_often_it_is_tried(
+    monitor: Monitor,
+) -> None:
+    """A folder too deep to be looked into, of a run whose end can't be written."""
+    run = placed(
+        "import os\nfor name in ['outputs'] + 20 * ['x' * 250]:\n"
+        "    os.makedirs(name, exist_ok=True)\n"
+        "    os.chdir(name)\n"
+    )
+    mirror = mirror_folder(run.run_id)
+    (mirror / "exit.json").mkdir(parents=True)
+    execution.start_run(run.pk)
+    monitor.wait(lambda: len([*mirror.glob("exit.json.*")]) > 1, "it is tried again")
+    (mirror / "exit.json").rmdir()
+    monitor.wait_for_end(run)
+    assert run.events.filter(detail__contains="is not kept").count() == 1
 
 
 def test_a_script_that_spoils_its_events_harms_nobody(monitor: Monitor) -> None:
