@@ -37,6 +37,7 @@ _CAPTURED = {
     "extra_context": "",
     "url": "x/",
     "pk": 1,
+    "sha256": "0" * 64,
 }
 _CHANGES = {
     "cancel": {},
@@ -96,7 +97,7 @@ def addresses(
 
 def filled_in(route: str) -> str:
     for name, value in _CAPTURED.items():
-        for kind in ("str:", "int:", "path:", "slug:", ""):
+        for kind in ("str:", "int:", "path:", "slug:", "sha256:", ""):
             route = route.replace(f"<{kind}{name}>", str(value))
     return route
 
