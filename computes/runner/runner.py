@@ -199,8 +199,12 @@ class Job:
                 return self.write("exit.json", record)
             except FileNotFoundError:
                 return None
-            except IsADirectoryError:
-                shutil.rmtree(self.path("exit.json"), ignore_errors=True)
+            except IsADirectoryError as error:
+                # Moved aside, since what is in it may be so that it can't be removed.
+                aside = "exit.json.%s" % os.urandom(8).hex()
+                with contextlib.suppress(OSError):
+                    os.rename(error.filename2 or error.filename, self.path(aside))
+                time.sleep(0.1)
             except OSError:
                 time.sleep(1)
 

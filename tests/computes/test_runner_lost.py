@@ -195,6 +195,25 @@ def start_time(pid: int) -> int:
     return int(facts.rpartition(b")")[2].split()[19])
 
 
+@pytest.mark.parametrize("name", ["exit.json", "exit.json.%d"])
+def test_a_folder_in_the_way_of_the_last_word_is_moved_aside(
+    make_job: MakeJob, name: str
+) -> None:
+    """Removed it can't be, nor what the runner writes first."""
+    job = make_job(f"""
+import os
+folder = "../{name}".replace("%d", str(os.getppid()))
+os.makedirs(folder + "/a/b")
+os.chmod(folder + "/a", 0o555)
+""")
+    subprocess.run([*UNPRIVILEGED, *job.command("start")], check=True)
+    eventually((job.path / "exit.json").is_file, "the last word is written")
+    assert job.last_word()["exit_code"] == 0
+    eventually(lambda: job.state() == "ended", "the supervisor has gone")
+    subprocess.run([*UNPRIVILEGED, *job.command("clean")], check=True)
+    assert not job.path.exists()
+
+
 def test_clean_refuses_a_job_that_runs(make_job: MakeJob) -> None:
     job = start(make_job(WAITS))
     assert job.refusal("clean") == "The job still runs: cancel it first.\n"
