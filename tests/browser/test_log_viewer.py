@@ -128,6 +128,7 @@ def test_a_log_that_is_sent_anew_replaces_the_lines_that_are_shown(
     """As its script shortened it, and then printed past its old size."""
     open_log(page, puppet.run)
     puppet.say("old\n" * 600)
+    expect(text(page, 600)).to_be_in_viewport()
     part(page, "scroller").press("Control+Home")
     expect(text(page, 1)).to_have_text("old")
     (log,) = puppet.run.portal.data.glob(f"jobs/{puppet.run.run_id}/logs/std_log.txt")
