@@ -47,6 +47,17 @@ def env_list(name: str, default: list[str]) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
+def env_roots(name: str) -> list[Path]:
+    """Folders that exist, by their real paths."""
+    roots = [Path(part) for part in env_list(name, [])]
+    for root in roots:
+        if not (root.is_absolute() and root.is_dir()):
+            raise ImproperlyConfigured(
+                f"{name} has {root}, which is no folder: give paths from the root."
+            )
+    return [root.resolve() for root in roots]
+
+
 def env_time_zone(name: str, default: str) -> str:
     value = env_str(name, default)
     try:

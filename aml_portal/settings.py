@@ -17,6 +17,7 @@ from aml_portal.env import (
     env_folder,
     env_int,
     env_list,
+    env_roots,
     env_secret,
     env_str,
     env_time_zone,
@@ -71,6 +72,8 @@ CSRF_TRUSTED_ORIGINS: list[str] = env_list(
 )
 
 SNAPSHOT_MAX_BYTES = env_int("AML_PORTAL_SNAPSHOT_MAX_BYTES", 2 * 10**9, minimum=1)
+# Folders of this machine from which everybody who may sign in may submit.
+SOURCE_ROOTS = env_roots("AML_PORTAL_SOURCE_ROOTS")
 # Before a larger file is sent, the page warns.
 SNAPSHOT_LARGE_FILE_BYTES = env_int(
     "AML_PORTAL_SNAPSHOT_LARGE_FILE_BYTES", 50 * 10**6, minimum=1

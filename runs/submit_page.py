@@ -124,6 +124,7 @@ def form_context(form: SubmitForm) -> dict[str, Any]:
         # What the page's script would otherwise learn from an upload.
         "known": {"files": files, "scripts": scripts},
         "source_config": source_config(),
+        "source_roots": settings.SOURCE_ROOTS,
         "experiments": experiments[:_MOST_EXPERIMENTS],
         "targets": _targets(),
         "arguments_json": json.dumps(words),
@@ -147,6 +148,8 @@ def source_config() -> dict[str, Any]:
             "offer": reverse("runs:offer"),
             "objects": reverse("runs:objects"),
             "preflight": reverse("runs:preflight", args=["0" * 64]),
+            "earlier": reverse("runs:take-earlier", args=["0" * 64]),
+            "folder": reverse("runs:take-folder"),
         },
     }
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import (
@@ -30,6 +31,8 @@ from runs.submit_page import (
 )
 from runs.transfers import recall
 from runs.uploads import take_upload
+
+_MOST_EARLIER = 20
 
 
 @require_http_methods(["GET", "POST"])
@@ -102,6 +105,16 @@ def preflight(request: PageRequest, sha256: str) -> HttpResponse:
         return render(request, "runs/_preflight_folder.html", context)
     context |= {"preflight": found, "root": tree(files)}
     return render(request, "runs/_preflight.html", context)
+
+
+@require_safe
+def earlier(request: PageRequest) -> HttpResponse:
+    """The last runs, whose snapshots can be submitted again, that `earlier` names."""
+    text = request.GET.get("earlier", "").strip()
+    named = Q(display_name__icontains=text) | Q(experiment__name__icontains=text)
+    runs = Run.objects.with_names().select_related("snapshot").filter(named)
+    context = {"runs": runs.order_by("-id")[:_MOST_EARLIER], "text": text}
+    return render(request, "runs/_source_earlier.html", context)
 
 
 @require_POST

@@ -9,13 +9,15 @@
 
 from django.http import HttpResponseBadRequest, JsonResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_http_methods, require_POST
 
 from aml_portal.errors import UserError
+from runs import uploads
+from runs.models import Snapshot
 from runs.requests import PageRequest
 from runs.snapshots import OtherPlaceError, Partials, read_objects
 from runs.storage import limits, store
-from runs.uploads import body_of, take_body, take_offer
 
 _MOST_DIGITS = 15
 
@@ -29,7 +31,7 @@ def _refusal(error: UserError) -> JsonResponse:
 def upload(request: PageRequest) -> JsonResponse:
     """Keep the archive, or the file called `name`, that is the request's body."""
     try:
-        kept = take_body(request, request.GET.get("name", "") or "upload")
+        kept = uploads.take_body(request, request.GET.get("name", "") or "upload")
     except UserError as error:
         return _refusal(error)
     return JsonResponse(kept.to_json())
@@ -39,7 +41,7 @@ def upload(request: PageRequest) -> JsonResponse:
 def offer(request: PageRequest) -> JsonResponse:
     """Say what of the offered manifest is lacking, or keep the snapshot."""
     try:
-        found = take_offer(request, request.GET.get("name", "") or "files")
+        found = uploads.take_offer(request, request.GET.get("name", "") or "files")
     except UserError as error:
         return _refusal(error)
     return JsonResponse(found.to_json())
@@ -49,7 +51,7 @@ def offer(request: PageRequest) -> JsonResponse:
 def objects(request: PageRequest) -> JsonResponse:
     """Keep the files in a tar archive, each named by its SHA-256."""
     try:
-        with body_of(request) as body:
+        with uploads.body_of(request) as body:
             count = read_objects(body, store(), limits())
     except UserError as error:
         return _refusal(error)
@@ -69,13 +71,33 @@ def piece(request: PageRequest, sha256: str) -> HttpResponseBase:
     if request.method == "GET" or offset is None:
         return JsonResponse({"received": partials.received(sha256, size)})
     try:
-        with body_of(request) as body:
+        with uploads.body_of(request) as body:
             received = partials.add(sha256, size, offset, body)
     except OtherPlaceError as error:
         return JsonResponse({"received": error.received}, status=409)
     except UserError as error:
         return _refusal(error)
     return JsonResponse({"received": received})
+
+
+@require_POST
+def take_folder(request: PageRequest) -> JsonResponse:
+    """Keep the folder of this machine that `path` names."""
+    try:
+        kept = uploads.take_folder(request, request.POST.get("path", ""))
+    except UserError as error:
+        return _refusal(error)
+    return JsonResponse(kept.to_json())
+
+
+@require_POST
+def take_earlier(request: PageRequest, sha256: str) -> JsonResponse:
+    """Describe a snapshot that is kept already, as if it had just been sent."""
+    snapshot = get_object_or_404(Snapshot, pk=sha256)
+    try:
+        return JsonResponse(uploads.again(snapshot).to_json())
+    except UserError as error:
+        return _refusal(error)
 
 
 def _number(request: PageRequest, name: str) -> int | None:

@@ -5,12 +5,13 @@ import tempfile
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from django.conf import settings
 from django.http import HttpRequest
 
+from aml_portal.errors import UserError
 from runs.models import Snapshot
 from runs.services import keep_snapshot
 from runs.snapshots import (
@@ -21,7 +22,8 @@ from runs.snapshots import (
     read_offer,
     read_upload,
 )
-from runs.storage import limits, store
+from runs.snapshots.names import show
+from runs.storage import limits, read_manifest, store
 from runs.transfers import Transfer, remember
 
 _SHOWN_LEFT_OUT = 1000
@@ -83,11 +85,14 @@ def _summary(manifest: Manifest, name: str) -> dict[str, Any]:
 def take_upload(request: HttpRequest, stream: BinaryIO, name: str) -> Upload:
     """Keep an archive, or a single file called `name`. Raises UserError."""
     intake = read_upload(stream, store(), limits(), name=name)
-    title = intake.flattened or name
-    snapshot = keep_snapshot(intake.manifest, title)
+    return _kept(request, intake, intake.flattened or name)
+
+
+def _kept(request: HttpRequest, intake: Intake, name: str) -> Upload:
+    snapshot = keep_snapshot(intake.manifest, name)
     transfer = Transfer.of(intake.manifest, intake.new)
     remember(request.session, snapshot.id, transfer)
-    return Upload(snapshot=snapshot, name=title, intake=intake)
+    return Upload(snapshot=snapshot, name=name, intake=intake)
 
 
 def take_offer(request: HttpRequest, name: str) -> Offer:
@@ -116,6 +121,41 @@ def take_body(request: HttpRequest, name: str) -> Upload:
     """Keep the source that is the body of the request. Raises UserError."""
     with body_of(request) as stream:
         return take_upload(request, stream, name)
+
+
+def take_folder(request: HttpRequest, path: str) -> Upload:
+    """Keep a folder of this machine, inside the roots that the administrator allows.
+
+    Raises UserError.
+    """
+    folder = _allowed(path)
+    intake = read_folder(folder, store(), limits())
+    return _kept(request, intake, folder.name)
+
+
+def _allowed(path: str) -> Path:
+    """The real folder at `path`; links in it must stay inside a root, too."""
+    roots = settings.SOURCE_ROOTS
+    try:
+        folder = Path(path).resolve(strict=True)
+    except (OSError, ValueError, RuntimeError):
+        folder = None
+    # Nothing is said about what lies outside, not even whether it is there.
+    if folder is None or not any(folder.is_relative_to(root) for root in roots):
+        places = " or ".join(map(str, roots)) or "none yet"
+        raise UserError(
+            f"“{show(path)}” is no folder that can be read.",
+            f"Administrators allow folders below {places}.",
+        )
+    if not folder.is_dir():
+        raise UserError(f"“{show(path)}” is no folder.", "Name the folder it is in.")
+    return folder
+
+
+def again(snapshot: Snapshot) -> Upload:
+    """A snapshot that is kept already, as an upload. Raises UserError."""
+    intake = Intake(manifest=read_manifest(snapshot))
+    return Upload(snapshot=snapshot, name=snapshot.name, intake=intake)
 
 
 def take_example() -> Snapshot:

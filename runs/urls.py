@@ -26,6 +26,13 @@ _submission = [
     path("new/example/", submit_views.submit_example, name="submit-example"),
     path("snapshots/", upload_views.upload, name="upload"),
     path("snapshots/offer/", upload_views.offer, name="offer"),
+    path("snapshots/earlier/", submit_views.earlier, name="earlier"),
+    path("snapshots/folder/", upload_views.take_folder, name="take-folder"),
+    path(
+        "snapshots/earlier/<sha256:sha256>/",
+        upload_views.take_earlier,
+        name="take-earlier",
+    ),
     path("snapshots/objects/", upload_views.objects, name="objects"),
     path("snapshots/objects/<sha256:sha256>/", upload_views.piece, name="piece"),
     path(

@@ -17,6 +17,7 @@ from runs.snapshots.stat_cache import StatCache
 from runs.snapshots.store import Store
 
 _MOVED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 # A file that is written to again and again is given up after so many readings.
 _READINGS = 3
 
@@ -28,59 +29,87 @@ def stat_cache_of(folder: Path, store: Store) -> StatCache:
 
 
 class FolderReader:
-    """Reads all below a folder, and follows no link."""
+    """Reads all below a folder, and follows no link, whoever puts one where.
+
+    Folders are opened name by name below the top, so that nobody who may write in one
+    of them can lead the reader elsewhere meanwhile.
+    """
 
     def __init__(
         self, folder: Path, store: Store, collector: Collector, cache: StatCache
     ) -> None:
-        self._top = str(folder)
+        self._folder = folder.resolve()
         self._store = store
         self._collector = collector
         self._cache = cache
+        self._top = -1
 
     def read(self) -> None:
-        # No recursion: folders can be deeper than Python's stack.
-        waiting = [""]
-        while waiting:
-            waiting += self._read_folder(waiting.pop())
+        with _told(str(self._folder)):
+            self._top = os.open(self._folder, _FOLDER)
+        try:
+            if os.readlink(f"/proc/self/fd/{self._top}") != str(self._folder):  # noqa: PTH115
+                raise _changed(str(self._folder))
+            # No recursion: folders can be deeper than Python's stack.
+            waiting = [""]
+            while waiting:
+                waiting += self._read_folder(waiting.pop())
+        finally:
+            os.close(self._top)
 
     def _read_folder(self, path: str) -> list[str]:
         """Read what is in the folder `path`; the folders in it."""
         folders = []
         prefix = f"{path}/" if path else ""
-        with _told(path or self._top), os.scandir(f"{self._top}/{path}") as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-        if path and not entries:
-            self._collector.add_folder(path)
-        self._add_rules(path, entries)
-        for entry in entries:
-            is_folder = entry.is_dir(follow_symlinks=False)
-            below = self._collector.wanted(prefix + entry.name, is_folder=is_folder)
-            if below is None:
-                continue
-            if is_folder:
-                folders.append(below)
-            else:
-                self._read_entry(entry, below)
+        with self._opened_folder(path) as descriptor:
+            with _told(path), os.scandir(descriptor) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+            if path and not entries:
+                self._collector.add_folder(path)
+            self._add_rules(path, entries, descriptor)
+            for entry in entries:
+                is_folder = entry.is_dir(follow_symlinks=False)
+                below = self._collector.wanted(prefix + entry.name, is_folder=is_folder)
+                if below is None:
+                    continue
+                if is_folder:
+                    folders.append(below)
+                else:
+                    self._read_entry(entry, below, descriptor)
         return folders
 
-    def _add_rules(self, path: str, entries: list[os.DirEntry[str]]) -> None:
-        files = {e.name: e.path for e in entries if e.is_file(follow_symlinks=False)}
+    @contextmanager
+    def _opened_folder(self, path: str) -> Iterator[int]:
+        descriptor = os.dup(self._top)
+        try:
+            for name in path.split("/") if path else ():
+                with _told(path):
+                    below = os.open(name, _FOLDER, dir_fd=descriptor)
+                os.close(descriptor)
+                descriptor = below
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _add_rules(
+        self, path: str, entries: list[os.DirEntry[str]], folder: int
+    ) -> None:
+        files = {e.name for e in entries if e.is_file(follow_symlinks=False)}
         rules = self._collector.rules
-        if name := rules.file_in(path, files.keys()):
-            with _told(name), _opened(files[name]) as file:
+        if name := rules.file_in(path, files):
+            with _told(name), _opened(name, folder) as file:
                 rules.add(path, name, file.read(LARGEST_FILE + 1))
 
-    def _read_entry(self, entry: os.DirEntry[str], path: str) -> None:
+    def _read_entry(self, entry: os.DirEntry[str], path: str, folder: int) -> None:
         if entry.is_symlink():
             with _told(path):
-                target = os.readlink(entry.path)  # noqa: PTH115
+                target = os.readlink(entry.name, dir_fd=folder)
             self._collector.add_link(path, target)
         elif entry.is_file(follow_symlinks=False):
             with _told(path):
                 status = entry.stat(follow_symlinks=False)
             if not self._add_known(path, status):
-                self._read_file(entry.path, path)
+                self._read_file(entry.name, path, folder)
         else:
             raise no_file(path)
 
@@ -95,9 +124,9 @@ class FolderReader:
         )
         return True
 
-    def _read_file(self, source: str, path: str) -> None:
+    def _read_file(self, name: str, path: str, folder: int) -> None:
         for _ in range(_READINGS):
-            with _told(path), _opened(source) as file:
+            with _told(path), _opened(name, folder) as file:
                 before = os.fstat(file.fileno())
                 if not stat.S_ISREG(before.st_mode):
                     raise no_file(path)
@@ -116,10 +145,10 @@ def _is_same(before: os.stat_result, after: os.stat_result, size: int) -> bool:
     return (size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
 
 
-def _opened(source: str) -> BinaryIO:
+def _opened(name: str, folder: int) -> BinaryIO:
     # Whatever lies there by now: no link is followed, and no pipe is waited for.
-    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    return os.fdopen(descriptor, "rb", buffering=0)
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    return os.fdopen(os.open(name, flags, dir_fd=folder), "rb", buffering=0)
 
 
 @contextmanager

@@ -80,6 +80,7 @@ class SourceDrop extends HTMLElement {
     const { signal } = this.leaving;
     const on = (target, type, handle) => target.addEventListener(type, handle, { signal });
     on(this, "click", (event) => this.#click(event));
+    on(this, "keydown", (event) => this.#key(event));
     on(this.find("folder"), "change", (event) => this.#chosen(event.target));
     on(this.archive, "change", (event) => this.#chosen(event.target));
     // Wherever on the page it is dropped; else the browser would open the file.
@@ -91,15 +92,35 @@ class SourceDrop extends HTMLElement {
   }
 
   #click(event) {
-    const act = event.target.closest("[data-act]")?.dataset.act;
+    const button = event.target.closest("[data-act], [data-kind]");
+    const { act, kind, snapshot } = button?.dataset ?? {};
+    if (kind) this.#offerKind(kind);
+    if (act === "earlier") this.#fetch(this.#addressOf(this.config.urls.earlier, snapshot));
+    if (act === "path") this.#fetch(this.config.urls.folder, { path: this.find("path").value });
     if (act === "folder") this.find("folder").click();
     if (act === "file") this.archive.click();
     if (act === "stop") this.working.abort();
     if (act === "back") this.#become("kept");
     if (act === "replace") {
       this.#become("empty");
-      this.querySelector("[data-act=folder]").focus();
+      this.querySelector("[aria-pressed=true]").focus();
     }
+  }
+
+  #offerKind(kind) {
+    for (const each of this.querySelectorAll("[data-kind]")) {
+      each.ariaPressed = String(each.dataset.kind === kind);
+    }
+    for (const each of this.querySelectorAll("[data-panel]")) {
+      each.hidden = each.dataset.panel !== kind;
+    }
+    this.#fail("");
+  }
+
+  #key(event) {
+    if (event.key !== "Enter" || event.target !== this.find("path")) return;
+    event.preventDefault();
+    this.querySelector("[data-act=path]").click();
   }
 
   #hover(event) {
@@ -153,6 +174,27 @@ class SourceDrop extends HTMLElement {
       this.#say("");
       this.#fail(isStop(error) ? "This was stopped; nothing was sent." : error.message);
     }
+  }
+
+  /** Take a source that the portal has, or reads by itself. */
+  async #fetch(url, asked = {}) {
+    const working = this.#begin();
+    this.#say("The portal looks at it…");
+    try {
+      const { signal } = working;
+      const found = await send(url, new URLSearchParams(asked), { signal });
+      if (this.working === working) this.show(found);
+    } catch (error) {
+      if (this.working !== working) return;
+      this.#become(this.isKept && !asked.path ? "kept" : "empty");
+      this.#say("");
+      this.#fail(isStop(error) ? "This was stopped." : error.message);
+    }
+  }
+
+  /** Take a source that the portal has: see Upload.to_json in runs/uploads.py. */
+  show(found) {
+    this.#keep(null, found);
   }
 
   /** Stop what is going on, and show that something else is. */
@@ -229,7 +271,7 @@ class SourceDrop extends HTMLElement {
   /** Show the tree, and what is new in it since the last run of the experiment. */
   #lookAt(manifest) {
     this.manifest = manifest;
-    const url = this.config.urls.preflight.replace("0".repeat(64), manifest);
+    const url = this.#addressOf(this.config.urls.preflight, manifest);
     const experiment = encodeURIComponent(this.experiment.value);
     const target = this.find("preflight");
     globalThis.htmx?.ajax("GET", `${url}?experiment=${experiment}`, {
@@ -237,6 +279,10 @@ class SourceDrop extends HTMLElement {
       target,
       swap: "innerHTML",
     });
+  }
+
+  #addressOf(url, sha256) {
+    return url.replace("0".repeat(64), sha256);
   }
 
   #tell({ files, scripts }) {
