@@ -1,4 +1,4 @@
-"""The one gate to runs: views and sockets get a run only here.
+"""The one gate to runs and snapshots: views and sockets get them only here.
 
 Whoever is signed in belongs to the workspace and sees all runs; a run is changed by
 its owner and by administrators.
@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 
-from runs.models import Run, RunQuerySet
+from runs.models import Run, RunQuerySet, Snapshot
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -22,6 +22,11 @@ def get_run(request: HttpRequest, run_id: str, *, write: bool = False) -> Run:
     if write and not may_change(request.user, run):
         raise PermissionDenied("Only the owner of a run or an administrator may.")
     return run
+
+
+def get_snapshot(sha256: str) -> Snapshot:
+    """The snapshot, or 404; the whole workspace sees it, as it does the runs."""
+    return get_object_or_404(Snapshot, pk=sha256)
 
 
 def may_change(user: "User | AnonymousUser", run: Run) -> bool:

@@ -1,4 +1,4 @@
-"""The files of a run as its page shows them: those it wrote, and its snapshot."""
+"""Files as pages show them: those that a run wrote, and those of a snapshot."""
 
 import os
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from django.urls import reverse
 from runs.file_names import in_query, printable
 from runs.file_tree import DEEPEST_DRAWN, File, Folder, tree
 from runs.mirror import output_files, output_path
-from runs.models import Run
+from runs.models import Run, Snapshot
 from runs.pictures import picture_of
 from runs.previews import HEAD, Kind, Preview, is_bearable, preview
 from runs.snapshots import Manifest
@@ -21,16 +21,31 @@ from runs.storage import read_manifest, store
 _TELLING = ("report.md", "readme.md", "metrics.json", "results.json")
 
 
-class RunFiles(Protocol):
-    """Files to be listed, opened and shown; `kind` names the panel and the views."""
+@dataclass(frozen=True, kw_only=True)
+class Addresses:
+    """Where the tree, a file and all of them are; `page` begins a query of the page."""
+
+    tree: str
+    file: str
+    zip: str
+    page: str
+
+
+class Files(Protocol):
+    """Files to be listed, opened and shown; `kind` names their part of the page."""
 
     kind: str
-    run: Run
+
+    @property
+    def addresses(self) -> Addresses: ...
 
     def files(self) -> list[File]: ...
 
     def open(self, path: str) -> BinaryIO:
         """Raises Http404 for every path that is none of the files."""
+
+    def most_telling(self, found: list[File]) -> File | None:
+        """What to show first; None if nothing is sure."""
 
 
 class Outputs:
@@ -39,29 +54,55 @@ class Outputs:
     kind = "outputs"
 
     def __init__(self, run: Run) -> None:
-        self.run = run
+        self._run_id = run.run_id
+
+    @property
+    def addresses(self) -> Addresses:
+        return Addresses(
+            tree=reverse("runs:outputs", args=[self._run_id]),
+            file=reverse("runs:output", args=[self._run_id]),
+            zip=reverse("runs:outputs-zip", args=[self._run_id]),
+            page="tab=outputs&",
+        )
 
     def files(self) -> list[File]:
         return [
             File(path=f.name, size=f.size, version=f"{f.size}-{f.modified:%s%f}")
-            for f in output_files(self.run.run_id)
+            for f in output_files(self._run_id)
         ]
 
     def open(self, path: str) -> BinaryIO:
         try:
-            return output_path(self.run.run_id, path).open("rb")
+            return output_path(self._run_id, path).open("rb")
         except (FileNotFoundError, ValueError, OSError) as error:
             raise Http404("The output is gone.") from error
 
+    def most_telling(self, found: list[File]) -> File | None:
+        return _named(found, *_TELLING)
+
 
 class SnapshotFiles:
-    """The source as it was submitted."""
+    """A source as it was submitted, on a page of its own or on that of a `run`."""
 
     kind = "snapshot"
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.manifest = read_manifest(run.snapshot)
+    def __init__(self, snapshot: Snapshot, run: Run | None = None) -> None:
+        self.manifest = read_manifest(snapshot)
+        self._snapshot = snapshot
+        self._run = run
+
+    @property
+    def addresses(self) -> Addresses:
+        if self._run is None:
+            names, args, page = "runs:snapshot-page", [self._snapshot.pk], ""
+        else:
+            names, args, page = "runs:snapshot", [self._run.run_id], "tab=snapshot&"
+        return Addresses(
+            tree=reverse(names if self._run else f"{names}-tree", args=args),
+            file=reverse(f"{names}-file", args=args),
+            zip=reverse(f"{names}-zip", args=args),
+            page=page,
+        )
 
     def files(self) -> list[File]:
         return files_of(self.manifest)
@@ -71,6 +112,13 @@ class SnapshotFiles:
         if entry is None:
             raise Http404("The snapshot has no such file.")
         return store().open(entry.sha256)
+
+    def most_telling(self, found: list[File]) -> File | None:
+        """The script of the run, or of the last that used the snapshot."""
+        run = self._run or self._snapshot.runs.order_by("-id").first()
+        by_path = {file.path: file for file in found}
+        script = by_path.get(run.script) if run else None
+        return script or _named(found, *_TELLING)
 
 
 def files_of(manifest: Manifest) -> list[File]:
@@ -92,20 +140,18 @@ class Shown:
     image: str
 
 
-def files_context(files: RunFiles, *, path: str, folder: str = "") -> dict[str, Any]:
+def files_context(files: Files, *, path: str, folder: str = "") -> dict[str, Any]:
     """The panel with the tree, and the file at `path`, or the most telling one."""
     found = files.files()
     by_path = {file.path: file for file in found}
-    chosen = by_path.get(path) if path else _most_telling(files, found)
+    chosen = by_path.get(path) if path else files.most_telling(found)
     opened = path or folder or (chosen.path if chosen else "")
     return {
         "kind": files.kind,
         "root": draw(found, opened),
         "shown": show(files, chosen) if chosen else None,
         "missing": printable(path) if path and chosen is None else "",
-        "list_url": reverse(f"runs:{files.kind}", args=[files.run.run_id]),
-        "file_url": _file_url(files),
-        "zip_url": reverse(f"runs:{files.kind}-zip", args=[files.run.run_id]),
+        "at": files.addresses,
     }
 
 
@@ -116,10 +162,10 @@ def draw(files: list[File], opened: str) -> Folder:
     return tree(files, root=root, opened=opened)
 
 
-def show(files: RunFiles, file: File) -> Shown:
+def show(files: Files, file: File) -> Shown:
     with files.open(file.path) as content:
         shown = preview(file.path, content.read(HEAD), file.size)
-    url = f"{_file_url(files)}?name={in_query(file.path)}"
+    url = f"{files.addresses.file}?name={in_query(file.path)}"
     return Shown(
         file=file,
         preview=shown,
@@ -129,7 +175,7 @@ def show(files: RunFiles, file: File) -> Shown:
     )
 
 
-def image_of(files: RunFiles, path: str) -> tuple[BinaryIO, str]:
+def image_of(files: Files, path: str) -> tuple[BinaryIO, str]:
     """The open file and its type; 404 unless it is a picture that a page may show."""
     file = files.open(path)
     picture = picture_of(file.read(HEAD))
@@ -139,15 +185,6 @@ def image_of(files: RunFiles, path: str) -> tuple[BinaryIO, str]:
     return file, picture.content_type
 
 
-def _file_url(files: RunFiles) -> str:
-    name = {"outputs": "runs:output", "snapshot": "runs:snapshot-file"}[files.kind]
-    return reverse(name, args=[files.run.run_id])
-
-
-def _most_telling(files: RunFiles, found: list[File]) -> File | None:
-    """The script of a snapshot, the summary among outputs; None if nothing is sure."""
-    if files.kind == "snapshot":
-        script = files.run.configuration.script
-        return next((file for file in found if file.path == script), None)
+def _named(found: list[File], *names: str) -> File | None:
     by_name = {PurePosixPath(file.path).name.lower(): file for file in found}
-    return next((by_name[name] for name in _TELLING if name in by_name), None)
+    return next((by_name[name] for name in names if name in by_name), None)

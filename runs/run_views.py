@@ -67,7 +67,8 @@ def _panel_context(request: PageRequest, run: Run, name: str) -> dict[str, objec
         case "configuration":
             return context | configuration_context(run)
         case "outputs" | "snapshot":
-            files = Outputs(run) if name == "outputs" else SnapshotFiles(run)
+            is_source = name == "snapshot"
+            files = SnapshotFiles(run.snapshot, run) if is_source else Outputs(run)
             path, folder = name_in(request, "file"), name_in(request, "folder")
             return context | files_context(files, path=path, folder=folder)
     return context

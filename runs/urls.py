@@ -9,6 +9,7 @@ from runs import (
     log_views,
     output_views,
     run_views,
+    snapshot_views,
     submit_views,
     upload_views,
 )
@@ -60,11 +61,18 @@ _one_run = [
     path("log/search", log_views.search, name="log-search"),
     path("log/raw", log_views.raw, name="log-raw"),
 ]
+_one_snapshot = [
+    path("", snapshot_views.page, name="snapshot-page"),
+    path("tree/", snapshot_views.tree, name="snapshot-page-tree"),
+    path("file/", snapshot_views.file, name="snapshot-page-file"),
+    path("zip/", snapshot_views.as_zip, name="snapshot-page-zip"),
+]
 _runs: list[URLPattern | URLResolver] = [
     path("runs/", history_views.run_list, name="list"),
     path("runs/bulk/", history_views.bulk, name="bulk"),
     path("runs/", include(_submission)),
     path("runs/<str:run_id>/", include(_one_run)),
+    path("snapshots/<sha256:sha256>/", include(_one_snapshot)),
     path("experiments/", history_views.experiments, name="experiments"),
     path("experiments/<str:name>/", history_views.experiment, name="experiment"),
 ]

@@ -41,7 +41,7 @@ class SourceDrop extends HTMLElement {
   get problem() {
     if (this.state === "kept") return "";
     if (this.state === "busy") return "The source is still being read.";
-    return "Drop a folder, or choose a file first.";
+    return "Choose a source first.";
   }
 
   /** Whether `send` has to be called before the form is sent. */
@@ -49,9 +49,14 @@ class SourceDrop extends HTMLElement {
     return Boolean(this.source) && !this.source.isThere;
   }
 
-  /** Send what the portal lacks of the source. Rejects with an Error for a person. */
-  async send() {
+  /**
+   * Send what the portal lacks of the source. Rejects with an Error for a person.
+   *
+   * @param {(said: string) => void} onSaid told how far it is
+   */
+  async send(onSaid) {
     const working = this.#begin();
+    this.onSaid = onSaid;
     const { missing_bytes: total } = this.source.answer;
     try {
       this.#progress("sent", 0, total);
@@ -201,6 +206,7 @@ class SourceDrop extends HTMLElement {
   #begin() {
     this.working?.abort();
     this.working = new AbortController();
+    this.onSaid = null;
     this.find("bar").removeAttribute("value");
     this.#fail("");
     this.#become("busy");
@@ -300,6 +306,7 @@ class SourceDrop extends HTMLElement {
 
   #say(text) {
     this.find("said").textContent = text;
+    if (this.state === "busy") this.onSaid?.(text);
   }
 
   #fail(text) {

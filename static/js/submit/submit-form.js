@@ -93,7 +93,9 @@ class SubmitForm extends HTMLElement {
     this.isSent = true;
     this.#look();
     try {
-      await source.send();
+      await source.send((said) => {
+        this.reason.textContent = said;
+      });
       this.isSent = false;
       this.form.requestSubmit(this.button);
     } catch {
