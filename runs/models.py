@@ -81,6 +81,9 @@ class Snapshot(models.Model):
     def __str__(self) -> str:
         return self.id[:12]
 
+    def get_absolute_url(self) -> str:
+        return reverse("runs:snapshot-page", args=[self.id])
+
 
 class RunQuerySet(models.QuerySet["Run"]):
     def active(self) -> "RunQuerySet":

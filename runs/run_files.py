@@ -58,12 +58,7 @@ class Outputs:
 
     @property
     def addresses(self) -> Addresses:
-        return Addresses(
-            tree=reverse("runs:outputs", args=[self._run_id]),
-            file=reverse("runs:output", args=[self._run_id]),
-            zip=reverse("runs:outputs-zip", args=[self._run_id]),
-            page="tab=outputs&",
-        )
+        return _addresses("runs:outputs", self._run_id, page="tab=outputs&")
 
     def files(self) -> list[File]:
         return [
@@ -94,15 +89,8 @@ class SnapshotFiles:
     @property
     def addresses(self) -> Addresses:
         if self._run is None:
-            names, args, page = "runs:snapshot-page", [self._snapshot.pk], ""
-        else:
-            names, args, page = "runs:snapshot", [self._run.run_id], "tab=snapshot&"
-        return Addresses(
-            tree=reverse(names if self._run else f"{names}-tree", args=args),
-            file=reverse(f"{names}-file", args=args),
-            zip=reverse(f"{names}-zip", args=args),
-            page=page,
-        )
+            return _addresses("runs:snapshot-page", self._snapshot.pk)
+        return _addresses("runs:snapshot", self._run.run_id, page="tab=snapshot&")
 
     def files(self) -> list[File]:
         return files_of(self.manifest)
@@ -183,6 +171,15 @@ def image_of(files: Files, path: str) -> tuple[BinaryIO, str]:
         file.close()
         raise Http404("The file is no picture that can be shown.")
     return file, picture.content_type
+
+
+def _addresses(names: str, key: str, page: str = "") -> Addresses:
+    return Addresses(
+        tree=reverse(f"{names}-tree", args=[key]),
+        file=reverse(f"{names}-file", args=[key]),
+        zip=reverse(f"{names}-zip", args=[key]),
+        page=page,
+    )
 
 
 def _named(found: list[File], *names: str) -> File | None:

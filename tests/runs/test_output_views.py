@@ -1,12 +1,10 @@
 """Files of a run over HTTP: hostile names and contents do no harm."""
 
-import asyncio
 import io
 import os
 import struct
 import zipfile
-from collections.abc import AsyncIterator, Iterator
-from html import unescape
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +16,7 @@ from pytest_django.fixtures import Settings
 from runs.file_tree import DRAWN_WHOLE, MOST_PER_FOLDER
 from runs.models import Run
 from tests import factories
+from tests.runs.answers import body_of, text_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_server")]
 
@@ -71,21 +70,6 @@ def write(files: Path, content: bytes, name: str = "outputs/file") -> None:
 def ask(client: Client, run: Run, name: bytes, show: str = "", **headers: str) -> Any:
     address = f"{run.get_absolute_url()}outputs/file/?name={quote(name)}&as={show}"
     return client.get(address, headers=headers)
-
-
-def body_of(response: Any) -> bytes:
-    if not response.streaming:
-        return bytes(response.content)
-
-    async def collect(pieces: AsyncIterator[bytes]) -> bytes:
-        return b"".join([piece async for piece in pieces])
-
-    return asyncio.run(collect(response.streaming_content))
-
-
-def text_of(response: Any) -> str:
-    assert response.status_code == 200
-    return unescape(response.content.decode())
 
 
 @pytest.mark.parametrize(
@@ -293,7 +277,7 @@ def test_the_most_telling_output_is_shown_first(
     page = text_of(client.get(f"{run.get_absolute_url()}?tab=outputs"))
     assert '"accuracy": 0.97' in page
     gone = text_of(client.get(f"{run.get_absolute_url()}?tab=outputs&file=outputs/b"))
-    assert "The run has no such file, or not yet." in gone
+    assert "There is no such file, or not yet." in gone
 
 
 def many(count: int) -> Iterator[str]:

@@ -6,6 +6,7 @@
  */
 
 import { subscribe } from "../run-socket.js";
+import "./file-pane.js";
 import "./file-tree.js";
 
 // What comes in quick succession is asked for once.
@@ -22,12 +23,6 @@ const SHOWN_IN = {
   tags: ["overview"],
 };
 
-/** Elements that are seldom wanted at first, and bring large libraries along. */
-const FETCHED_LATER = {
-  "markdown-view": () => import("./markdown-view.js"),
-  "resource-chart": () => import("./resource-chart.js"),
-};
-
 class RunPage extends HTMLElement {
   #stale = new Set();
   #searches = new Map();
@@ -41,9 +36,9 @@ class RunPage extends HTMLElement {
     this.addEventListener("toggle", () => this.#soon(), { capture: true });
     this.addEventListener("htmx:afterSettle", () => {
       this.#announce();
-      this.#fetchElements();
+      this.#fetchChart();
     });
-    this.#fetchElements();
+    this.#fetchChart();
     this.#announced = this.#status.dataset.status;
     this.#bringTabIntoView();
     if (!("active" in this.dataset)) return;
@@ -60,10 +55,9 @@ class RunPage extends HTMLElement {
     clearInterval(this.waiting);
   }
 
-  #fetchElements() {
-    for (const [name, fetchModule] of Object.entries(FETCHED_LATER)) {
-      if (this.querySelector(name)) fetchModule();
-    }
+  /** It brings a large library along, and is seldom wanted at first. */
+  #fetchChart() {
+    if (this.querySelector("resource-chart")) import("./resource-chart.js");
   }
 
   #told(message) {
