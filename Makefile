@@ -51,6 +51,7 @@ pictures: test-install assets ## Take the pictures of docs/pictures anew
 
 .PHONY: bench
 bench: test-install assets ## Measure, and write benchmarks/results.md
+	@command -v rsync >/dev/null || scripts/apt-install "The benchmarks" rsync
 	$(PYTHON_BIN) -m benchmarks
 
 .PHONY: install

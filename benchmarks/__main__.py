@@ -11,12 +11,14 @@ import httpx
 from benchmarks import (
     big_log,
     first_line,
+    folders,
     history,
     idle,
     latency,
     report,
     short_runs,
     startup,
+    uploads,
 )
 from tests.services.portal import Portal, prepare_data
 
@@ -30,6 +32,8 @@ _MEASURES: dict[str, Measure] = {
     "big_log": big_log.measure,
     "short_runs": short_runs.measure,
     "history": history.measure,
+    "folders": lambda *_: folders.measure(),
+    "uploads": uploads.measure,
     "startup": lambda *_: startup.measure(),
 }
 
