@@ -11,6 +11,7 @@ from django.http import QueryDict
 
 from aml_portal.errors import UserError
 from runs.durations import parse_duration
+from runs.git_facts import GitFacts
 
 
 class _Whole(forms.Widget):
@@ -42,6 +43,17 @@ class ArgumentsField(forms.Field):
         if value["json"]:
             return _arguments_of_json(value["json"])
         return _arguments_of_line(value["line"])
+
+
+class GitField(forms.CharField):
+    """What the page read of a source's .git, as JSON: GitFacts, whatever is sent."""
+
+    def clean(self, value: str) -> GitFacts:
+        try:
+            said = json.loads(super().clean(value) or "null")
+        except (ValueError, RecursionError, ValidationError):
+            said = None
+        return GitFacts.offered(said) if isinstance(said, dict) else GitFacts()
 
 
 def _arguments_of_json(text: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from runs.configuration import (
     ScriptRunConfiguration as Configuration,
 )
 from runs.durations import format_duration
-from runs.form_fields import ArgumentsField, DurationField, RowsField
+from runs.form_fields import ArgumentsField, DurationField, GitField, RowsField
 from runs.models import Experiment, Snapshot
 from runs.services import Submission
 
@@ -38,6 +38,8 @@ class SubmitForm(forms.Form):
         widget=forms.HiddenInput,
         error_messages={"invalid_choice": "The snapshot is gone. Send it again."},
     )
+    # What the page has read of the source's .git.
+    git = GitField(required=False)
     # For a browser without JavaScript, which can't send the source beforehand.
     archive = forms.FileField(required=False)
     script = forms.CharField(
@@ -141,6 +143,7 @@ class SubmitForm(forms.Form):
             display_name=data["display_name"],
             tags=data["tags"],
             token=data["token"],
+            git=data["git"],
         )
 
 

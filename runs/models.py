@@ -141,6 +141,8 @@ class Run(models.Model):
         Environment, on_delete=models.PROTECT, related_name="runs"
     )
     properties = models.JSONField(default=dict, blank=True)
+    # What was not committed of the source: the SHA-256 of an object in the store.
+    git_patch = models.CharField(max_length=64, blank=True, editable=False)
 
     status = models.CharField(
         max_length=16, choices=RunStatus, default=RunStatus.NOT_STARTED, editable=False

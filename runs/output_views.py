@@ -1,6 +1,6 @@
 """The outputs and the snapshot of a run: listed, shown and downloaded."""
 
-from django.http import HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.views.decorators.http import require_GET, require_safe
 
 from runs.access import get_run
@@ -10,7 +10,7 @@ from runs.requests import PageRequest
 from runs.run_files import Outputs, SnapshotFiles
 from runs.snapshots import zip_folder, zip_snapshot
 from runs.storage import store
-from runs.streaming import send_zip
+from runs.streaming import send_file, send_zip
 
 
 @require_GET
@@ -48,3 +48,12 @@ def snapshot_zip(request: PageRequest, run_id: str) -> HttpResponseBase:
     run = get_run(request, run_id)
     pieces = zip_snapshot(SnapshotFiles(run.snapshot, run).manifest, store())
     return send_zip(pieces, name=f"{run_id}_snapshot.zip")
+
+
+@require_safe
+def patch(request: PageRequest, run_id: str) -> HttpResponseBase:
+    """What was not committed of the source, as `git apply` takes it."""
+    run = get_run(request, run_id)
+    if not run.git_patch:
+        raise Http404("The run has no patch.")
+    return send_file(request, store().open(run.git_patch), name=f"{run_id}.patch")

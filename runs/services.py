@@ -19,6 +19,7 @@ from runs import mirror
 from runs.configuration import ScriptRunConfiguration
 from runs.dispatch import dispatch
 from runs.execution import submission_lease
+from runs.git_facts import GitFacts
 from runs.leases import is_held
 from runs.models import Experiment, Run, RunQuerySet, RunTag, Snapshot
 from runs.notices import announce_change, announce_changes
@@ -44,6 +45,7 @@ class Submission:
     tags: Mapping[str, str] = field(default_factory=dict)
     parent: Run | None = None
     token: uuid.UUID = field(default_factory=uuid.uuid4)
+    git: GitFacts = field(default_factory=GitFacts)
     # How much of the source had to be sent to the portal, if it was sent just now.
     transfer: Transfer | None = None
 
@@ -130,6 +132,8 @@ def _check(submission: Submission) -> None:
 
 def _create_run(owner: "User", submission: Submission) -> Run:
     experiment = _experiment_of(owner, submission)
+    variables = submission.configuration.environment_variables
+    git = submission.git.overridden(variables)
     run = Run.objects.create(
         # It names folders as well, and no name of a folder is longer than 255.
         run_id=f"{experiment.name[:200]}_{int(time.time())}_{secrets.token_hex(4)}",
@@ -144,7 +148,11 @@ def _create_run(owner: "User", submission: Submission) -> Run:
         snapshot=submission.snapshot,
         target=submission.target,
         environment=submission.environment,
-        properties={"ContentSnapshotId": submission.snapshot.id},
+        properties={
+            "ContentSnapshotId": submission.snapshot.id,
+            **git.properties(),
+        },
+        git_patch=git.patch,
     )
     RunTag.objects.bulk_create(
         RunTag(run=run, name=name.strip(), value=value)

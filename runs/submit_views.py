@@ -17,6 +17,7 @@ from runs.access import get_run
 from runs.file_names import name_in
 from runs.file_tree import folder_at, tree
 from runs.forms import SubmitForm
+from runs.git_facts import GitFacts
 from runs.models import Run
 from runs.preflight import preflight as look_at
 from runs.requests import PageRequest
@@ -68,10 +69,14 @@ def _submitted(request: PageRequest, form: SubmitForm) -> Run | None:
             snapshot = take_upload(request, archive, archive.name).snapshot
             form.keep_snapshot(snapshot)
         submission = form.submission(snapshot)
-        transfer = recall(request.session, snapshot.id)
-        return submit_run(
-            owner=request.user, submission=replace(submission, transfer=transfer)
-        )
+        if arrival := recall(request.session, snapshot.id):
+            submission = replace(
+                submission,
+                transfer=arrival.transfer,
+                # What the portal itself has read is better known.
+                git=arrival.git if arrival.git != GitFacts() else submission.git,
+            )
+        return submit_run(owner=request.user, submission=submission)
     except UserError as error:
         form.add_error(None, str(error))
         return None

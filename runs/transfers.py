@@ -1,15 +1,16 @@
-"""How much of a snapshot had to be sent, on one leg of its way."""
+"""How a snapshot came: how much had to be sent, and what git knows of it."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
 
 from aml_portal.sizes import spell_size
+from runs.git_facts import GitFacts
 from runs.snapshots import Manifest
 
-_SESSION_KEY = "transfers"
+_SESSION_KEY = "arrivals"
 # A person has so many sources on their way at once, in any number of windows.
 _MOST_KEPT = 8
 
@@ -48,19 +49,28 @@ class Transfer:
         return new if is_all else f"{new}; {there} were there already"
 
 
-def remember(session: SessionBase, identity: str, transfer: Transfer) -> None:
-    """Keep what was sent first of a snapshot, until a run is submitted with it."""
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """What is known of a source from when it came; without facts, git is not in it."""
+
+    transfer: Transfer
+    git: GitFacts = field(default_factory=GitFacts)
+
+
+def remember(session: SessionBase, identity: str, arrival: Arrival) -> None:
+    """Keep how a snapshot came first, until a run is submitted with it."""
     kept: dict[str, Any] = session.get(_SESSION_KEY, {})
     if identity in kept:
         return
     newest = list(kept.items())[-_MOST_KEPT + 1 :]
-    session[_SESSION_KEY] = {**dict(newest), identity: vars(transfer)}
+    session[_SESSION_KEY] = {**dict(newest), identity: asdict(arrival)}
 
 
-def recall(session: SessionBase, identity: str) -> Transfer | None:
+def recall(session: SessionBase, identity: str) -> Arrival | None:
     """What `remember` kept, once; None if the snapshot was not sent just now."""
     kept: dict[str, Any] = session.get(_SESSION_KEY, {})
     if identity not in kept:
         return None
     session[_SESSION_KEY] = {k: v for k, v in kept.items() if k != identity}
-    return Transfer(**kept[identity])
+    found = kept[identity]
+    return Arrival(transfer=Transfer(**found["transfer"]), git=GitFacts(**found["git"]))

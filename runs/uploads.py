@@ -12,6 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from aml_portal.errors import UserError
+from runs.git_facts import GitFacts, read_facts
 from runs.models import Snapshot
 from runs.services import keep_snapshot
 from runs.snapshots import (
@@ -24,7 +25,7 @@ from runs.snapshots import (
 )
 from runs.snapshots.names import show
 from runs.storage import limits, read_manifest, store
-from runs.transfers import Transfer, remember
+from runs.transfers import Arrival, Transfer, remember
 
 _SHOWN_LEFT_OUT = 1000
 # A longer list of files is cut off, and then can't be read.
@@ -88,10 +89,13 @@ def take_upload(request: HttpRequest, stream: BinaryIO, name: str) -> Upload:
     return _kept(request, intake, intake.flattened or name)
 
 
-def _kept(request: HttpRequest, intake: Intake, name: str) -> Upload:
+def _kept(
+    request: HttpRequest, intake: Intake, name: str, git: GitFacts | None = None
+) -> Upload:
     snapshot = keep_snapshot(intake.manifest, name)
     transfer = Transfer.of(intake.manifest, intake.new)
-    remember(request.session, snapshot.id, transfer)
+    arrival = Arrival(transfer=transfer, git=git or GitFacts())
+    remember(request.session, snapshot.id, arrival)
     return Upload(snapshot=snapshot, name=name, intake=intake)
 
 
@@ -104,11 +108,8 @@ def take_offer(request: HttpRequest, name: str) -> Offer:
         manifest = read_offer(body.read(_LONGEST_OFFER), limits())
     store().put_manifest(manifest)
     missing = store().lacking(manifest)
-    remember(
-        request.session,
-        manifest.identity,
-        Transfer.of(manifest, {entry.sha256 for entry in missing}),
-    )
+    transfer = Transfer.of(manifest, {entry.sha256 for entry in missing})
+    remember(request.session, manifest.identity, Arrival(transfer=transfer))
     return Offer(
         manifest=manifest,
         name=name,
@@ -128,20 +129,22 @@ def take_folder(request: HttpRequest, path: str) -> Upload:
 
     Raises UserError.
     """
-    folder = _allowed(path)
+    folder, root = _allowed(path)
     intake = read_folder(folder, store(), limits())
-    return _kept(request, intake, folder.name)
+    git = read_facts(folder, {}, store(), within=root)
+    return _kept(request, intake, folder.name, git)
 
 
-def _allowed(path: str) -> Path:
-    """The real folder at `path`; links in it must stay inside a root, too."""
+def _allowed(path: str) -> tuple[Path, Path]:
+    """The real folder at `path`, and the root that it is in, whatever links say."""
     roots = settings.SOURCE_ROOTS
     try:
         folder = Path(path).resolve(strict=True)
     except (OSError, ValueError, RuntimeError):
         folder = None
     # Nothing is said about what lies outside, not even whether it is there.
-    if folder is None or not any(folder.is_relative_to(root) for root in roots):
+    root = next((r for r in roots if folder and folder.is_relative_to(r)), None)
+    if folder is None or root is None:
         places = " or ".join(map(str, roots)) or "none yet"
         raise UserError(
             f"“{show(path)}” is no folder that can be read.",
@@ -149,7 +152,7 @@ def _allowed(path: str) -> Path:
         )
     if not folder.is_dir():
         raise UserError(f"“{show(path)}” is no folder.", "Name the folder it is in.")
-    return folder
+    return folder, root
 
 
 def again(snapshot: Snapshot) -> Upload:

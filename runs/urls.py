@@ -56,6 +56,7 @@ _one_run = [
     path("outputs/zip/", output_views.outputs_zip, name="outputs-zip"),
     path("snapshot/", output_views.snapshot, name="snapshot-tree"),
     path("snapshot/file/", output_views.snapshot_file, name="snapshot-file"),
+    path("patch/", output_views.patch, name="patch"),
     path("snapshot/zip/", output_views.snapshot_zip, name="snapshot-zip"),
     path("log/lines", log_views.lines, name="log-lines"),
     path("log/search", log_views.search, name="log-search"),

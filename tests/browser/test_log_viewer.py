@@ -45,10 +45,7 @@ def page(page: Page, portal: Portal, client: httpx.Client) -> Iterator[Page]:
     page.set_default_timeout(20_000)
     page.set_viewport_size({"width": 1280, "height": 860})
     page.context.add_cookies(
-        [
-            {"name": cookie.name, "value": cookie.value or "", "url": portal.url}
-            for cookie in client.cookies.jar
-        ]
+        [{"name": n, "value": v, "url": portal.url} for n, v in client.cookies.items()]
     )
     yield page
     assert not errors
@@ -69,8 +66,7 @@ def long_log(portal: Portal, client: httpx.Client) -> SubmittedRun:
     lines = [f"line {number} of the log" for number in range(1, _LONG + 1)]
     for number in _NEEDLES:
         lines[number - 1] += " has a Needle"
-    log = run.mirror / "logs" / "std_log.txt"
-    log.write_text("\n".join(lines) + "\n")
+    (run.mirror / "logs/std_log.txt").write_text("\n".join(lines) + "\n")
     return run
 
 

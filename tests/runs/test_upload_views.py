@@ -119,8 +119,12 @@ def test_a_piece_in_a_wrong_place_is_told_where_to_go_on(client: Client) -> None
             "A file is not what it was said",
         ),
         (_OBJECTS, b"not a tar", "is no zip or tar archive, or it is damaged"),
-        (piece_url(b"1", offset=0), b"2", "A file is not what it was said to be"),
-        (piece_url(b"1", offset=0), b"12", "More has come of a file"),
+        (
+            piece_url(b"absent", offset=0),
+            b"Absent",
+            "A file is not what it was said to be",
+        ),
+        (piece_url(b"absent", offset=0), b"absent!", "More has come of a file"),
     ],
 )
 def test_what_is_wrong_is_told(

@@ -10,6 +10,7 @@
 
 import { formatBytes, formatPlural } from "../log/format.js";
 import { readDrop, readInput } from "../upload/folder.js";
+import { readGitFacts } from "../upload/git-facts.js";
 import { send } from "../upload/send.js";
 import { Source } from "../upload/source.js";
 
@@ -22,6 +23,7 @@ class SourceDrop extends HTMLElement {
     this.find = (name) => this.querySelector(`[data-part=${name}]`);
     this.config = JSON.parse(this.find("config").textContent);
     this.snapshot = this.querySelector("[name=snapshot]");
+    this.git = this.querySelector("[name=git]");
     this.archive = this.find("archive");
     // With this module the file is sent by itself, not with the form.
     this.archive.removeAttribute("name");
@@ -218,6 +220,7 @@ class SourceDrop extends HTMLElement {
     const source = new Source(folder, this.config);
     const onProgress = (bytes) => this.#progress("read", bytes, folder.totalBytes);
     await source.prepare({ signal, onProgress });
+    this.git.value = JSON.stringify(await readGitFacts(folder.git));
     return source;
   }
 
@@ -243,6 +246,8 @@ class SourceDrop extends HTMLElement {
   /** Show what was found, as the portal described it. */
   #keep(source, found) {
     this.source = source;
+    // What the portal read by itself, it knows more about.
+    if (!source) this.git.value = "";
     this.isKept = true;
     this.snapshot.value = found.snapshot;
     const count = formatPlural(found.files.length, "file");
