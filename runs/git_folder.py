@@ -6,6 +6,7 @@ it is given a repository made here, with the same commit, index and objects.
 
 import os
 import re
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -234,8 +235,11 @@ def _text(path: Path, most: int = _LARGEST_TEXT) -> str:
 
 
 def _copy(path: Path, to: Path) -> None:
+    """Copy a file with its time: of files as young as its index, git reads all."""
     if content := _bytes(path, _LARGEST_FILE):
         to.write_bytes(content)
+        with suppress(OSError):
+            shutil.copystat(path, to, follow_symlinks=False)
 
 
 def _bytes(path: Path, most: int) -> bytes:

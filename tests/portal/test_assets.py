@@ -14,7 +14,7 @@ from runs.status import RunStatus
 from runs.templatetags.runs import status_look
 
 VENDOR = settings.BASE_DIR / "static" / "vendor"
-_ICON = re.compile(r"(?:{% icon |icon_name=|}}#)\"?([a-z0-9-]+)\"")
+_ICON = re.compile(r"(?:{% icon |icon_name=|{{ icons }}#)\"?([a-z0-9-]+)\"")
 _URL = re.compile(r"url\(['\"]?(?!data:)([^)'\"]+)")
 
 

@@ -96,6 +96,16 @@ def test_what_is_not_committed_is_kept_as_a_patch(
         assert (clone / name).read_bytes() == (project / name).read_bytes()
 
 
+def test_a_change_of_one_letter_right_after_the_commit_is_seen(
+    client: Client, project: Path
+) -> None:
+    """Neither the size nor the second in which it was written tells of it."""
+    (project / "train.py").write_text("print(2)\n")
+    run = submitted(client, snapshot=take(client, project))
+    assert run.properties["azureml.git.dirty"] == "True"
+    assert "+print(2)" in overview(client, run)
+
+
 def test_variables_of_the_run_win(client: Client, project: Path) -> None:
     run = submitted(
         client,
