@@ -44,9 +44,8 @@ def page(page: Page, portal: Portal, client: httpx.Client) -> Iterator[Page]:
     expect.set_options(timeout=20_000)
     page.set_default_timeout(20_000)
     page.set_viewport_size({"width": 1280, "height": 860})
-    page.context.add_cookies(
-        [{"name": n, "value": v, "url": portal.url} for n, v in client.cookies.items()]
-    )
+    cookies = client.cookies.items()
+    page.context.add_cookies([{"name": n, "value": v, "url": portal.url} for n, v in cookies])
     yield page
     assert not errors
 
