@@ -44,8 +44,8 @@ def page(page: Page, portal: Portal, client: httpx.Client) -> Iterator[Page]:
     expect.set_options(timeout=20_000)
     page.set_default_timeout(20_000)
     page.set_viewport_size({"width": 1280, "height": 860})
-    cookies = client.cookies.items()
-    page.context.add_cookies([{"name": n, "value": v, "url": portal.url} for n, v in cookies])
+    for name, value in client.cookies.items():
+        page.context.add_cookies([{"name": name, "value": value, "url": portal.url}])
     yield page
     assert not errors
 
