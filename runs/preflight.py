@@ -12,7 +12,13 @@ from runs.models import Run
 from runs.snapshots import Manifest, read_offer
 from runs.snapshots.changes import Changes, changes
 from runs.snapshots.manifest import Entry
-from runs.snapshots.warnings import DataFolder, data_folders, secret_name
+from runs.snapshots.warnings import (
+    DataFolder,
+    data_folders,
+    not_on_windows,
+    secret_name,
+    twins,
+)
 from runs.storage import limits, read_manifest, store
 
 _LARGEST = 10
@@ -30,10 +36,13 @@ class Preflight:
     large: list[Entry]
     secrets: list[Entry]
     data: list[DataFolder]
+    twins: list[tuple[str, str]]
+    not_on_windows: list[Entry]
 
     @property
     def has_warnings(self) -> bool:
-        return bool(self.large or self.secrets or self.data)
+        odd_names = self.twins or self.not_on_windows
+        return bool(self.large or self.secrets or self.data or odd_names)
 
     @property
     def sums(self) -> str:
@@ -90,6 +99,8 @@ def preflight(identity: str, experiment: str) -> Preflight:
         large=[e for e in files if e.size >= settings.SNAPSHOT_LARGE_FILE_BYTES],
         secrets=[entry for entry in files if secret_name(entry.path)],
         data=data_folders(manifest),
+        twins=twins(manifest),
+        not_on_windows=[e for e in manifest.entries if not_on_windows(e.path)],
     )
 
 

@@ -5,21 +5,24 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from runs.snapshots.collector import Collector, no_file
 from runs.snapshots.errors import SnapshotError
 from runs.snapshots.ignore import LARGEST_FILE
 from runs.snapshots.names import show
 from runs.snapshots.stat_cache import StatCache
-from runs.snapshots.store import Store
+from runs.snapshots.store import Kept, Store
 
 _MOVED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 # A file that is written to again and again is given up after so many readings.
 _READINGS = 3
+# To hash and write so much leaves Python to others for most of the time.
+_LARGE = 4 * 1024 * 1024
 
 
 def stat_cache_of(folder: Path, store: Store) -> StatCache:
@@ -28,11 +31,19 @@ def stat_cache_of(folder: Path, store: Store) -> StatCache:
     return StatCache(store.seen_folder / name)
 
 
+class _Reading(NamedTuple):
+    """A file as it was when it was read, and its content."""
+
+    status: os.stat_result
+    kept: Kept
+
+
 class FolderReader:
     """Reads all below a folder, and follows no link, whoever puts one where.
 
     Folders are opened name by name below the top, so that nobody who may write in one
-    of them can lead the reader elsewhere meanwhile.
+    of them can lead the reader elsewhere meanwhile. One large file at a time is read
+    beside the others.
     """
 
     def __init__(
@@ -43,6 +54,7 @@ class FolderReader:
         self._collector = collector
         self._cache = cache
         self._top = -1
+        self._beside: tuple[str, Future[_Reading]] | None = None
 
     def read(self) -> None:
         with _told(str(self._folder)):
@@ -52,8 +64,10 @@ class FolderReader:
                 raise _changed(str(self._folder))
             # No recursion: folders can be deeper than Python's stack.
             waiting = [""]
-            while waiting:
-                waiting += self._read_folder(waiting.pop())
+            with ThreadPoolExecutor(max_workers=1) as self._pool:
+                while waiting:
+                    waiting += self._read_folder(waiting.pop())
+                self._add_beside()
         finally:
             os.close(self._top)
 
@@ -108,8 +122,12 @@ class FolderReader:
         elif entry.is_file(follow_symlinks=False):
             with _told(path):
                 status = entry.stat(follow_symlinks=False)
-            if not self._add_known(path, status):
-                self._read_file(entry.name, path, folder)
+            if self._add_known(path, status):
+                return
+            if status.st_size >= _LARGE and self._is_free():
+                self._read_beside(entry.name, path, folder)
+            else:
+                self._add(path, self._read_file(entry.name, path, folder))
         else:
             raise no_file(path)
 
@@ -124,7 +142,29 @@ class FolderReader:
         )
         return True
 
-    def _read_file(self, name: str, path: str, folder: int) -> None:
+    def _is_free(self) -> bool:
+        """Whether no file is read beside the others, or not any more."""
+        return self._beside is None or self._beside[1].done()
+
+    def _read_beside(self, name: str, path: str, folder: int) -> None:
+        self._add_beside()
+        own = os.dup(folder)
+
+        def work() -> _Reading:
+            try:
+                return self._read_file(name, path, own)
+            finally:
+                os.close(own)
+
+        self._beside = path, self._pool.submit(work)
+
+    def _add_beside(self) -> None:
+        if self._beside is not None:
+            path, future = self._beside
+            self._beside = None
+            self._add(path, future.result())
+
+    def _read_file(self, name: str, path: str, folder: int) -> _Reading:
         for _ in range(_READINGS):
             with _told(path), _opened(name, folder) as file:
                 before = os.fstat(file.fileno())
@@ -132,13 +172,18 @@ class FolderReader:
                     raise no_file(path)
                 kept = self._collector.put(path, file, expected=before.st_size)
                 if _is_same(before, os.fstat(file.fileno()), kept.size):
-                    executable = bool(before.st_mode & 0o100)
-                    self._cache.keep(path, before, kept.sha256)
-                    self._collector.add_known(
-                        path, kept.sha256, size=kept.size, executable=executable
-                    )
-                    return
+                    return _Reading(before, kept)
         raise _changed(path)
+
+    def _add(self, path: str, reading: _Reading) -> None:
+        status, kept = reading
+        self._cache.keep(path, status, kept.sha256)
+        self._collector.add_known(
+            path,
+            kept.sha256,
+            size=kept.size,
+            executable=bool(status.st_mode & 0o100),
+        )
 
 
 def _is_same(before: os.stat_result, after: os.stat_result, size: int) -> bool:

@@ -1,6 +1,8 @@
-"""What a person may not have meant to send: secrets, data, large files."""
+"""What a person may not have meant to send: secrets, data, names that mean trouble."""
 
 import re
+import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -56,6 +58,11 @@ _MUCH_BYTES = 20_000_000
 _MUCH_FILES = 500
 _MOST = 0.8
 _DEEPEST = 8
+# What Windows keeps for devices, with any suffix, and what it allows in no name.
+_NOT_ON_WINDOWS = re.compile(
+    r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*[<>:\"|?*\\\x01-\x1f].*|.*[. ]",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +94,23 @@ def data_folders(manifest: Manifest) -> list[DataFolder]:
         if not inside and sums.is_much and sums.is_data:
             found.append(DataFolder(path=path, files=sums.files, bytes=sums.bytes))
     return found
+
+
+def twins(manifest: Manifest) -> list[tuple[str, str]]:
+    """Pairs of paths that are one on machines where case, or the way an accent is
+    spelled, makes no difference.
+    """
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for entry in manifest.entries:
+        by_name[unicodedata.normalize("NFC", entry.path).casefold()].append(entry.path)
+    return [
+        (first, other) for first, *others in by_name.values() for other in others
+    ]
+
+
+def not_on_windows(path: str) -> bool:
+    """Whether some name in the path can't be there on Windows."""
+    return any(_NOT_ON_WINDOWS.fullmatch(name) for name in path.split("/"))
 
 
 @dataclass

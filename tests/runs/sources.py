@@ -17,6 +17,13 @@ FILES: Files = {
     "data/deep/er/digits.csv": b"1,2\n" * 500,
     "odd names/café — \U0001f600 'a\"b;$(x)`y`.txt": b"odd",
     "two\nlines.txt": b"a newline",
+    # One file each where case and the spelling of accents make a difference.
+    "Train.py": b"case",
+    "caf\u00e9": b"composed",
+    "cafe\u0301": b"decomposed",
+    "-rf": b"a leading dash",
+    "NUL.txt": b"a device elsewhere",
+    "\U0001f600" * 63 + "abc": b"255 bytes",
 }
 
 

@@ -1,19 +1,22 @@
 """Reading sources into the store: what is kept, and how."""
 
 import io
+import os
 import stat
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from runs.snapshots import Store, read_folder
+from runs.snapshots import Limits, SnapshotError, Store, read_folder
 from tests.runs.sources import (
     FILES,
     LIMITS,
     Files,
     contents,
+    left_behind,
     member,
     read,
     tar_of,
@@ -42,6 +45,17 @@ def test_a_zip_archive(store: Store, method: int) -> None:
 def test_a_folder(store: Store, tmp_path: Path) -> None:
     folder = write(tmp_path / "source", FILES)
     assert contents(read_folder(folder, store, LIMITS), store) == FILES
+
+
+def test_large_files_of_a_folder(store: Store, tmp_path: Path) -> None:
+    files = {f"{n}/{m}": os.urandom(5_000_000 + n) for n in range(3) for m in range(2)}
+    files["train.py"] = b"print('hello')\n"
+    limits = Limits(max_bytes=sum(map(len, files.values())), max_files=10)
+    source = write(tmp_path / "source", files)
+    assert contents(read_folder(source, store, limits), store) == files
+    with pytest.raises(SnapshotError, match="larger than"):
+        read_folder(source, store, replace(limits, max_bytes=limits.max_bytes - 1))
+    assert left_behind(tmp_path / "objects") == []
 
 
 def test_a_single_script(store: Store) -> None:

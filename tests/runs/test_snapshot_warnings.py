@@ -12,8 +12,10 @@ from runs.snapshots.warnings import (
     SECRET_TEXTS,
     DataFolder,
     data_folders,
+    not_on_windows,
     secret_name,
     secret_text,
+    twins,
 )
 from runs.transfers import Transfer
 
@@ -168,3 +170,23 @@ def test_a_transfer_is_a_sentence(new: set[str], sentence: str) -> None:
 
 def test_a_first_transfer_is_all_new() -> None:
     assert str(Transfer.of(of(file("a", 10)), {"a"})) == "1 of 1 file new, 10 bytes"
+
+
+def test_names_that_other_machines_take_for_one_are_told() -> None:
+    composed, decomposed = "caf\u00e9.py", "cafe\u0301.py"
+    names = ("Data.csv", "data.csv", "sub/data.csv", composed, decomposed, "train.py")
+    manifest = Manifest.of(Entry(path=name) for name in names)
+    assert twins(manifest) == [("Data.csv", "data.csv"), (decomposed, composed)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["con", "a/NUL.txt", "com1/x.py", "what?.py", "a:b", "dot.", "tab\t", "a\\b"],
+)
+def test_names_that_windows_does_not_know_are_told(path: str) -> None:
+    assert not_on_windows(path)
+
+
+@pytest.mark.parametrize("path", ["console.py", "a/null.txt", "com10", ".env", "naïve"])
+def test_names_that_windows_knows_are_not(path: str) -> None:
+    assert not not_on_windows(path)

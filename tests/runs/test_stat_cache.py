@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runs.snapshots import SnapshotError, Store, read_folder
+from runs.snapshots import Limits, SnapshotError, Store, read_folder
 from runs.snapshots.folder_intake import stat_cache_of
 from tests.runs.sources import FILES, LIMITS, contents, write
 
@@ -94,7 +94,9 @@ def test_a_mode_is_no_content_and_yet_seen(folder: Path, store: Store) -> None:
 
 def test_a_file_that_never_rests_is_refused(folder: Path, store: Store) -> None:
     path = folder / "growing.log"
-    path.write_bytes(bytes(4 * 1024 * 1024))
+    # So large that whoever writes has its turn while it is read.
+    path.touch()
+    os.truncate(path, 64 * 1024 * 1024)
     ended = threading.Event()
 
     def grow() -> None:
@@ -106,7 +108,7 @@ def test_a_file_that_never_rests_is_refused(folder: Path, store: Store) -> None:
     writer.start()
     try:
         with pytest.raises(SnapshotError, match=r"growing\.log.* was changed while"):
-            read_folder(folder, store, LIMITS)
+            read_folder(folder, store, Limits(max_bytes=10**9, max_files=100))
     finally:
         ended.set()
         writer.join()

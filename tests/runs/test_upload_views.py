@@ -200,6 +200,15 @@ def test_the_page_shows_what_would_go_before_it_went(client: Client) -> None:
     assert page.count("has a name like those of secrets") == 2
 
 
+def test_names_that_mean_trouble_elsewhere_are_told(client: Client) -> None:
+    files = {"Data.csv": b"1", "data.csv": b"2", "aux.py": b"3", "train.py": b"4"}
+    page = look(client, offer(client, files)["manifest"])
+    assert "Data.csv <span" in page
+    assert "are one file where a name's case" in page
+    assert "aux.py <span" in page
+    assert "have this name on Windows" in page
+
+
 def test_the_page_shows_what_is_new_since_the_last_run(client: Client) -> None:
     before = {"train.py": unlike_any("a"), "old.py": b"gone", "m": b"moves", "s": b"s"}
     send(client, *before.values())
