@@ -71,7 +71,7 @@ CSRF_TRUSTED_ORIGINS: list[str] = env_list(
     [f"{_public.scheme}://{_public.netloc}"] if PORTAL_URL else [],
 )
 
-SNAPSHOT_MAX_BYTES = env_int("AML_PORTAL_SNAPSHOT_MAX_BYTES", 2 * 10**9, minimum=1)
+SNAPSHOT_MAX_BYTES = env_int("AML_PORTAL_SNAPSHOT_MAX_BYTES", 2 * 1024**3, minimum=1)
 # Folders of this machine from which everybody who may sign in may submit.
 SOURCE_ROOTS = env_roots("AML_PORTAL_SOURCE_ROOTS")
 # Before a larger file is sent, the page warns.
