@@ -103,9 +103,7 @@ def twins(manifest: Manifest) -> list[tuple[str, str]]:
     by_name: dict[str, list[str]] = defaultdict(list)
     for entry in manifest.entries:
         by_name[unicodedata.normalize("NFC", entry.path).casefold()].append(entry.path)
-    return [
-        (first, other) for first, *others in by_name.values() for other in others
-    ]
+    return [(first, other) for first, *others in by_name.values() for other in others]
 
 
 def not_on_windows(path: str) -> bool:
