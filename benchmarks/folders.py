@@ -1,5 +1,6 @@
 """How long it takes to keep a source folder, against git, rsync and Azure ML."""
 
+import json
 import random
 import shutil
 import statistics
@@ -12,10 +13,11 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.report import Figure, Section, milliseconds, spread
-from runs.snapshots import Limits, Store, check_out, read_folder
+from computes.runner.staging import Objects
+from runs.snapshots import Limits, Store, read_folder
 
 _SMALL, _LARGE, _LARGE_BYTES = 10_000, 3, 100_000_000
-_LIMITS = Limits(max_bytes=2 * 10**9, max_files=50_000)
+LIMITS = Limits(max_bytes=2 * 10**9, max_files=50_000)
 _ROUNDS = 3
 # A file must be so many seconds old before its state alone tells that it is as it was.
 _AGE = 3
@@ -61,9 +63,9 @@ def _measure(made: Path, tree: Path) -> Section:
         for name, keeper in keepers.items():
             # Each in a fresh place: ext4 is slow where much was just removed.
             keep = keeper(made / f"{name.split()[0]}{number}", tree)
-            taken = [_timed(keep), _timed(keep)]
+            taken = [timed(keep), timed(keep)]
             change_one(tree)
-            times[name].append([*taken, _timed(keep)])
+            times[name].append([*taken, timed(keep)])
             time.sleep(_AGE)
     cases = {
         "first": "5 times as fast as git add",
@@ -98,14 +100,14 @@ def _compared(what: str, aim: str, times: dict[str, list[float]]) -> Figure:
     )
 
 
-def _timed(work: Callable[[], object]) -> float:
+def timed(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def _portal(to: Path, tree: Path) -> Callable[[], object]:
-    return lambda: read_folder(tree, Store(to), _LIMITS)
+    return lambda: read_folder(tree, Store(to), LIMITS)
 
 
 def _git(to: Path, tree: Path) -> Callable[[], object]:
@@ -133,7 +135,7 @@ def _azure(made: Path, tree: Path) -> Figure:
         )
         times.append(float(done.stdout))
     store = Store(made / "portal0")
-    own = [_timed(lambda: read_folder(tree, store, _LIMITS)) for _ in range(_ROUNDS)]
+    own = [timed(lambda: read_folder(tree, store, LIMITS)) for _ in range(_ROUNDS)]
     return Figure(
         what="unchanged, once more",
         value=spread(own),
@@ -144,12 +146,13 @@ def _azure(made: Path, tree: Path) -> Figure:
 
 def _checkout(made: Path, tree: Path) -> Figure:
     store = Store(made / "portal0")
-    manifest = read_folder(tree, store, _LIMITS).manifest
+    manifest = read_folder(tree, store, LIMITS).manifest
+    entries, objects = json.loads(manifest.to_json()), Objects(str(made / "portal0"))
     own, copies = [], []
     for number in range(_ROUNDS):
         work, copy = made / f"work{number}" / "work", made / f"copy{number}"
-        own.append(_timed(partial(check_out, manifest, store, work)))
-        copies.append(_timed(partial(shutil.copytree, tree, copy)))
+        own.append(timed(partial(objects.lay_out, entries, str(work))))
+        copies.append(timed(partial(shutil.copytree, tree, copy)))
     return Figure(
         what="checkout into a working folder, each file verified",
         value=spread(own),

@@ -12,13 +12,15 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from aml_portal.errors import PortalError
-from computes.hosts import host_of
+from computes.hosts import TargetAwayError
+from computes.targets import host_of
 from runs import mirror
 from runs.dispatch import dispatch
 from runs.leases import holding, is_held
 from runs.models import Run
 from runs.status import TERMINAL, EndReason, RunStatus
-from runs.storage import lay_out
+from runs.storage import read_manifest, source_of
+from runs.transfers import Transfer
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +46,10 @@ def start_run(run_pk: int) -> None:
         except (OperationalError, InterfaceError):
             # The database is busy or away: the reconciler comes back to the run.
             raise
+        except TargetAwayError as error:
+            # It may work later, and the reconciler comes back to the run.
+            if run.attempts <= _TRIES_NOTED:
+                run.note(f"{error} The submission is tried again.")
         except PortalError as error:
             _fail(run, str(error))
         except OSError as error:
@@ -82,9 +88,13 @@ def _submit(run: Run) -> None:
     host = host_of(run.target)
     if run.status in (RunStatus.PREPARING, RunStatus.STARTING):
         # Also what an earlier try laid out is looked at once more, and mended.
-        host.stage(run.run_id, job_spec(run), lambda work: lay_out(run, work))
+        sent = host.stage(run.run_id, job_spec(run), source_of(run.snapshot))
     if run.status == RunStatus.PREPARING:
-        run.move(RunStatus.STARTING, reason="The snapshot is laid out.")
+        transfer = Transfer.of(read_manifest(run.snapshot), sent)
+        run.move(
+            RunStatus.STARTING,
+            reason=f"Portal to {run.target}: {transfer}. The snapshot is laid out.",
+        )
         run.refresh_from_db(fields=["status"])
     # A cancel may have come meanwhile; then the monitor sees to it.
     if run.status == RunStatus.STARTING:

@@ -9,20 +9,24 @@ import resource
 import threading
 import time
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 import redis
 from django.db import close_old_connections
 from django.utils import timezone
 
 from aml_portal.redis_clients import redis_client
-from computes.hosts import Host, host_of
 from computes.models import ComputeTarget
+from computes.targets import host_of
 from runs import leases
 from runs.follower import Follower
 from runs.models import Run
 from runs.notices import MONITOR_CHANNEL
 from runs.reconcile import Reconciler
 from runs.status import FOLLOWED
+
+if TYPE_CHECKING:
+    from computes.hosts import Host
 
 _log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from aml_portal.errors import PortalError, UserError
-from computes.hosts import host_of
 from computes.models import ComputeTarget
+from computes.targets import host_of
 from environments.models import Environment
 from runs import mirror
 from runs.configuration import ScriptRunConfiguration

@@ -1,12 +1,13 @@
 """The portal's own snapshot store, and the snapshots in it."""
 
+import json
 from functools import lru_cache
-from pathlib import Path
 
 from django.conf import settings
 
-from runs.models import Run, Snapshot
-from runs.snapshots import Limits, Manifest, Store, check_out
+from computes.hosts import Source
+from runs.models import Snapshot
+from runs.snapshots import Limits, Manifest, Store
 
 
 def store() -> Store:
@@ -28,6 +29,7 @@ def read_manifest(snapshot: Snapshot) -> Manifest:
     return _manifest(snapshot.id)
 
 
-def lay_out(run: Run, folder: Path) -> None:
-    """Make the working folder of a run from its snapshot."""
-    check_out(read_manifest(run.snapshot), store(), folder)
+def source_of(snapshot: Snapshot) -> Source:
+    """A snapshot as a host takes it."""
+    entries = json.loads(read_manifest(snapshot).to_json())
+    return Source(entries=entries, objects=settings.OBJECTS_FOLDER)

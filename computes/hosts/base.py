@@ -1,12 +1,46 @@
 """What a host answers, whichever way it is reached."""
 
-from collections.abc import Callable
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from aml_portal.errors import TargetError, UserError
 
 
 class StreamClosed(Exception):
     """The far end of a stream has gone; nothing is known about its jobs."""
+
+
+class TargetAwayError(TargetError):
+    """The host can't be reached now; what was asked for may have been done."""
+
+
+class DamagedSourceError(UserError):
+    def __init__(self) -> None:
+        super().__init__(
+            "A file of this snapshot is missing in the portal's store, or it is"
+            " damaged.",
+            "Submit the run again from the source.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The files of a working folder: the entries of its manifest, and the portal's
+    store, which has the content of each under its SHA-256.
+    """
+
+    entries: list[dict[str, Any]]
+    objects: Path
+
+    def contents(self) -> dict[str, int]:
+        """SHA-256 → size of each content, once however many files have it."""
+        return {
+            entry["sha256"]: entry.get("size", 0)
+            for entry in self.entries
+            if entry.get("kind", "file") == "file"
+        }
 
 
 class Stream(Protocol):
@@ -34,17 +68,17 @@ class Host(Protocol):
 
     `job` is the name of a job folder, the same for every call about a job. All calls
     but `follow` return soon, may be repeated at any time, and raise TargetError when
-    the host did not do what it should. None of them ends a job, except `cancel`.
+    the host did not do what it should: TargetAwayError if it could not be asked. None
+    of them ends a job, except `cancel`.
     """
 
     key: str
 
-    def stage(
-        self, job: str, spec: dict[str, Any], lay_out: Callable[[Path], None]
-    ) -> None:
-        """Make the job folder: the files that `lay_out` makes, then `job.json`.
+    def stage(self, job: str, spec: dict[str, Any], source: Source) -> Collection[str]:
+        """Make the job folder: the files of `source`, then `job.json`.
 
-        A folder that is staged already stays as it is.
+        The SHA-256 of each content that had to be sent there. A folder that is staged
+        already stays as it is. Raises DamagedSourceError.
         """
         ...
 

@@ -1,26 +1,26 @@
 """The machine that the portal runs on."""
 
+import errno
 import json
 import os
-import queue
-import secrets
 import select
-import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Callable
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any
 
 from aml_portal.errors import TargetError
-from computes.hosts.base import StreamClosed
-from computes.runner import RUNNER
+from computes.hosts.base import DamagedSourceError, Source, StreamClosed
+from computes.hosts.sending import Sender
+from computes.runner import RUNNER, staging
 
 # A runner verb takes milliseconds; cleaning a large folder takes its time.
 _VERB_TIMEOUT = 60
 _CLEAN_TIMEOUT = 1800
 _READ_SIZE = 1024 * 1024
+# The last is what a limit on the size of files says.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # The portal's own settings are none of a script's business, its secrets least.
 _PRIVATE_PREFIXES = ("AML_PORTAL_", "DJANGO_", "RQ_")
 _PRIVATE_NAMES = {"REDIS_URL", "REDIS_URL_FILE"}
@@ -34,16 +34,21 @@ class LocalHost:
     def __init__(self, jobs: Path) -> None:
         self._jobs = jobs
 
-    def stage(
-        self, job: str, spec: dict[str, Any], lay_out: Callable[[Path], None]
-    ) -> None:
-        folder = self._jobs / job
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _forget_other_boots(folder)
-        if (folder / "job.json").exists():
-            return
-        lay_out(folder / "work")
-        _write_private(folder / "job.json", json.dumps(spec))
+    def stage(self, job: str, spec: dict[str, Any], source: Source) -> Collection[str]:
+        # The portal's store is at hand: nothing has to travel.
+        objects = staging.Objects(str(source.objects))
+        try:
+            staging.stage(str(self._jobs / job), spec, source.entries, objects)
+        except staging.Lacking as error:
+            raise DamagedSourceError from error
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise TargetError(
+                "The disk of the portal is full.",
+                "Ask an administrator to free some space, then try again.",
+            ) from error
+        return ()
 
     def start(self, job: str) -> dict[str, Any]:
         return self._ask("start", job)
@@ -108,10 +113,7 @@ class PipeStream:
         # poll, since select knows no file descriptor above 1,023.
         self._arrivals = select.poll()
         self._arrivals.register(self._out, select.POLLIN | select.POLLHUP)
-        # Written by a thread: while the runner waits for its output to be read, it
-        # reads no commands, and who writes them must not wait for that.
-        self._commands: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        threading.Thread(target=self._write_commands, daemon=True).start()
+        self._sender = Sender(self._send)
 
     @property
     def pid(self) -> int:
@@ -126,23 +128,18 @@ class PipeStream:
         return data
 
     def write(self, data: bytes) -> None:
-        self._commands.put(data)
+        self._sender.write(data)
 
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
-        self._commands.put(None)
+        self._sender.close()
         self._out.close()
+        self._in.close()
 
-    def _write_commands(self) -> None:
-        with self._in:
-            while data := self._commands.get():
-                try:
-                    while data:
-                        data = data[self._in.write(data) or 0 :]
-                except OSError:
-                    # The runner has gone; the reading side finds out as well.
-                    return
+    def _send(self, data: bytes) -> None:
+        while data:
+            data = data[self._in.write(data) or 0 :]
 
 
 def _pipe(end: IO[bytes] | None) -> IO[bytes]:
@@ -161,37 +158,3 @@ def _environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if name not in _PRIVATE_NAMES and not name.startswith(_PRIVATE_PREFIXES)
     }
-
-
-def _forget_other_boots(folder: Path) -> None:
-    """Remove what was laid out before the machine was last started.
-
-    Files are not forced to the disk while they are laid out, which would hold up every
-    run for what others write; so a power cut may have left them empty.
-    """
-    note = folder / "boot_id"
-    boot = _boot_id()
-    if (folder / "runner.json").exists() or _read(note) == boot:
-        return
-    (folder / "job.json").unlink(missing_ok=True)
-    shutil.rmtree(folder / "work", ignore_errors=True)
-    _write_private(note, boot)
-
-
-def _boot_id() -> str:
-    return _read(Path("/proc/sys/kernel/random/boot_id")) or ""
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-
-
-def _write_private(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    temporary.replace(path)

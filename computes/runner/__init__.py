@@ -1,5 +1,10 @@
-"""The one file that is shipped to compute targets; nothing here is imported by it."""
+"""The files that are shipped to compute targets; they import nothing but each other."""
 
 from pathlib import Path
 
+BOOT = Path(__file__).with_name("boot.py")
 RUNNER = Path(__file__).with_name("runner.py")
+SHIPPED = tuple(
+    Path(__file__).with_name(name)
+    for name in ("__main__.py", "runner.py", "server.py", "staging.py")
+)

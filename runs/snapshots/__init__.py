@@ -1,7 +1,6 @@
 """Snapshots: source folders kept by content, apart from the database and from HTTP."""
 
 from runs.snapshots.archives import read_folder, read_objects, read_upload
-from runs.snapshots.checkout import check_out
 from runs.snapshots.collector import Intake
 from runs.snapshots.errors import SnapshotError
 from runs.snapshots.limits import Limits
@@ -22,7 +21,6 @@ __all__ = [
     "Partials",
     "SnapshotError",
     "Store",
-    "check_out",
     "read_folder",
     "read_objects",
     "read_offer",

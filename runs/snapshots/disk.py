@@ -1,19 +1,14 @@
-"""Copying, flushing and holding files as the system does it best."""
+"""Writing, flushing and holding files as the system does it best."""
 
 import ctypes
-import errno
 import fcntl
 import io
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 _FEW = 100
-_AT_ONCE = 64 * 1024 * 1024
-# Between file systems, or on one that can't do it, or on a kernel that can't.
-_NOT_HERE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -48,22 +43,6 @@ def flush_tree(folder: Path) -> None:
             os.close(descriptor)
 
 
-def copy_bytes(source: int, target: int, size: int) -> int:
-    """Copy `size` bytes between open files, or fewer at the end; how many they were.
-
-    Where the file system can, both files share the bytes until one of them is changed.
-    """
-    try:
-        _repeat(lambda count: os.copy_file_range(source, target, count), size)
-    except OSError as error:
-        if error.errno not in _NOT_HERE:
-            raise
-    # Some file systems copy nothing and say that all went well.
-    left = size - _position(target)
-    _repeat(lambda count: os.sendfile(target, source, None, count), left)
-    return _position(target)
-
-
 def write_all(file: io.FileIO, data: bytes) -> None:
     """Write all of `data` to a file without a buffer, which may take it in parts."""
     rest = memoryview(data)
@@ -89,12 +68,3 @@ def is_held(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
-
-
-def _repeat(copy: Callable[[int], int], size: int) -> None:
-    while size > 0 and (copied := copy(min(size, _AT_ONCE))):
-        size -= copied
-
-
-def _position(descriptor: int) -> int:
-    return os.lseek(descriptor, 0, os.SEEK_CUR)

@@ -17,7 +17,8 @@ from runs.snapshots.names import show
 from runs.snapshots.stat_cache import StatCache
 from runs.snapshots.store import Kept, Store
 
-_MOVED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+# The last is what is said of a link that has become something else.
+_MOVED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL)
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 # A file that is written to again and again is given up after so many readings.
 _READINGS = 3

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from computes.frames import Frame, FrameReader
 from computes.hosts import StreamClosed
 from computes.hosts.local import LocalHost, PipeStream
 from tests.computes.jobs import JobFolder, is_alive
+from tests.computes.objects import source
 from tests.waiting import eventually
 
 SECRETS = {
@@ -56,11 +58,9 @@ def spec(*argv: str, **changes: Any) -> dict[str, Any]:
 
 
 def stage(host: LocalHost, script: str, **changes: Any) -> None:
-    def lay_out(work: Path) -> None:
-        work.mkdir()
-        (work / "train.py").write_text(script)
-
-    host.stage("job", spec(sys.executable, "train.py", **changes), lay_out)
+    with tempfile.TemporaryDirectory() as objects:
+        files = source(Path(objects), {"train.py": script.encode()})
+        host.stage("job", spec(sys.executable, "train.py", **changes), files)
 
 
 def last_word(jobs_folder: Path) -> dict[str, Any]:
@@ -80,26 +80,6 @@ def frames(stream: PipeStream, until: str) -> list[Frame]:
 
     eventually(arrived, f"a frame with {until!r} arrives")
     return found
-
-
-def test_a_job_goes_its_way(host: LocalHost, jobs_folder: Path) -> None:
-    assert host.state("job")["state"] == "absent"
-    stage(host, "print('fine')")
-    assert host.state("job")["state"] == "not_started"
-    assert is_alive(host.start("job")["pid"])
-    assert last_word(jobs_folder)["exit_code"] == 0
-    assert host.state("job")["state"] == "ended"
-    host.clean("job")
-    host.clean("job")
-    assert host.state("job")["state"] == "absent"
-
-
-def test_a_job_is_staged_once(host: LocalHost, jobs_folder: Path) -> None:
-    stage(host, "first")
-    stage(host, "second")
-    assert (jobs_folder / "job/work/train.py").read_text() == "first"
-    assert (jobs_folder / "job").stat().st_mode & 0o077 == 0
-    assert (jobs_folder / "job/job.json").stat().st_mode & 0o077 == 0
 
 
 def test_what_a_power_cut_may_have_emptied_is_laid_out_anew(

@@ -6,12 +6,13 @@ from collections.abc import Callable
 import pytest
 from django.db import connection
 
-from computes.hosts import host_of
+from computes.runner.staging import Objects
+from computes.targets import host_of
 from runs import execution, services
 from runs.mirror import last_word, log_path
 from runs.models import Run
 from runs.status import EndReason, RunStatus
-from runs.storage import lay_out, read_manifest, store
+from runs.storage import read_manifest, source_of, store
 from tests import factories
 from tests.services.monitor import Monitor, job_folder, placed, started, states
 from tests.waiting import eventually
@@ -63,13 +64,14 @@ def _laid_out_half(run: Run) -> None:
 
 
 def _laid_out(run: Run) -> None:
-    lay_out(run, job_folder(run) / "work")
+    files = source_of(run.snapshot)
+    objects = Objects(str(files.objects))
+    objects.lay_out(files.entries, str(job_folder(run) / "work"))
 
 
 def _staged(run: Run) -> None:
     spec = execution.job_spec(run)
-    work = job_folder(run) / "work"
-    host_of(run.target).stage(run.run_id, spec, lambda _: lay_out(run, work))
+    host_of(run.target).stage(run.run_id, spec, source_of(run.snapshot))
 
 
 def _moved(run: Run) -> None:
