@@ -18,6 +18,7 @@ from benchmarks import (
     report,
     short_runs,
     startup,
+    to_target,
     uploads,
 )
 from tests.services.portal import Portal, prepare_data
@@ -34,6 +35,7 @@ _MEASURES: dict[str, Measure] = {
     "history": history.measure,
     "folders": lambda *_: folders.measure(),
     "uploads": uploads.measure,
+    "to_target": lambda *_: to_target.measure(),
     "startup": lambda *_: startup.measure(),
 }
 

@@ -6,6 +6,10 @@ A script is compiled anew at each start; that would be a third of the time of a 
 import sys
 
 # The folder that Python was given is the first in its path.
+if sys.argv[1:2] == ["serve"]:
+    from server import main as serve  # type: ignore[import-not-found]
+
+    sys.exit(serve(sys.argv[2]))
 from runner import main  # type: ignore[import-not-found]
 
 sys.exit(main())

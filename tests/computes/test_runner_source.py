@@ -1,39 +1,55 @@
-"""The one file that is shipped runs on older Pythons, with nothing installed."""
+"""What is shipped to targets runs on older Pythons, with nothing installed."""
 
 import ast
 import sys
+from pathlib import Path
 
-from computes.runner import RUNNER
+import pytest
 
-SOURCE = RUNNER.read_text()
+from computes.runner import BOOT, SHIPPED
+
+FILES = pytest.mark.parametrize("path", [*SHIPPED, BOOT], ids=lambda path: path.name)
+# Each other; the folder that they are in is the first in Python's path.
+OWN = {path.stem for path in SHIPPED}
 
 
-def test_the_runner_is_written_in_python_3_8() -> None:
-    ast.parse(SOURCE, feature_version=(3, 8))
+def source(path: Path) -> ast.Module:
+    # Given to any Python 3, the program that brings the others tells of its age.
+    version = (3, 6) if path == BOOT else (3, 8)
+    return ast.parse(path.read_text(encoding="utf-8"), feature_version=version)
 
 
-def test_the_runner_imports_the_standard_library_only() -> None:
+@FILES
+def test_it_imports_the_standard_library_and_its_own_only(path: Path) -> None:
     imported = set()
-    for node in ast.walk(ast.parse(SOURCE)):
+    for node in ast.walk(source(path)):
         if isinstance(node, ast.Import):
             imported |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             imported.add(str(node.module).partition(".")[0])
-    assert imported - {"__future__"} <= sys.stdlib_module_names
+    assert imported - {"__future__"} <= sys.stdlib_module_names | OWN
 
 
-def test_no_annotation_of_newer_pythons_is_evaluated() -> None:
+@FILES
+def test_no_annotation_of_newer_pythons_is_evaluated(path: Path) -> None:
     """Since `list[int]` and `int | None` are errors there, if not an annotation."""
-    tree = ast.parse(SOURCE)
-    first = tree.body[1]
-    assert isinstance(first, ast.ImportFrom)
-    assert first.module == "__future__"
+    tree = source(path)
+    annotations = {
+        id(inner)
+        for node in ast.walk(tree)
+        for name in ("annotation", "returns")
+        if isinstance(each := getattr(node, name, None), ast.expr)
+        for inner in ast.walk(each)
+    }
     builtin = {"list", "dict", "tuple", "set", "type"}
-    evaluated = [
-        ast.unparse(node)
-        for statement in tree.body
-        if isinstance(statement, ast.Assign)
-        for node in ast.walk(statement.value)
+    generic = [
+        node
+        for node in ast.walk(tree)
         if isinstance(node, ast.Subscript) and ast.unparse(node.value) in builtin
     ]
-    assert evaluated == []
+    has_future = any(
+        isinstance(node, ast.ImportFrom) and node.module == "__future__"
+        for node in tree.body
+    )
+    assert [ast.unparse(g) for g in generic if id(g) not in annotations] == []
+    assert has_future or not generic

@@ -1,0 +1,92 @@
+"""Brings the runner to another machine and starts it there, over one channel.
+
+The login shell of the account may be any, and may print what it likes: it is given one
+line, which has Python read its program from the channel. That program is
+computes/runner/boot.py, which then becomes the runner.
+"""
+
+import base64
+import hashlib
+import json
+import secrets
+import shlex
+
+from aml_portal.errors import TargetError
+from computes.hosts.base import TargetAwayError
+from computes.hosts.questions import Channel
+from computes.runner import BOOT, SHIPPED
+
+_LINE = 'import ast;f=open(0,"rb",0);exec(ast.literal_eval(f.readline().decode()))'
+# What a login shell may print before the program has its say.
+_MOST_NOISE = 1024 * 1024
+_SECONDS = 30.0
+
+
+def command(python: str) -> str:
+    """The line for the login shell of any account: sh, fish and csh read it alike."""
+    return f"exec {shlex.quote(python)} -I -S -c {shlex.quote(_LINE)}"
+
+
+def become_runner(channel: Channel, *, verb: str, root: str, name: str) -> str:
+    """Have the runner started as `verb` in `root`, for example `~/.aml-portal`.
+
+    The home folder there. Raises TargetError with what is wrong on the host.
+    """
+    mark = secrets.token_hex(16)
+    files = {path.name: path.read_text(encoding="utf-8") for path in SHIPPED}
+    version = hashlib.sha256(json.dumps(files).encode()).hexdigest()[:16]
+    asked = {"mark": mark, "verb": verb, "root": root, "version": version}
+    given = f"import sys\nsys.argv = {['boot', json.dumps(asked)]!r}\n"
+    program = given + BOOT.read_text(encoding="utf-8")
+    reader = _Reader(channel, mark, name)
+    try:
+        channel.send(ascii(program).encode() + b"\n")
+        said = reader.answer()
+        if "wanted" in said:
+            data = base64.b64encode(json.dumps(files).encode())
+            channel.send(data + b"\n")
+            said = reader.answer()
+    except (OSError, ValueError) as error:
+        raise TargetAwayError(f"{name} did not answer ({error}).") from error
+    if "error" in said:
+        raise TargetError(f"{name}: {said['error']}", said.get("advice", ""))
+    return str(said["home"])
+
+
+class _Reader:
+    """Finds the program's lines, which begin with the mark, in what else is said."""
+
+    def __init__(self, channel: Channel, mark: str, name: str) -> None:
+        self._channel = channel
+        self._mark = mark.encode()
+        self._name = name
+        self._noise = b""
+
+    def answer(self) -> dict[str, str]:
+        while True:
+            line = self._line()
+            _, mark, answer = line.partition(self._mark)
+            if mark:
+                said: dict[str, str] = json.loads(answer)
+                return said
+            self._noise += line + b"\n"
+
+    def _line(self) -> bytes:
+        line = b""
+        # Byte by byte: what follows the last answer belongs to the runner.
+        while not line.endswith(b"\n"):
+            data = self._channel.receive(1, timeout=_SECONDS)
+            if not data:
+                raise self._refused(self._noise + line)
+            line += data
+            if len(self._noise) + len(line) > _MOST_NOISE:
+                raise self._refused(line)
+        return line[:-1]
+
+    def _refused(self, noise: bytes) -> TargetError:
+        noise += self._channel.complaints()
+        words = " ".join(noise.decode(errors="replace").split())[-300:]
+        return TargetError(
+            f"{self._name} starts no Python: {words or 'it gave no reason'}.",
+            "Check the account's login shell, and the path of Python 3.8 or newer.",
+        )

@@ -1,0 +1,140 @@
+"""Asks a `runner serve` that is elsewhere, over a channel of bytes."""
+
+import json
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+from aml_portal.errors import TargetError
+from computes.hosts.base import Source, TargetAwayError
+from computes.hosts.packing import pack, packed_size
+
+_SECONDS = 60.0
+# Copying a folder of the largest size, or removing one, takes its time.
+_LONG = 1800.0
+_BLOCK = 64 * 1024
+_LONGEST_ANSWER = 64 * 1024 * 1024
+
+
+class Channel(Protocol):
+    """Bytes to and from one process on a host; calls raise OSError if it is gone."""
+
+    def send(self, data: bytes) -> None: ...
+
+    def receive(self, most: int, *, timeout: float) -> bytes:
+        """What has arrived, once something has; b"" at the end."""
+
+    def complaints(self) -> bytes:
+        """What has arrived of the process's standard error."""
+
+    def close(self) -> None: ...
+
+
+class LackingError(Exception):
+    """The host lacks a content that it had a moment ago."""
+
+
+class Questions:
+    """One question after another, from any thread; see computes/runner/server.py."""
+
+    def __init__(self, channel: Channel, name: str) -> None:
+        self._channel = channel
+        self._name = name
+        self._turn = threading.Lock()
+        self._rest = b""
+        self.is_open = True
+
+    def ask(
+        self,
+        verb: str,
+        *,
+        body: Iterable[bytes] = (),
+        size: int = 0,
+        seconds: float = _SECONDS,
+        **fields: Any,
+    ) -> Any:
+        """The answer. Raises TargetError, TargetAwayError if there is none."""
+        question = json.dumps({"verb": verb, "size": size, **fields}).encode() + b"\n"
+        with self._turn:
+            try:
+                self._channel.send(question)
+                for piece in body:
+                    self._channel.send(piece)
+                said = json.loads(self._line(seconds))
+            except (OSError, EOFError, ValueError) as error:
+                self.close()
+                raise TargetAwayError(
+                    f"{self._name} did not answer ({str(error) or 'in time'})."
+                ) from error
+            except BaseException:
+                # A question that was sent in part would be mixed up with the next.
+                self.close()
+                raise
+        if "lacking" in said:
+            raise LackingError(said["lacking"])
+        if "error" in said:
+            advice = "Free some space there." if said.get("is_full") else ""
+            raise TargetError(f"{self._name} says: {said['error']}", advice)
+        return said["answer"]
+
+    def stage(self, job: str, spec: dict[str, Any], source: Source) -> set[str]:
+        """As `Host.stage` says."""
+        sent = self._send_lacking(source)
+        try:
+            self._stage(job, spec, source)
+        except LackingError:
+            # It was damaged there, which is found out only when it is read.
+            sent |= self._send_lacking(source)
+            try:
+                self._stage(job, spec, source)
+            except LackingError as error:
+                raise TargetError(f"{self._name} can't keep files whole.") from error
+        return sent
+
+    def close(self) -> None:
+        self.is_open = False
+        self._channel.close()
+
+    def _send_lacking(self, source: Source) -> set[str]:
+        contents = source.contents()
+        question = json.dumps(list(contents.items())).encode()
+        lacking = self.ask("lacking", body=[question], size=len(question))
+        wanted = [(sha256, contents[sha256]) for sha256 in lacking]
+        if wanted:
+            self.ask(
+                "receive",
+                body=_in_blocks(pack(source.objects, wanted)),
+                size=packed_size(wanted),
+                seconds=_LONG,
+            )
+        return set(lacking)
+
+    def _stage(self, job: str, spec: dict[str, Any], source: Source) -> None:
+        body = json.dumps(source.entries).encode()
+        self.ask(
+            "stage", body=[body], size=len(body), seconds=_LONG, job=job, spec=spec
+        )
+
+    def _line(self, seconds: float) -> bytes:
+        line, newline, rest = self._rest.partition(b"\n")
+        while not newline:
+            data = self._channel.receive(_BLOCK, timeout=seconds)
+            if not data:
+                raise EOFError("it hung up")
+            if len(line) > _LONGEST_ANSWER:
+                raise ValueError("it said too much")
+            more, newline, rest = data.partition(b"\n")
+            line += more
+        self._rest = rest
+        return line
+
+
+def _in_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces that are worth sending, however small they come."""
+    block = bytearray()
+    for piece in pieces:
+        block += piece
+        if len(block) >= _BLOCK:
+            yield bytes(block)
+            block.clear()
+    yield bytes(block)

@@ -1,0 +1,134 @@
+"""A machine that is reached over SSH."""
+
+import os
+import threading
+from collections.abc import Collection
+from typing import Any
+
+import paramiko
+
+from computes.hosts.base import Source, StreamClosed
+from computes.hosts.bootstrap import become_runner, command
+from computes.hosts.questions import Questions
+from computes.hosts.sending import Sender
+from computes.hosts.ssh_connection import SshAccount, SshConnection
+
+_READ_SIZE = 1024 * 1024
+_CLEAN = 1800.0
+
+
+class SshHost:
+    """Job folders below `root` in an account of another machine.
+
+    All that a process of the portal does there goes over one connection: a session for
+    questions, and one for the stream where it follows.
+    """
+
+    def __init__(
+        self, account: SshAccount, *, key: str, root: str, python: str = "python3"
+    ) -> None:
+        self.key = key
+        self._account = account
+        self._root = root
+        self._command = command(python)
+        self._connection = SshConnection(account)
+        self._asking: Questions | None = None
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def stage(self, job: str, spec: dict[str, Any], source: Source) -> Collection[str]:
+        return self._questions().stage(job, spec, source)
+
+    def start(self, job: str) -> dict[str, Any]:
+        handle: dict[str, Any] = self._questions().ask("start", job=job)
+        return handle
+
+    def state(self, job: str) -> dict[str, Any]:
+        state: dict[str, Any] = self._questions().ask("state", job=job)
+        return state
+
+    def cancel(self, job: str, *, grace_seconds: float, reason: str) -> None:
+        self._questions().ask(
+            "cancel", job=job, grace_seconds=grace_seconds, reason=reason
+        )
+
+    def clean(self, job: str) -> None:
+        self._questions().ask("clean", job=job, seconds=_CLEAN)
+
+    def follow(self) -> "SshStream":
+        return SshStream(self._run("follow"))
+
+    def close(self) -> None:
+        with self._lock:
+            self._asking = None
+            self._connection.close()
+
+    def _questions(self) -> Questions:
+        with self._lock:
+            if self._process != os.getpid():
+                # A connection does not survive a fork: both sides would use it.
+                self._process = os.getpid()
+                self._connection, self._asking = SshConnection(self._account), None
+            if self._asking is None or not self._asking.is_open:
+                self._asking = Questions(self._run("serve"), str(self._account))
+            return self._asking
+
+    def _run(self, verb: str) -> "SshChannel":
+        channel = SshChannel(self._connection.execute(self._command))
+        try:
+            become_runner(channel, verb=verb, root=self._root, name=str(self._account))
+        except BaseException:
+            channel.close()
+            raise
+        return channel
+
+
+class SshChannel:
+    """The standard streams of a process there. It ends when it reads no more."""
+
+    def __init__(self, channel: paramiko.Channel) -> None:
+        self._channel = channel
+
+    def send(self, data: bytes) -> None:
+        self._channel.sendall(data)
+
+    def receive(self, most: int, *, timeout: float) -> bytes:
+        self._channel.settimeout(timeout)
+        return self._channel.recv(most)
+
+    def complaints(self) -> bytes:
+        found = b""
+        while self._channel.recv_stderr_ready():
+            found += self._channel.recv_stderr(_READ_SIZE)
+        return found
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+class SshStream:
+    """A `runner follow` on the host."""
+
+    def __init__(self, channel: SshChannel) -> None:
+        self._channel = channel
+        self._sender = Sender(channel.send)
+
+    def read(self, timeout: float) -> bytes:
+        # Unread, they would fill the window that all streams of the session share.
+        self._channel.complaints()
+        try:
+            data = self._channel.receive(_READ_SIZE, timeout=timeout)
+        except TimeoutError:
+            return b""
+        except OSError as error:
+            raise StreamClosed from error
+        if not data:
+            raise StreamClosed
+        return data
+
+    def write(self, data: bytes) -> None:
+        self._sender.write(data)
+
+    def close(self) -> None:
+        self._sender.close()
+        self._channel.close()

@@ -1,0 +1,120 @@
+"""Answers a portal that is elsewhere, over its own standard input and output.
+
+Shipped to compute targets beside runner.py: standard library only, Python 3.8 or newer.
+One process answers any number of questions, so that none of them pays for a sign-in, a
+login shell and the start of Python. A question is a line of JSON,
+
+    {"verb": "start", "job": "digits_1", "size": 0, …}
+
+and then `size` bytes; an answer is a line with `answer`, or `error` in words. They
+follow one another; a question that came too late or in part is not carried out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import sys
+from typing import IO, Any, Callable, Dict, List, cast
+
+# The folder that Python was given is the first in its path.
+import runner  # type: ignore[import-not-found]
+import staging  # type: ignore[import-not-found]
+
+Json = Dict[str, Any]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Server:
+    """`root` holds `jobs/`, a folder for each job, and `objects/`."""
+
+    def __init__(self, root: str) -> None:
+        self._jobs = os.path.join(root, "jobs")
+        self._objects = staging.Objects(os.path.join(root, "objects"))
+        self._verbs: Dict[str, Callable[[Json, Body], Any]] = {
+            "start": lambda asked, _: runner.start(self._job(asked)),
+            "state": lambda asked, _: runner.state(self._job(asked)),
+            "clean": lambda asked, _: runner.clean(self._job(asked)),
+            "cancel": self._cancel,
+            "lacking": self._lacking,
+            "receive": self._receive,
+            "stage": self._stage,
+            "sweep": lambda asked, _: self._objects.sweep(asked["seconds"]),
+        }
+
+    def serve(self, questions: IO[bytes], answers: IO[bytes]) -> None:
+        """Answer until nobody asks any more."""
+        for line in iter(questions.readline, b""):
+            asked = json.loads(line)
+            body = Body(questions, asked.get("size", 0))
+            said = json.dumps(self._answer(asked, body)).encode() + b"\n"
+            # What was not read would be taken for the next question.
+            body.skip()
+            answers.write(said)
+            answers.flush()
+
+    def _answer(self, asked: Json, body: Body) -> Json:
+        try:
+            return {"answer": self._verbs[asked["verb"]](asked, body)}
+        except staging.Lacking as error:
+            return {"lacking": str(error)}
+        except (runner.Refused, staging.Spoilt) as error:
+            return {"error": str(error)}
+        except OSError as error:
+            if error.errno in _FULL:
+                return {"error": "Its disk is full.", "is_full": True}
+            return {"error": str(error)}
+
+    def _job(self, asked: Json) -> Any:
+        return runner.Job(os.path.join(self._jobs, asked["job"]))
+
+    def _cancel(self, asked: Json, _: Body) -> Json:
+        job, grace = self._job(asked), asked.get("grace_seconds")
+        answer: Json = runner.cancel(job, grace, asked.get("reason", ""))
+        return answer
+
+    def _lacking(self, _: Json, body: Body) -> List[str]:
+        wanted = [(sha256, size) for sha256, size in json.loads(body.read())]
+        found: List[str] = self._objects.lacking(wanted)
+        return found
+
+    def _receive(self, _: Json, body: Body) -> Json:
+        return {"kept": self._objects.receive(cast("IO[bytes]", body))}
+
+    def _stage(self, asked: Json, body: Body) -> Json:
+        folder = os.path.join(self._jobs, asked["job"])
+        staging.stage(folder, asked["spec"], json.loads(body.read()), self._objects)
+        return {}
+
+
+class Body:
+    """The next `size` bytes of a stream, as a stream that ends."""
+
+    def __init__(self, stream: IO[bytes], size: int) -> None:
+        self._stream = stream
+        self._left = size
+
+    def read(self, size: int = -1) -> bytes:
+        wanted = self._left if size < 0 else min(size, self._left)
+        data = self._stream.read(wanted) if wanted else b""
+        if len(data) < wanted:
+            raise EOFError("The portal hung up.")
+        self._left -= len(data)
+        return data
+
+    def skip(self) -> None:
+        while self._left:
+            self.read(1 << 20)
+
+
+def main(root: str) -> int:
+    # Whatever is printed by mistake is no answer. They stay on the usual descriptor,
+    # which a job's supervisor leaves behind; else it would keep the session open.
+    answers = os.fdopen(1, "wb", closefd=False)
+    sys.stdout = sys.stderr
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        Server(root).serve(sys.stdin.buffer, answers)
+    return 0

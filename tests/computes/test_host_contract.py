@@ -1,0 +1,200 @@
+"""What every host promises, for each kind of them, with its real servers."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aml_portal.errors import TargetError
+from computes.frames import Frame, FrameReader
+from computes.hosts import Host, Source
+from computes.hosts.base import DamagedSourceError
+from computes.hosts.local import LocalHost
+from computes.hosts.ssh import SshHost
+from tests.computes.jobs import is_alive
+from tests.computes.objects import contents, source
+from tests.services.sshd import Sshd
+from tests.waiting import eventually
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A host, its job folders as the tests may look at them, and the portal's store.
+
+    `keeps` says that it has objects of its own, which it has to be sent.
+    """
+
+    host: Host
+    jobs: Path
+    objects: Path
+    keeps: bool
+
+    def stage(self, files: dict[str, bytes], **changes: Any) -> set[str]:
+        return set(self.host.stage("job", spec(**changes), self.source(files)))
+
+    def source(self, files: dict[str, bytes]) -> Source:
+        return source(self.objects, files)
+
+    def last_word(self) -> dict[str, Any]:
+        path = self.jobs / "job/exit.json"
+        eventually(path.exists, "the job has ended")
+        word: dict[str, Any] = json.loads(path.read_bytes())
+        return word
+
+    def log(self) -> str:
+        return (self.jobs / "job/logs/std_log.txt").read_text()
+
+
+def spec(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": "job",
+        "argv": [sys.executable, "train.py"],
+        "cwd": "work",
+        "env": {},
+        "grace_seconds": 5.0,
+        "max_duration_seconds": None,
+        "collect": ["outputs", "logs"],
+        **changes,
+    }
+
+
+@pytest.fixture(scope="module")
+def sshd() -> Iterator[Sshd]:
+    with Sshd() as server:
+        yield server
+
+
+@pytest.fixture(params=["local", "ssh"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    objects = tmp_path / "store"
+    with ExitStack() as stack:
+        if request.param == "local":
+            jobs = tmp_path / "jobs"
+            yield Place(host=LocalHost(jobs), jobs=jobs, objects=objects, keeps=False)
+            return
+        account = request.getfixturevalue("sshd").account()
+        root = tmp_path / "far away; $(x) 'y'"
+        host = SshHost(account, key="ssh", root=str(root), python=sys.executable)
+        stack.callback(host.close)
+        yield Place(host=host, jobs=root / "jobs", objects=objects, keeps=True)
+
+
+def test_a_job_goes_its_way(place: Place) -> None:
+    host = place.host
+    assert host.state("job")["state"] == "absent"
+    place.stage({"train.py": b"import sys; print(sys.path[0])"})
+    assert host.state("job")["state"] == "not_started"
+    assert is_alive(host.start("job")["pid"])
+    assert place.last_word()["exit_code"] == 0
+    assert place.log() == f"{place.jobs / 'job/work'}\n"
+    assert host.state("job")["state"] == "ended"
+    host.clean("job")
+    host.clean("job")
+    assert host.state("job")["state"] == "absent"
+
+
+def test_a_job_is_started_once(place: Place) -> None:
+    place.stage({"train.py": b"print('once')"})
+    assert place.host.start("job")["pid"] == place.host.start("job")["pid"]
+    place.last_word()
+    place.host.start("job")
+    assert place.log() == "once\n"
+
+
+def test_a_job_is_staged_once(place: Place) -> None:
+    place.stage({"train.py": b"first"})
+    place.stage({"train.py": b"second"})
+    job = place.jobs / "job"
+    assert (job / "work/train.py").read_text() == "first"
+    assert job.stat().st_mode & 0o077 == 0
+    assert (job / "job.json").stat().st_mode & 0o077 == 0
+
+
+def test_only_what_a_host_lacks_is_sent(place: Place) -> None:
+    files = {"train.py": b"1", "same.py": b"1", "big.bin": bytes(3_000_000)}
+    first = place.stage(files)
+    place.host.clean("job")
+    again = place.stage(files | {"new.py": b"new"})
+    expected = place.source({"new.py": b"new"}).contents().keys()
+    assert len(first) == (2 if place.keeps else 0)
+    assert again == (expected if place.keeps else set())
+    assert contents(place.jobs / "job/work") == files | {"new.py": b"new"}
+
+
+def test_many_files_arrive_as_they_are(place: Place) -> None:
+    files = {f"d{n % 9}/f{n}": b"%d" % n * (n % 500) for n in range(2000)}
+    place.stage(files)
+    assert contents(place.jobs / "job/work") == files
+
+
+def test_a_damaged_store_of_the_portal_is_told(place: Place) -> None:
+    broken = place.source({"train.py": b"whole"})
+    for path in place.objects.rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"other")
+    with pytest.raises(DamagedSourceError if not place.keeps else TargetError):
+        place.host.stage("job", spec(), broken)
+    assert place.host.state("job")["state"] in ("absent", "not_started")
+    # And the host answers as before.
+    place.stage({"train.py": b"print(1)"})
+    place.host.start("job")
+    assert place.last_word()["exit_code"] == 0
+
+
+def test_a_lost_file_of_the_portal_is_told(place: Place) -> None:
+    broken = place.source({"train.py": b"whole"})
+    next(path for path in place.objects.rglob("*") if path.is_file()).unlink()
+    with pytest.raises(DamagedSourceError):
+        place.host.stage("job", spec(), broken)
+    place.stage({"train.py": b"print(1)"})
+    place.host.start("job")
+    assert place.last_word()["exit_code"] == 0
+
+
+def test_a_job_is_canceled_with_a_reason(place: Place) -> None:
+    place.stage({"train.py": b"import time; time.sleep(600)"})
+    place.host.start("job")
+    place.host.cancel("job", grace_seconds=1.5, reason="Enough; $(rm -rf /).")
+    assert place.last_word()["receipt"]["grace_seconds"] == 1.5
+    request = json.loads((place.jobs / "job/cancel.json").read_bytes())
+    assert request["reason"] == "Enough; $(rm -rf /)."
+
+
+def test_what_the_runner_refuses_is_an_error_of_the_target(place: Place) -> None:
+    with pytest.raises(TargetError, match=r"no job\.json"):
+        place.host.start("nowhere")
+
+
+def test_the_stream_brings_a_job_to_its_end(place: Place) -> None:
+    place.stage({"train.py": b"print('x' * 2_000_000)"})
+    stream = place.host.follow()
+    stream.write(b'{"watch": "job"}\n')
+    place.host.start("job")
+    reader, found = FrameReader(), list[Frame]()
+
+    def has_ended() -> bool:
+        found.extend(reader.feed(stream.read(0.02)))
+        return any("final" in frame.header for frame in found)
+
+    eventually(has_ended, "the final frame arrives")
+    log = [f.payload for f in found if f.header.get("file") == "logs/std_log.txt"]
+    assert b"".join(log) == b"x" * 2_000_000 + b"\n"
+    stream.close()
+
+
+def test_a_stream_and_questions_of_many_threads_do_not_mix(place: Place) -> None:
+    """One connection carries them all."""
+    place.stage({"train.py": b"import time; time.sleep(600)"})
+    streams = [place.host.follow() for _ in range(3)]
+    place.host.start("job")
+    assert [place.host.state("job")["state"] for _ in range(20)] == ["running"] * 20
+    for stream in streams:
+        eventually(lambda s=stream: s.read(0.02), "it beats")  # type: ignore[misc]
+        stream.close()
+    place.host.cancel("job", grace_seconds=0, reason="Over.")
+    assert place.last_word()["reason"] == "canceled"
