@@ -62,6 +62,7 @@ class Objects:
         Raises Spoilt at the first that is not what its name says.
         """
         count = 0
+        os.makedirs(os.path.join(self.folder, "new"), mode=0o700, exist_ok=True)
         with tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK) as archive:
             for member in archive:
                 content = archive.extractfile(member) if member.isreg() else None
@@ -124,17 +125,19 @@ class Objects:
                     file.write(block)
             if found.hexdigest() != sha256:
                 raise Spoilt("An object changed on its way.")
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            os.rename(fresh, path)
-        finally:
+            try:
+                os.rename(fresh, path)
+            except FileNotFoundError:
+                os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+                os.rename(fresh, path)
+        except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(fresh)
+            raise
 
     def _fresh(self) -> str:
         """A path for what is no object yet, or no more."""
-        folder = os.path.join(self.folder, "new")
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        return os.path.join(folder, os.urandom(16).hex())
+        return os.path.join(self.folder, "new", os.urandom(16).hex())
 
     def _fill(self, folder: str, entries: List[Json]) -> None:
         os.mkdir(folder, 0o700)
@@ -180,6 +183,7 @@ class Objects:
         with contextlib.suppress(FileNotFoundError):
             # Another may have mended it meanwhile.
             if os.path.samestat(os.stat(path), os.fstat(file.fileno())):
+                os.makedirs(os.path.join(self.folder, "new"), 0o700, exist_ok=True)
                 os.rename(path, self._fresh())
 
 
