@@ -13,8 +13,12 @@ newer. A job is a folder:
     exit.json            the last word, written last and whole
 
 `start` leaves a supervisor behind, detached from whoever called it, that needs nothing
-of the portal any more. `follow` sends what grows in any number of job folders. Every
-verb may be called at any time, by any process, again and again.
+of the portal any more. `supervise` is the same and does not return before the job has
+ended, for those who start it in a container or on another machine that shares the
+folder: a job with "apart" in its job.json, of whose processes nothing can be seen from
+here, so that the lock tells whether its supervisor lives. `follow` sends what grows in
+any number of job folders. Every verb may be called at any time, by any process, again
+and again.
 """
 
 from __future__ import annotations
@@ -162,9 +166,18 @@ class Job:
         As long as that one lives, the file is not its own: the script wrote it. So it
         is read after the supervisor was seen to be gone, and not before.
         """
-        if lives(self.read("runner.json")):
+        if self.is_supervised():
             return None
         return self.read("exit.json")
+
+    def is_supervised(self) -> bool:
+        """Whether the supervisor lives."""
+        who = self.read("runner.json") or {}
+        if not who.get("apart"):
+            return lives(who)
+        with contextlib.suppress(OSError), self.lock() as lock:
+            return lock is None
+        return True
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[Optional[int]]:
@@ -439,6 +452,7 @@ class Supervisor:
     def announce(self) -> None:
         """Say who supervises; from then on nobody else ever starts the script."""
         self.who = dict(identity(os.getpid()), mark=os.urandom(16).hex())
+        self.who["apart"] = bool(self.spec.get("apart"))
         self.job.write("runner.json", self.who)
 
     def run(self) -> None:
@@ -746,6 +760,21 @@ def start(job: Job) -> Json:
     return job.read("runner.json") or {}
 
 
+def supervise(job: Job) -> Json:
+    """Supervise the job from its start to its end, once ever; how it ended."""
+    spec = job.read("job.json")
+    if spec is None:
+        raise Refused("There is no job.json in %s." % job.folder)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(job.path("logs"), 0o700)
+    with job.lock() as lock:
+        if lock is not None and not _was_begun(job):
+            supervisor = Supervisor(job, spec)
+            supervisor.announce()
+            supervisor.run()
+    return job.read("exit.json") or {}
+
+
 def _was_begun(job: Job) -> bool:
     return job.exists("runner.json") or job.exists("exit.json")
 
@@ -828,7 +857,7 @@ def _ask_supervisor(job: Job, grace: Optional[float], reason: str) -> None:
     # The signal is enough: a run has to be canceled on a full disk, too.
     who = job.read("runner.json")
     told = False
-    if who and lives(who):
+    if who and not who.get("apart") and lives(who):
         told = send_signal(who["pid"], who["start_time"], signal.SIGUSR1)
     if trouble and not told:
         raise trouble
@@ -859,6 +888,11 @@ def _settle(job: Job, grace: Optional[float], reason: str) -> None:
 
 
 def _why_lost(who: Json) -> str:
+    if who.get("apart"):
+        return (
+            "The exit code can't be known, since what the script ran in was ended by"
+            " something outside the portal."
+        )
     restarted = who.get("boot_id") != boot_id()
     cause = (
         "the machine restarted"
@@ -870,7 +904,7 @@ def _why_lost(who: Json) -> str:
 
 def _orphans(who: Json) -> Dict[int, int]:
     """pid → start time of all of a job that lost its supervisor."""
-    if who.get("boot_id") != boot_id():
+    if who.get("apart") or who.get("boot_id") != boot_id():
         return {}
     processes = all_processes()
     roots = {pid for pid in processes if _has_mark(pid, who.get("mark"))}
@@ -880,6 +914,11 @@ def _orphans(who: Json) -> Dict[int, int]:
     found = descendants(roots, processes)
     found.update({pid: processes[pid][2] for pid in roots})
     return found
+
+
+def _child_lives(who: Json) -> bool:
+    """Whether the script lives on without its supervisor."""
+    return not who.get("apart") and lives(who.get("child"))
 
 
 def _has_mark(pid: int, mark: Optional[str]) -> bool:
@@ -900,7 +939,7 @@ def state(job: Job) -> Json:
     if not job.exists("runner.json"):
         return {"state": "not_started"}
     who = job.read("runner.json") or {}
-    if lives(who) or lives(who.get("child")) or _orphans(who):
+    if job.is_supervised() or _child_lives(who) or _orphans(who):
         return {"state": "running"}
     # It may have written its last word since the first look, and gone.
     return {"state": "lost" if job.last_word() is None else "ended"}
@@ -1109,14 +1148,14 @@ class Watched:
     def _check_supervisor(self) -> None:
         """See to a job whose supervisor is gone."""
         who = self.job.read("runner.json") or {}
-        if lives(who) or not self.job.exists("runner.json"):
+        if self.job.is_supervised() or not self.job.exists("runner.json"):
             return
         if self.job.last_word() is not None:
             return
         with self.job.lock() as lock:
             if lock is None:
                 return
-            if not lives(who.get("child")):
+            if not _child_lives(who):
                 # In the background, since what the script left takes its time to end.
                 _in_background(self.job, lambda: _settle(self.job, None, "lost"))
             elif not self.noted_orphan:
@@ -1290,10 +1329,17 @@ class Outputs:
 
 # The command line
 
+VERBS: Dict[str, Callable[[Job], Json]] = {
+    "start": start,
+    "supervise": supervise,
+    "state": state,
+    "clean": clean,
+}
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="runner.py", description=__doc__)
-    parser.add_argument("verb", choices=("start", "cancel", "state", "clean", "follow"))
+    parser.add_argument("verb", choices=[*VERBS, "cancel", "follow"])
     parser.add_argument("folder")
     parser.add_argument("--grace", type=float)
     parser.add_argument("--reason", default="")
@@ -1307,7 +1353,7 @@ def main() -> int:
         if asked.verb == "cancel":
             answer = cancel(job, asked.grace, asked.reason)
         else:
-            answer = {"start": start, "state": state, "clean": clean}[asked.verb](job)
+            answer = VERBS[asked.verb](job)
     except (Refused, OSError) as error:
         sys.stderr.write("%s\n" % error)
         return 1
