@@ -231,7 +231,11 @@ LOGGING = {
     },
     "root": {"handlers": ["stderr"], "level": "INFO"},
     # Its own handlers would stay silent: they want DEBUG or an address for e-mail.
-    "loggers": {"django": {"handlers": [], "level": "INFO"}},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO"},
+        # It tells of each connection, and the portal tells of what is wrong with one.
+        "paramiko": {"level": "CRITICAL"},
+    },
 }
 
 LANGUAGE_CODE = "en"

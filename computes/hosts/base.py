@@ -99,6 +99,10 @@ class Host(Protocol):
         """Remove the folder of a job that has ended; absent is fine."""
         ...
 
+    def facts(self) -> dict[str, Any]:
+        """What the machine has and how busy it is: see computes/runner/facts.py."""
+        ...
+
     def follow(self) -> Stream:
         """Open the stream that tells what grows in the job folders."""
         ...

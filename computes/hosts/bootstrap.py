@@ -18,7 +18,8 @@ from computes.runner import BOOT, SHIPPED
 
 _LINE = 'import ast;f=open(0,"rb",0);exec(ast.literal_eval(f.readline().decode()))'
 # What a login shell may print before the program has its say.
-_MOST_NOISE = 1024 * 1024
+_MOST_NOISE = 64 * 1024
+_BLOCK = 16 * 1024
 _SECONDS = 30.0
 
 
@@ -60,28 +61,32 @@ class _Reader:
         self._channel = channel
         self._mark = mark.encode()
         self._name = name
+        # What was said that is no answer.
         self._noise = b""
+        self._rest = b""
 
     def answer(self) -> dict[str, str]:
         while True:
             line = self._line()
             _, mark, answer = line.partition(self._mark)
             if mark:
+                # What follows the last answer belongs to the runner.
+                self._channel.unread(self._rest)
+                self._rest = b""
                 said: dict[str, str] = json.loads(answer)
                 return said
             self._noise += line + b"\n"
 
     def _line(self) -> bytes:
-        line = b""
-        # Byte by byte: what follows the last answer belongs to the runner.
-        while not line.endswith(b"\n"):
-            data = self._channel.receive(1, timeout=_SECONDS)
-            if not data:
+        line, newline, rest = self._rest.partition(b"\n")
+        while not newline:
+            data = self._channel.receive(_BLOCK, timeout=_SECONDS)
+            if not data or len(self._noise) + len(line) > _MOST_NOISE:
                 raise self._refused(self._noise + line)
-            line += data
-            if len(self._noise) + len(line) > _MOST_NOISE:
-                raise self._refused(line)
-        return line[:-1]
+            more, newline, rest = data.partition(b"\n")
+            line += more
+        self._rest = rest
+        return line
 
     def _refused(self, noise: bytes) -> TargetError:
         noise += self._channel.complaints()

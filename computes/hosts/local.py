@@ -13,7 +13,7 @@ from typing import IO, Any
 from aml_portal.errors import TargetError
 from computes.hosts.base import DamagedSourceError, Source, StreamClosed
 from computes.hosts.sending import Sender
-from computes.runner import RUNNER, staging
+from computes.runner import RUNNER, facts, staging
 
 # A runner verb takes milliseconds; cleaning a large folder takes its time.
 _VERB_TIMEOUT = 60
@@ -61,6 +61,9 @@ class LocalHost:
 
     def clean(self, job: str) -> None:
         self._ask("clean", job, timeout=_CLEAN_TIMEOUT)
+
+    def facts(self) -> dict[str, Any]:
+        return facts.facts(str(self._jobs))
 
     def follow(self) -> "PipeStream":
         self._jobs.mkdir(mode=0o700, parents=True, exist_ok=True)

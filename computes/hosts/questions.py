@@ -24,6 +24,9 @@ class Channel(Protocol):
     def receive(self, most: int, *, timeout: float) -> bytes:
         """What has arrived, once something has; b"" at the end."""
 
+    def unread(self, data: bytes) -> None:
+        """Have `data` arrive once more."""
+
     def complaints(self) -> bytes:
         """What has arrived of the process's standard error."""
 

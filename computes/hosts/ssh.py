@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import paramiko
@@ -55,6 +56,10 @@ class SshHost:
     def clean(self, job: str) -> None:
         self._questions().ask("clean", job=job, seconds=_CLEAN)
 
+    def facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = self._questions().ask("facts")
+        return facts
+
     def follow(self) -> "SshStream":
         return SshStream(self._run("follow"))
 
@@ -88,13 +93,22 @@ class SshChannel:
 
     def __init__(self, channel: paramiko.Channel) -> None:
         self._channel = channel
+        self._unread = b""
 
     def send(self, data: bytes) -> None:
-        self._channel.sendall(data)
+        with _broken_told():
+            self._channel.sendall(data)
 
     def receive(self, most: int, *, timeout: float) -> bytes:
-        self._channel.settimeout(timeout)
-        return self._channel.recv(most)
+        if self._unread:
+            data, self._unread = self._unread[:most], self._unread[most:]
+            return data
+        with _broken_told():
+            self._channel.settimeout(timeout)
+            return self._channel.recv(most)
+
+    def unread(self, data: bytes) -> None:
+        self._unread = data + self._unread
 
     def complaints(self) -> bytes:
         found = b""
@@ -104,6 +118,15 @@ class SshChannel:
 
     def close(self) -> None:
         self._channel.close()
+
+
+@contextmanager
+def _broken_told() -> Iterator[None]:
+    """Paramiko says in many ways that a connection is broken."""
+    try:
+        yield
+    except (EOFError, paramiko.SSHException) as error:
+        raise ConnectionError(str(error) or "the connection broke") from error
 
 
 class SshStream:

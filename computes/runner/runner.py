@@ -934,8 +934,9 @@ def state(job: Job) -> Json:
     """Where the job is: absent, not_started, running, ended or lost."""
     if not job.exists():
         return {"state": "absent"}
-    if job.last_word() is not None:
-        return {"state": "ended"}
+    word = job.last_word()
+    if word is not None:
+        return {"state": "ended", "exit_code": word.get("exit_code")}
     if not job.exists("runner.json"):
         return {"state": "not_started"}
     who = job.read("runner.json") or {}

@@ -20,6 +20,7 @@ import sys
 from typing import IO, Any, Callable, Dict, List, cast
 
 # The folder that Python was given is the first in its path.
+import facts  # type: ignore[import-not-found]
 import runner  # type: ignore[import-not-found]
 import staging  # type: ignore[import-not-found]
 
@@ -32,6 +33,7 @@ class Server:
     """`root` holds `jobs/`, a folder for each job, and `objects/`."""
 
     def __init__(self, root: str) -> None:
+        self._root = root
         self._jobs = os.path.join(root, "jobs")
         self._objects = staging.Objects(os.path.join(root, "objects"))
         self._verbs: Dict[str, Callable[[Json, Body], Any]] = {
@@ -42,6 +44,7 @@ class Server:
             "lacking": self._lacking,
             "receive": self._receive,
             "stage": self._stage,
+            "facts": lambda *_: facts.facts(self._root),
             "sweep": lambda asked, _: self._objects.sweep(asked["seconds"]),
         }
 

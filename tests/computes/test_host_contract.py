@@ -1,6 +1,8 @@
 """What every host promises, for each kind of them, with its real servers."""
 
 import json
+import os
+import platform
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -168,6 +170,15 @@ def test_a_job_is_canceled_with_a_reason(place: Place) -> None:
 def test_what_the_runner_refuses_is_an_error_of_the_target(place: Place) -> None:
     with pytest.raises(TargetError, match=r"no job\.json"):
         place.host.start("nowhere")
+
+
+def test_it_tells_what_the_machine_has(place: Place) -> None:
+    facts = place.host.facts()
+    assert facts["python"] == platform.python_version()
+    assert facts["cpus"] == os.cpu_count()
+    assert 0 < facts["disk_free"] <= facts["disk"]
+    assert 0 < facts["memory_free"] <= facts["memory"]
+    assert facts["write_error"] == ""
 
 
 def test_the_stream_brings_a_job_to_its_end(place: Place) -> None:

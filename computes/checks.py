@@ -1,0 +1,132 @@
+"""Finds out whether a compute target can run something, one question at a time."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from aml_portal.errors import PortalError, TargetError
+from aml_portal.sizes import spell_size
+from computes.hosts import Host, Source
+
+# Below this much room hardly anything can run.
+_LITTLE_DISK = 1_000_000_000
+_JOB_SECONDS = 30.0
+_BEAT = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of a check; `is_fine` is None for one that was not reached."""
+
+    name: str
+    is_fine: bool | None
+    detail: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(kw_only=True)
+class Checks:
+    """The checks of a host, carried out as they are iterated over.
+
+    After one that fails, those that follow are not reached. `facts` are what the
+    machine said of itself meanwhile.
+    """
+
+    host: Host
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        failed = False
+        for name, check in _CHECKS.items():
+            if failed:
+                yield Outcome(name=name, is_fine=None)
+                continue
+            begun = time.monotonic()
+            try:
+                detail = check(self)
+            except PortalError as error:
+                failed, detail = True, str(error)
+            seconds = time.monotonic() - begun
+            yield Outcome(name=name, is_fine=not failed, detail=detail, seconds=seconds)
+
+
+def _sign_in(asked: Checks) -> str:
+    asked.facts = asked.host.facts()
+    return f"It is called {asked.facts['host']}."
+
+
+def _python(asked: Checks) -> str:
+    return f"Python {asked.facts['python']} at {asked.facts['executable']}."
+
+
+def _disk(asked: Checks) -> str:
+    free = spell_size(asked.facts["disk_free"])
+    if asked.facts["disk_free"] < _LITTLE_DISK:
+        raise TargetError(f"Only {free} are free.", "Free some space there.")
+    return f"{free} of {spell_size(asked.facts['disk'])} are free."
+
+
+def _writing(asked: Checks) -> str:
+    if error := asked.facts["write_error"]:
+        raise TargetError(
+            f"Nothing can be written to the working folder: {error.lower()}.",
+            "Give a folder that the account may write to.",
+        )
+    return "A file was written and forced to the disk."
+
+
+def _gpus(asked: Checks) -> str:
+    names = [gpu["name"] for gpu in asked.facts["gpus"]]
+    if not names:
+        return "None: there is no nvidia-smi, or it does not answer."
+    return ", ".join(f"{names.count(name)} of {name}" for name in dict.fromkeys(names))
+
+
+def _job(asked: Checks) -> str:
+    """Run a job of one second from its source to its end."""
+    job = f"check-{secrets.token_hex(6)}"
+    spec = {
+        "id": job,
+        "argv": [asked.facts["executable"], "-c", "import time; time.sleep(1)"],
+        "cwd": "work",
+        "env": {},
+        "grace_seconds": 5,
+        "max_duration_seconds": _JOB_SECONDS,
+    }
+    host = asked.host
+    try:
+        with TemporaryDirectory() as empty:
+            host.stage(job, spec, Source(entries=[], objects=Path(empty)))
+        host.start(job)
+        code = _end(host, job).get("exit_code")
+        if code != 0:
+            raise TargetError(f"A job of one second ended with exit code {code}.")
+    finally:
+        host.cancel(job, grace_seconds=0, reason="The check is over.")
+        _end(host, job)
+        host.clean(job)
+    return "A job of one second ran from its start to its end."
+
+
+def _end(host: Host, job: str) -> dict[str, Any]:
+    """Wait for the end of a job; what the runner says of it then."""
+    deadline = time.monotonic() + _JOB_SECONDS
+    while (state := host.state(job))["state"] not in ("ended", "lost", "absent"):
+        if time.monotonic() > deadline:
+            raise TargetError("A job of one second did not come to its end.")
+        time.sleep(_BEAT)
+    return state
+
+
+_CHECKS: dict[str, Callable[[Checks], str]] = {
+    "Sign in": _sign_in,
+    "Python": _python,
+    "Free disk": _disk,
+    "Write access": _writing,
+    "GPUs": _gpus,
+    "A one-second job": _job,
+}

@@ -1,0 +1,106 @@
+"""Tells what a machine has and how busy it is.
+
+Shipped to compute targets: standard library only, Python 3.8 or newer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from typing import Any, Dict, List, Optional
+
+Json = Dict[str, Any]
+
+_GPU_QUERY = "index,name,uuid,utilization.gpu,memory.used,memory.total"
+_GPU_SECONDS = 10.0
+
+
+def facts(root: str) -> Json:
+    """What there is for jobs below `root`; sizes in bytes, and None if not known."""
+    os.makedirs(root, mode=0o700, exist_ok=True)
+    disk = shutil.disk_usage(root)
+    memory = _memory()
+    return {
+        "host": platform.node(),
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "load": _load(),
+        "memory": memory.get("MemTotal"),
+        "memory_free": memory.get("MemAvailable"),
+        "disk": disk.total,
+        "disk_free": disk.free,
+        "write_error": _write_error(root),
+        "gpus": gpus(),
+    }
+
+
+def gpus() -> List[Json]:
+    """What nvidia-smi says; none where there is no such program, or no answer."""
+    program = shutil.which("nvidia-smi")
+    if not program:
+        return []
+    command = [program, "--query-gpu=" + _GPU_QUERY]
+    command.append("--format=csv,noheader,nounits")
+    with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_GPU_SECONDS,
+            check=True,
+        )
+        lines = done.stdout.decode(errors="replace").splitlines()
+        return [_gpu(line) for line in lines if line.strip()]
+    return []
+
+
+def _gpu(line: str) -> Json:
+    index, name, uuid, util, used, total = [part.strip() for part in line.split(",")]
+    return {
+        "index": int(index),
+        "name": name,
+        "uuid": uuid,
+        "util_percent": float(util) if util.replace(".", "").isdigit() else None,
+        "memory_used": int(used) << 20 if used.isdigit() else None,
+        "memory": int(total) << 20 if total.isdigit() else None,
+    }
+
+
+def _load() -> Optional[float]:
+    try:
+        return round(os.getloadavg()[0], 2)
+    except OSError:
+        return None
+
+
+def _memory() -> Dict[str, int]:
+    """The lines of /proc/meminfo, in bytes."""
+    found = {}
+    with contextlib.suppress(OSError, ValueError), open("/proc/meminfo") as file:
+        for line in file:
+            name, _, value = line.partition(":")
+            found[name] = int(value.split()[0]) * 1024
+    return found
+
+
+def _write_error(root: str) -> str:
+    """Why nothing can be written; empty if it can, all the way to the disk."""
+    path = os.path.join(root, "check.%s" % os.urandom(4).hex())
+    try:
+        with open(path, "wb") as file:
+            file.write(bytes(1 << 16))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.strerror or str(error)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+    return ""
