@@ -198,7 +198,7 @@ class _Xz:
 
 def _unpacked(stream: BinaryIO, start: bytes) -> Readable:
     if start.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=stream)
+        return gzip.GzipFile(fileobj=stream, mode="rb")
     if start.startswith(_BZIP2):
         return bz2.BZ2File(stream)
     return _Xz(stream) if start.startswith(_XZ) else stream

@@ -2,10 +2,13 @@
 
 import io
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO, BinaryIO, cast
+
+from django.conf import settings
 
 from runs.snapshots import Intake, Limits, Store, read_upload
 
@@ -33,8 +36,19 @@ def read(
     name: str = "source",
     limits: Limits = LIMITS,
 ) -> Intake:
-    stream = io.BytesIO(data) if isinstance(data, bytes) else data
-    return read_upload(cast("BinaryIO", stream), store, limits, name=name)
+    """Read an upload, bytes from the kind of file that a request's body lies in."""
+    stream = data if isinstance(data, io.RawIOBase) else _body(data)
+    with stream:
+        return read_upload(cast("BinaryIO", stream), store, limits, name=name)
+
+
+def _body(data: bytes) -> IO[bytes]:
+    body = tempfile.SpooledTemporaryFile()  # noqa: SIM115 - the caller closes it
+    if len(data) > settings.FILE_UPLOAD_MAX_MEMORY_SIZE:
+        body.rollover()
+    body.write(data)
+    body.seek(0)
+    return body
 
 
 def left_behind(folder: Path) -> list[Path]:

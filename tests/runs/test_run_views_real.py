@@ -11,10 +11,12 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from tests.runs.sources import tarred, zipped
 from tests.services.portal import Portal
 from tests.services.runs import SubmittedRun, submit, upload
 from tests.waiting import eventually
 
+_PACKINGS = ("gz", "bz2", "xz")
 _HOSTILE = (
     "",
     "two words",
@@ -82,6 +84,19 @@ def test_arguments_reach_the_script_as_they_were_typed(
     told = json.loads(run.output("outputs/told.json"))
     assert told["arguments"] == [*_HOSTILE]
     assert told["variable"] == "a 'b'\n$(id)"
+
+
+def test_an_archive_of_any_kind_is_taken(client: httpx.Client) -> None:
+    files = {"train.py": b"print(1)", "data/a.csv": b"1,2"}
+    archives = {f"source.tar.{kind}": tarred(files, kind) for kind in _PACKINGS}
+    archives |= {"source.tar": tarred(files), "source.zip": zipped(files)}
+    answers = {
+        name: client.post(f"/runs/snapshots/?name={name}", content=data)
+        for name, data in archives.items()
+    }
+    told = {name: answer.text[:200] for name, answer in answers.items()}
+    assert {answer.status_code for answer in answers.values()} == {200}, told
+    assert len({answer.json()["snapshot"] for answer in answers.values()}) == 1
 
 
 def test_many_clicks_at_once_make_one_run(portal: Portal, client: httpx.Client) -> None:
