@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser.visiting import sign_in
 from tests.services.portal import Portal
 from tests.services.runs import SubmittedRun, submit, upload
 
@@ -84,13 +85,3 @@ def test_a_page_is_as_wide_as_its_window(
             if found := page.evaluate(_WIDEST):
                 wide[address.replace(_LONG, "LONG"), width] = found
     assert not wide
-
-
-def sign_in(page: Page, portal: Portal) -> None:
-    client = portal.sign_in()
-    page.context.add_cookies(
-        [
-            {"name": cookie.name, "value": cookie.value or "", "url": portal.url}
-            for cookie in client.cookies.jar
-        ]
-    )
