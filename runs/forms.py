@@ -151,14 +151,6 @@ class RenameForm(forms.Form):
     name = forms.CharField(required=False, max_length=255)
 
 
-class TagForm(forms.Form):
-    """A tag to set, or with `remove` one to take away; runs.services checks it."""
-
-    name = forms.CharField(required=False)
-    value = forms.CharField(required=False)
-    remove = forms.BooleanField(required=False)
-
-
 def _check(configuration: Configuration) -> None:
     try:
         configuration.check()

@@ -1,14 +1,14 @@
 """The page of one run, its parts, and what people do with the run there."""
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from aml_portal.errors import UserError
 from runs.access import get_run
 from runs.file_names import name_in
-from runs.forms import RenameForm, TagForm
+from runs.forms import RenameForm
 from runs.log_check import check_log
 from runs.models import Run
 from runs.requests import PageRequest
@@ -124,20 +124,18 @@ def tags(request: PageRequest, run_id: str) -> HttpResponse:
     run = get_run(request, run_id, write=True)
     problem = ""
     try:
-        _change_tag(run, TagForm(request.POST))
+        _change_tag(run, request.POST)
     except UserError as error:
         problem = str(error)
     return _part_or_page(request, get_run(request, run_id), "_run_tags", problem)
 
 
-def _change_tag(run: Run, form: TagForm) -> None:
-    if not form.is_valid():
-        raise UserError("A tag has no null characters.", "Leave them out.")
-    only, tag = Run.objects.filter(pk=run.pk), form.cleaned_data
-    if tag["remove"]:
-        untag_runs(only, tag["name"])
+def _change_tag(run: Run, data: QueryDict) -> None:
+    only, name = Run.objects.filter(pk=run.pk), data.get("name", "").strip()
+    if "remove" in data:
+        untag_runs(only, name)
     else:
-        tag_runs(only, tag["name"], tag["value"])
+        tag_runs(only, name, data.get("value", "").strip())
 
 
 @require_POST

@@ -240,6 +240,8 @@ def _locked(runs: RunQuerySet) -> dict[int, str]:
 def _check_tag(name: str, value: str) -> None:
     if not name.strip():
         raise UserError("A tag needs a name.", "Write one, then its value.")
+    if "\0" in name + value:
+        raise UserError("A tag has no null characters.", "Leave them out.")
     if len(name) > 255:
         raise UserError("The name of a tag has at most 255 characters.", "Shorten it.")
     if len(value) > 1000:

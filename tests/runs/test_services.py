@@ -140,6 +140,8 @@ def test_an_experiment_needs_a_plain_name(name: str) -> None:
         ({" ": "x"}, "A tag needs a name"),
         ({"a" * 256: ""}, "The name of a tag has at most 255 characters"),
         ({"a": "x" * 1001}, "The value of a tag has at most 1,000 characters"),
+        ({"a\0b": ""}, "A tag has no null characters"),
+        ({"a": "\0"}, "A tag has no null characters"),
     ],
 )
 def test_a_tag_has_a_name_and_a_limit(tag: dict[str, str], sentence: str) -> None:
