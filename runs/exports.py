@@ -16,6 +16,7 @@ def as_runconfig(
     *,
     target: str,
     environment: str,
+    version: int | None,
     interpreter: str,
     environment_variables: dict[str, str],
 ) -> str:
@@ -30,6 +31,7 @@ def as_runconfig(
         "nodeCount": 1,
         "environment": {
             "name": environment,
+            "version": None if version is None else str(version),
             "environmentVariables": environment_variables,
             "python": {
                 "userManagedDependencies": True,
@@ -67,6 +69,7 @@ def as_python(
     experiment: str,
     target: str,
     environment: str,
+    version: int | None,
     tags: dict[str, str],
     display_name: str = "",
 ) -> str:
@@ -74,12 +77,13 @@ def as_python(
 
     That has no grace period of a run's own.
     """
+    of_version = "" if version is None else f", version='{version}'"
     lines = [
         "from azureml.core import Environment, Experiment, ScriptRunConfig, Workspace",
         "",
         "workspace = Workspace.from_config()",
         f"experiment = Experiment(workspace, {experiment!r})",
-        f"environment = Environment.get(workspace, {environment!r})",
+        f"environment = Environment.get(workspace, {environment!r}{of_version})",
     ]
     for name, value in configuration.environment_variables.items():
         lines.append(f"environment.environment_variables[{name!r}] = {value!r}")

@@ -168,6 +168,7 @@ def preview_context(form: SubmitForm) -> dict[str, Any]:
             experiment=data.get("experiment") or _EXPERIMENT,
             target=target.name if target else "local",
             environment=environment.name if environment else "",
+            version=environment.version if environment else None,
             tags=data.get("tags", {}),
             display_name=data.get("display_name", ""),
         ),
@@ -175,6 +176,7 @@ def preview_context(form: SubmitForm) -> dict[str, Any]:
             shown,
             target=target.name if target else "local",
             environment=environment.name if environment else "",
+            version=environment.version if environment else None,
             interpreter=environment.interpreter if environment else "python",
             environment_variables=mask_variables(
                 environment.environment_variables if environment else {}

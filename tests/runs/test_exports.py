@@ -45,8 +45,8 @@ class _Sdk:
     def from_config() -> str:
         return "the workspace"
 
-    def get(self, workspace: str, name: str) -> "_Sdk":
-        self.seen["environment"] = name
+    def get(self, workspace: str, name: str, version: str) -> "_Sdk":
+        self.seen["environment"] = f"{name}:{version}"
         return self
 
     @property
@@ -94,13 +94,14 @@ def test_the_code_submits_the_same(
         experiment=name,
         target="box",
         environment="python",
+        version=2,
         tags=tags,
         display_name=display_name,
     )
     sdk = run_code(code)
     assert sdk.seen == {
         "experiment": name,
-        "environment": "python",
+        "environment": "python:2",
         "tags": tags,
         "waited": True,
     }
@@ -121,6 +122,7 @@ def test_the_runconfig_says_the_same(typed: ScriptRunConfiguration) -> None:
         typed,
         target="box",
         environment="python",
+        version=2,
         interpreter="/usr/bin/python3",
         environment_variables={"A": "1"},
     )
@@ -130,6 +132,7 @@ def test_the_runconfig_says_the_same(typed: ScriptRunConfiguration) -> None:
     assert read["environmentVariables"] == dict(typed.environment_variables)
     assert read["maxRunDurationSeconds"] == typed.max_run_duration_seconds
     assert read["target"] == "box"
+    assert read["environment"]["version"] == "2"
     assert read["environment"]["environmentVariables"] == {"A": "1"}
     assert read["environment"]["python"] == {
         "userManagedDependencies": True,
