@@ -26,6 +26,8 @@ def picture(page: Page, request: pytest.FixtureRequest, tmp_path: Path) -> Pictu
     folder.mkdir(exist_ok=True)
 
     def take(name: str) -> None:
+        # Off the button that was clicked last, which would look different.
+        page.mouse.move(0, 0)
         page.screenshot(
             path=folder / f"{name}.png", animations="disabled", caret="initial"
         )
@@ -149,6 +151,8 @@ def cancel_another(page: Page, picture: Picture, folder: Path) -> None:
     expect(page.get_by_role("heading", name="Receipt")).to_be_visible()
     expect(page.get_by_text("SIGTERM", exact=True)).to_be_visible()
     expect(page.get_by_text("none is left")).to_be_visible()
+    ended = page.get_by_role("table", name="Processes that were ended")
+    ended.scroll_into_view_if_needed()
     picture("canceled")
 
 
