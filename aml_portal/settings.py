@@ -4,8 +4,8 @@ docs/settings.md has the table of the variables.
 """
 
 import hashlib
-import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,12 +30,16 @@ def _secret_key(file: Path) -> str:
     given = env_secret("AML_PORTAL_SECRET_KEY")
     if given:
         return given
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return file.read_text(encoding="ascii")
-    with os.fdopen(descriptor, "w", encoding="ascii") as new:
-        new.write(secrets.token_urlsafe(48))
+    if not file.exists():
+        # Whole or not at all, whoever is killed; of two who make one, the first counts.
+        fresh = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+        fresh.touch(mode=0o600)
+        try:
+            fresh.write_text(secrets.token_urlsafe(48), encoding="ascii")
+            with suppress(FileExistsError):
+                file.hardlink_to(fresh)
+        finally:
+            fresh.unlink()
     return file.read_text(encoding="ascii")
 
 
