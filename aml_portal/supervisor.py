@@ -129,11 +129,15 @@ class Child:
         return f"{what} It is started again in {wait:g} s; {self._log} may say why."
 
     def stop(self, *, at_once: bool = False) -> None:
-        """Begin to stop the process; `press` goes on with it."""
+        """Begin to stop the process; `press` goes on with it.
+
+        Both by os.kill: Popen would itself collect a process that has just ended, and
+        then nobody would hear of its end.
+        """
         if self.process is None:
             return
         if self._kill_at == NEVER:
-            self.process.send_signal(signal.SIGTERM)
+            os.kill(self.process.pid, signal.SIGTERM)
             self._ask_again_at = time.monotonic() + self.program.stop_seconds
             self._kill_at = self._ask_again_at + KILL_AFTER
         if at_once:
@@ -145,10 +149,10 @@ class Child:
             return
         now = time.monotonic()
         if now >= self._kill_at:
-            self.process.kill()
+            os.kill(self.process.pid, signal.SIGKILL)
             self._kill_at = now + KILL_AFTER
         elif now >= self._ask_again_at:
-            self.process.send_signal(signal.SIGTERM)
+            os.kill(self.process.pid, signal.SIGTERM)
             self._ask_again_at = NEVER
 
     def next_time(self, *, stopping: bool) -> float:

@@ -234,3 +234,18 @@ def test_the_others_start_once_the_first_answers(tmp_path: Path) -> None:
     eventually(lambda: noted.exists() and noted.read_text(), "the user has looked")
     supervised.end()
     assert noted.read_text() == "True"
+
+
+def test_a_process_that_ends_just_before_it_is_stopped_is_heard_of(
+    tmp_path: Path,
+) -> None:
+    child = Child(_python("short", "pass"), tmp_path)
+    child.start_if_due()
+    assert child.process
+    pid = child.process.pid
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    child.stop()
+    child.stop(at_once=True)
+    child.press()
+    assert os.waitpid(pid, os.WNOHANG)[0] == pid
+    child.process.returncode = 0
