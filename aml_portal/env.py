@@ -1,6 +1,8 @@
 """Typed readers for the environment; settings.py is their only caller."""
 
 import os
+import re
+from ipaddress import ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -8,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
+_HOST = re.compile(r"([\w-]+(\.[\w-]+)*|\[[0-9a-f:]+\])(:\d{1,5})?", re.ASCII)
 
 
 def env_str(name: str, default: str = "") -> str:
@@ -45,6 +48,26 @@ def env_list(name: str, default: list[str]) -> list[str]:
     if value is None:
         return default
     return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def env_hosts(name: str) -> list[str]:
+    """Host names, `host:port`, addresses and networks, in small letters."""
+    hosts = [part.lower() for part in env_list(name, [])]
+    for host in hosts:
+        if not (_HOST.fullmatch(host) or _is_network(host)):
+            raise ImproperlyConfigured(
+                f"{name} has {host!r}: use names, such as git.example.org or"
+                " git.example.org:8443, and networks, such as 10.2.0.0/16."
+            )
+    return hosts
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def env_roots(name: str) -> list[Path]:

@@ -15,6 +15,7 @@ from aml_portal.broker import broker_url
 from aml_portal.env import (
     env_bool,
     env_folder,
+    env_hosts,
     env_int,
     env_list,
     env_roots,
@@ -52,6 +53,8 @@ OBJECTS_FOLDER = DATA / "objects"
 UPLOADS_FOLDER = DATA / "uploads"
 UPLOADS_FOLDER.mkdir(mode=0o700, exist_ok=True)
 FILE_UPLOAD_TEMP_DIR = UPLOADS_FOLDER
+# Where git repositories are fetched into, each only until it is read.
+IMPORTS_FOLDER = DATA / "imports"
 # What a form may be large, in bytes; that with the settings of a run is the largest.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4_000_000
 
@@ -78,6 +81,8 @@ CSRF_TRUSTED_ORIGINS: list[str] = env_list(
 SNAPSHOT_MAX_BYTES = env_int("AML_PORTAL_SNAPSHOT_MAX_BYTES", 2 * 1024**3, minimum=1)
 # Folders of this machine from which everybody who may sign in may submit.
 SOURCE_ROOTS = env_roots("AML_PORTAL_SOURCE_ROOTS")
+# Hosts of git that may be fetched from although they are in a private network.
+GIT_HOSTS = env_hosts("AML_PORTAL_GIT_HOSTS")
 # Before a larger file is sent, the page warns.
 SNAPSHOT_LARGE_FILE_BYTES = env_int(
     "AML_PORTAL_SNAPSHOT_LARGE_FILE_BYTES", 50 * 10**6, minimum=1
@@ -158,7 +163,12 @@ PORTAL_ID = hashlib.sha256(f"cookies {SECRET_KEY}".encode()).hexdigest()[:8]
 
 REDIS_URL = broker_url(DATA)
 RUNS_QUEUE = f"aml-portal-{PORTAL_ID}-runs"
-RQ_QUEUES = {RUNS_QUEUE: {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600}}
+# Apart, since runs must not wait for a slow server of git.
+IMPORTS_QUEUE = f"aml-portal-{PORTAL_ID}-imports"
+RQ_QUEUES = {
+    name: {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600}
+    for name in (RUNS_QUEUE, IMPORTS_QUEUE)
+}
 RQ = {"WORKER_CLASS": "rq.worker.Worker"}
 
 # For the count of failed sign-ins; nothing that has to last.

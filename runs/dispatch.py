@@ -1,23 +1,12 @@
 """Gives the places of a compute target to the runs that wait for one, in order."""
 
-import logging
-
-import django_rq
-import redis
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F
-from rq import Queue
 
-from aml_portal.redis_clients import redis_client
 from computes.models import ComputeTarget
 from runs.models import Run
+from runs.queues import enqueue, job_name, runs_queue
 from runs.status import RunStatus
-
-_log = logging.getLogger(__name__)
-
-# Seconds to wait for the broker.
-_PATIENCE = 1.0
 
 
 def dispatch(target: ComputeTarget) -> int:
@@ -45,46 +34,26 @@ def enqueue_start(run: Run) -> None:
     """
     Run.objects.filter(pk=run.pk).update(attempts=F("attempts") + 1)
     run.refresh_from_db(fields=["attempts"])
-    transaction.on_commit(
-        lambda: _enqueue("runs.tasks.start_run", run.pk, start_job(run))
-    )
+    transaction.on_commit(lambda: _enqueue("runs.tasks.start_run", run, start_job(run)))
 
 
 def enqueue_clean(run: Run) -> None:
     """Have the job's folder removed from the target."""
-    transaction.on_commit(
-        lambda: _enqueue("runs.tasks.clean_run", run.pk, clean_job(run))
-    )
+    transaction.on_commit(lambda: _enqueue("runs.tasks.clean_run", run, clean_job(run)))
 
 
 def start_job(run: Run) -> str:
     """The id of the RQ job that starts `run`."""
-    return f"{_job_prefix(run)}-start-{run.attempts}"
+    return job_name("run", run.pk, "start", run.attempts)
 
 
 def clean_job(run: Run) -> str:
     """The id of the RQ job that cleans up after `run`."""
-    return f"{_job_prefix(run)}-clean"
+    return job_name("run", run.pk, "clean")
 
 
-def runs_queue() -> Queue:
-    """The queue of the workers; who uses it hears soon that the broker is away."""
-    name = settings.RUNS_QUEUE
-    return django_rq.get_queue(name, connection=redis_client(_PATIENCE))
-
-
-def _job_prefix(run: Run) -> str:
-    # RQ keeps the jobs of all portals that share a broker in one place.
-    return f"aml-portal-{settings.PORTAL_ID}-run-{run.pk}"
-
-
-def _enqueue(function: str, run_pk: int, job_id: str) -> None:
-    try:
-        runs_queue().enqueue_call(
-            function, args=(run_pk,), job_id=job_id, result_ttl=0, failure_ttl=86400
-        )
-    except redis.RedisError as error:
-        _log.warning("%s waits for the reconciler: %s", job_id, error)
+def _enqueue(function: str, run: Run, job_id: str) -> None:
+    enqueue(runs_queue(), function, run.pk, job_id)
 
 
 def why_waiting(run: Run) -> str:

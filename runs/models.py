@@ -15,6 +15,7 @@ from django.utils import timezone
 from computes.models import ComputeTarget
 from environments.models import Environment
 from runs.configuration import ScriptRunConfiguration
+from runs.git_models import GitImport
 from runs.notices import announce_change, announce_status
 from runs.status import (
     ACTIVE,
@@ -26,6 +27,18 @@ from runs.status import (
     RunStatus,
     sources,
 )
+
+# Of a module of its own; Django looks for models here.
+__all__ = [
+    "Experiment",
+    "GitImport",
+    "Lease",
+    "Run",
+    "RunEvent",
+    "RunQuerySet",
+    "RunTag",
+    "Snapshot",
+]
 
 
 class Experiment(models.Model):

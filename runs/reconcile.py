@@ -6,7 +6,11 @@ from here: a run that should be started and that nobody is starting.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+
+from rq import Queue
 
 from computes.models import ComputeTarget
 from runs import leases
@@ -15,11 +19,12 @@ from runs.dispatch import (
     dispatch,
     enqueue_clean,
     enqueue_start,
-    runs_queue,
     start_job,
 )
 from runs.execution import submission_lease
-from runs.models import Run
+from runs.git_imports import enqueue_import, import_job, import_lease
+from runs.models import GitImport, Run
+from runs.queues import imports_queue, runs_queue
 from runs.status import TERMINAL, RunStatus
 
 # Seconds for which work must have been missing, so that what is merely between two
@@ -32,10 +37,10 @@ _CLEANED_AT_ONCE = 100
 
 @dataclass(frozen=True)
 class _Work:
-    """A run and the RQ job that it should have."""
+    """An RQ job that there should be, and how to ask for it."""
 
-    run: Run
     job: str
+    enqueue: Callable[[], None]
 
 
 class Reconciler:
@@ -50,16 +55,19 @@ class Reconciler:
             runs__status=RunStatus.QUEUED
         ).distinct():
             dispatch(target)
-        to_start, to_clean = _to_start(), _to_clean()
-        missing = _not_queued([*to_start, *to_clean])
+        to_start, to_clean, to_import = _to_start(), _to_clean(), _to_import()
+        missing = [
+            *_not_queued(runs_queue(), [*to_start, *to_clean]),
+            *_not_queued(imports_queue(), to_import),
+        ]
         now = time.monotonic()
         self._missing_since = {
             job: self._missing_since.get(job, now) for job in missing
         }
-        for work in self._due(to_start, _PATIENCE):
-            enqueue_start(work.run)
+        for work in self._due([*to_start, *to_import], _PATIENCE):
+            work.enqueue()
         for work in self._due(to_clean, _CLEAN_AGAIN)[:_CLEANED_AT_ONCE]:
-            enqueue_clean(work.run)
+            work.enqueue()
             # Behind all others, should its target be away for long.
             del self._missing_since[work.job]
 
@@ -79,7 +87,7 @@ def _to_start() -> list[_Work]:
     )
     held = leases.held(submission_lease(run.pk) for run in runs)
     return [
-        _Work(run, start_job(run))
+        _Work(start_job(run), partial(enqueue_start, run))
         for run in runs
         if submission_lease(run.pk) not in held
     ]
@@ -87,11 +95,24 @@ def _to_start() -> list[_Work]:
 
 def _to_clean() -> list[_Work]:
     runs = Run.objects.filter(status__in=TERMINAL, cleaned_at=None).only("pk")
-    return [_Work(run, clean_job(run)) for run in runs.order_by()]
+    return [
+        _Work(clean_job(run), partial(enqueue_clean, run)) for run in runs.order_by()
+    ]
 
 
-def _not_queued(works: list[_Work]) -> list[str]:
+def _to_import() -> list[_Work]:
+    """Repositories that should be fetched, and that nobody is fetching."""
+    imports = GitImport.objects.unfinished().only("pk", "attempts")
+    held = leases.held(import_lease(each.pk) for each in imports)
+    return [
+        _Work(import_job(each), partial(enqueue_import, each))
+        for each in imports
+        if import_lease(each.pk) not in held
+    ]
+
+
+def _not_queued(queue: Queue, works: list[_Work]) -> list[str]:
     if not works:
         return []
-    queued = set(runs_queue().job_ids)
+    queued = set(queue.job_ids)
     return [work.job for work in works if work.job not in queued]

@@ -150,6 +150,7 @@ def source_config() -> dict[str, Any]:
             "preflight": reverse("runs:preflight", args=["0" * 64]),
             "earlier": reverse("runs:take-earlier", args=["0" * 64]),
             "folder": reverse("runs:take-folder"),
+            "git": reverse("runs:git-start"),
         },
     }
 

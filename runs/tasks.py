@@ -1,6 +1,6 @@
-"""The RQ jobs of runs; the work itself is in runs/execution.py."""
+"""The RQ jobs; the work itself is in runs/execution.py and runs/git_imports.py."""
 
-from runs import execution
+from runs import execution, git_imports
 
 
 def start_run(run_pk: int) -> None:
@@ -9,3 +9,7 @@ def start_run(run_pk: int) -> None:
 
 def clean_run(run_pk: int) -> None:
     execution.clean_run(run_pk)
+
+
+def import_repository(import_pk: int) -> None:
+    git_imports.carry_out(import_pk)

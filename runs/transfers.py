@@ -1,8 +1,8 @@
 """How a snapshot came: how much had to be sent, and what git knows of it."""
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Self
 
 from django.contrib.sessions.backends.base import SessionBase
 
@@ -56,14 +56,27 @@ class Arrival:
     transfer: Transfer
     git: GitFacts = field(default_factory=GitFacts)
 
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Self:
+        transfer = Transfer(**found["transfer"])
+        return cls(transfer=transfer, git=GitFacts(**found["git"]))
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
 
 def remember(session: SessionBase, identity: str, arrival: Arrival) -> None:
-    """Keep how a snapshot came first, until a run is submitted with it."""
+    """Keep how a snapshot came, until a run is submitted with it.
+
+    How much had to be sent is told of the first time, and of git what is known last.
+    """
     kept: dict[str, Any] = session.get(_SESSION_KEY, {})
     if identity in kept:
-        return
-    newest = list(kept.items())[-_MOST_KEPT + 1 :]
-    session[_SESSION_KEY] = {**dict(newest), identity: asdict(arrival)}
+        first = Arrival.from_json(kept[identity])
+        arrival = replace(first, git=arrival.git)
+    others = [(name, each) for name, each in kept.items() if name != identity]
+    newest = dict(others[-_MOST_KEPT + 1 :])
+    session[_SESSION_KEY] = {**newest, identity: arrival.to_json()}
 
 
 def recall(session: SessionBase, identity: str) -> Arrival | None:
@@ -72,5 +85,4 @@ def recall(session: SessionBase, identity: str) -> Arrival | None:
     if identity not in kept:
         return None
     session[_SESSION_KEY] = {k: v for k, v in kept.items() if k != identity}
-    found = kept[identity]
-    return Arrival(transfer=Transfer(**found["transfer"]), git=GitFacts(**found["git"]))
+    return Arrival.from_json(kept[identity])

@@ -22,18 +22,13 @@ from runs.storage import limits, store
 _MOST_DIGITS = 15
 
 
-def _refusal(error: UserError) -> JsonResponse:
-    answer = {"error": error.message, "advice": error.advice}
-    return JsonResponse(answer, status=422)
-
-
 @require_POST
 def upload(request: PageRequest) -> JsonResponse:
     """Keep the archive, or the file called `name`, that is the request's body."""
     try:
         kept = uploads.take_body(request, request.GET.get("name", "") or "upload")
     except UserError as error:
-        return _refusal(error)
+        return refusal(error)
     return JsonResponse(kept.to_json())
 
 
@@ -43,7 +38,7 @@ def offer(request: PageRequest) -> JsonResponse:
     try:
         found = uploads.take_offer(request, request.GET.get("name", "") or "files")
     except UserError as error:
-        return _refusal(error)
+        return refusal(error)
     return JsonResponse(found.to_json())
 
 
@@ -54,7 +49,7 @@ def objects(request: PageRequest) -> JsonResponse:
         with uploads.body_of(request) as body:
             count = read_objects(body, store(), limits())
     except UserError as error:
-        return _refusal(error)
+        return refusal(error)
     return JsonResponse({"kept": count})
 
 
@@ -76,7 +71,7 @@ def piece(request: PageRequest, sha256: str) -> HttpResponseBase:
     except OtherPlaceError as error:
         return JsonResponse({"received": error.received}, status=409)
     except UserError as error:
-        return _refusal(error)
+        return refusal(error)
     return JsonResponse({"received": received})
 
 
@@ -86,7 +81,7 @@ def take_folder(request: PageRequest) -> JsonResponse:
     try:
         kept = uploads.take_folder(request, request.POST.get("path", ""))
     except UserError as error:
-        return _refusal(error)
+        return refusal(error)
     return JsonResponse(kept.to_json())
 
 
@@ -97,7 +92,13 @@ def take_earlier(request: PageRequest, sha256: str) -> JsonResponse:
     try:
         return JsonResponse(uploads.again(snapshot).to_json())
     except UserError as error:
-        return _refusal(error)
+        return refusal(error)
+
+
+def refusal(error: UserError) -> JsonResponse:
+    """Why something is not taken, for a page's script or a client."""
+    answer = {"error": error.message, "advice": error.advice}
+    return JsonResponse(answer, status=422)
 
 
 def _number(request: PageRequest, name: str) -> int | None:

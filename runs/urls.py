@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path, register_convert
 from django.urls.converters import StringConverter
 
 from runs import (
+    git_views,
     history_views,
     home_views,
     log_views,
@@ -34,6 +35,9 @@ _submission = [
         upload_views.take_earlier,
         name="take-earlier",
     ),
+    path("snapshots/git/", git_views.start, name="git-start"),
+    path("snapshots/git/<int:pk>/", git_views.look, name="git-look"),
+    path("snapshots/git/<int:pk>/stop/", git_views.stop, name="git-stop"),
     path("snapshots/objects/", upload_views.objects, name="objects"),
     path("snapshots/objects/<sha256:sha256>/", upload_views.piece, name="piece"),
     path(

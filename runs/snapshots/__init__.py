@@ -1,6 +1,6 @@
 """Snapshots: source folders kept by content, apart from the database and from HTTP."""
 
-from runs.snapshots.archives import read_folder, read_objects, read_upload
+from runs.snapshots.archives import read_folder, read_objects, read_once, read_upload
 from runs.snapshots.collector import Intake
 from runs.snapshots.errors import SnapshotError
 from runs.snapshots.limits import Limits
@@ -24,6 +24,7 @@ __all__ = [
     "read_folder",
     "read_objects",
     "read_offer",
+    "read_once",
     "read_upload",
     "safe_path",
     "zip_folder",

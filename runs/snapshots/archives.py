@@ -19,6 +19,7 @@ from runs.snapshots.limits import Limits
 from runs.snapshots.members import Member, Survey
 from runs.snapshots.names import safe_path, show
 from runs.snapshots.offers import SHA256
+from runs.snapshots.stat_cache import StatCache
 from runs.snapshots.store import Store
 from runs.snapshots.tar_intake import is_tar, tar_members
 from runs.snapshots.zip_intake import is_zip, zip_members
@@ -86,11 +87,23 @@ def read_objects(stream: BinaryIO, store: Store, limits: Limits) -> int:
 
 def read_folder(folder: Path, store: Store, limits: Limits) -> Intake:
     """Read a folder of this machine, following no link. Raises SnapshotError."""
+    cache = stat_cache_of(folder, store)
+    intake = _read_folder(folder, store, limits, cache)
+    cache.save()
+    return intake
+
+
+def read_once(folder: Path, store: Store, limits: Limits) -> Intake:
+    """Read a folder that will not be there again, so that nothing is remembered."""
+    return _read_folder(folder, store, limits, stat_cache_of(folder, store))
+
+
+def _read_folder(
+    folder: Path, store: Store, limits: Limits, cache: StatCache
+) -> Intake:
     store.tidy()
     collector = Collector(store, limits, IgnoreRules())
-    cache = stat_cache_of(folder, store)
     FolderReader(folder, store, collector, cache).read()
-    cache.save()
     return collector.intake()
 
 

@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from aml_portal.env import (
     env_bool,
     env_folder,
+    env_hosts,
     env_int,
     env_list,
     env_secret,
@@ -109,3 +110,19 @@ def test_a_secret_file_that_is_missing_is_refused(
     monkeypatch.setenv("SECRET_FILE", "/no/such/file")
     with pytest.raises(ImproperlyConfigured, match="SECRET_FILE names /no/such/file"):
         env_secret("SECRET")
+
+
+def test_hosts_and_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = "Git.example.org, git:8443, 10.2.0.0/16, 10.0.0.5, fd00::/8, [::1]:443"
+    monkeypatch.setenv("HOSTS", given)
+    assert env_hosts("HOSTS") == given.lower().split(", ")
+    assert env_hosts("NOT_SET") == []
+
+
+@pytest.mark.parametrize(
+    "text", ["https://git.example.org", "10.2.0.1/16", "a b", "git.example.org:x", "*"]
+)
+def test_what_is_no_host(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("HOSTS", text)
+    with pytest.raises(ImproperlyConfigured, match="HOSTS has"):
+        env_hosts("HOSTS")

@@ -14,7 +14,7 @@ from tests.services.portal import ROOT, Portal
 from tests.services.redis import RedisServer
 from tests.waiting import eventually
 
-NAMES = {"serve", "web", "worker", "monitor", "redis"}
+NAMES = {"serve", "web", "worker", "importer", "monitor", "redis"}
 MakePortal = Callable[..., Portal]
 
 

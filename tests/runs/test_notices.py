@@ -12,9 +12,9 @@ import redis
 from django.conf import settings
 
 from runs import hub as hubs, notices
-from runs.dispatch import runs_queue
 from runs.hub import Hub, Watcher
 from runs.notices import LIVE_CHANNEL, announce_change
+from runs.queues import runs_queue
 from tests.services.redis import RedisServer
 
 

@@ -21,7 +21,14 @@ from aml_portal.sign_in import sign_in_path
 from aml_portal.supervisor import Plan, Program
 
 # A submission gets time to finish; killed, it is done again by the next worker.
-_STOP_SECONDS = {"web": 5.0, "worker": 10.0, "monitor": 10.0, "redis": 30.0}
+_STOP_SECONDS = {
+    "web": 5.0,
+    "worker": 10.0,
+    # What it fetches is fetched again, and may take minutes.
+    "importer": 1.0,
+    "monitor": 10.0,
+    "redis": 30.0,
+}
 
 
 class Command(BaseCommand):
@@ -85,6 +92,7 @@ def _portal(listener: socket.socket) -> list[Program]:
     return [
         _command("web", "web", f"--fd={descriptor}", inherit=[descriptor]),
         *(_command("worker" if n == 1 else f"worker-{n}", "worker") for n in workers),
+        _command("importer", "worker", "imports"),
         _command("monitor", "monitor"),
     ]
 

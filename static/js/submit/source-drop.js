@@ -13,6 +13,7 @@ import { readDrop, readInput } from "../upload/folder.js";
 import { readGitFacts } from "../upload/git-facts.js";
 import { send } from "../upload/send.js";
 import { Source } from "../upload/source.js";
+import { importRepository } from "./git-import.js";
 
 const MOST_LISTED = 1000;
 const ARCHIVE = /\.(zip|tar|tgz|tbz2?|txz|gz|bz2|xz|zst|7z)$/i;
@@ -104,6 +105,7 @@ class SourceDrop extends HTMLElement {
     if (kind) this.#offerKind(kind);
     if (act === "earlier") this.#fetch(this.#addressOf(this.config.urls.earlier, snapshot));
     if (act === "path") this.#fetch(this.config.urls.folder, { path: this.find("path").value });
+    if (act === "git") this.#import();
     if (act === "folder") this.find("folder").click();
     if (act === "file") this.archive.click();
     if (act === "stop") this.working.abort();
@@ -125,9 +127,10 @@ class SourceDrop extends HTMLElement {
   }
 
   #key(event) {
-    if (event.key !== "Enter" || event.target !== this.find("path")) return;
+    if (event.key !== "Enter" || !event.target.matches("input[data-part]:not([type=file])")) return;
+    const button = event.target.closest("[data-panel]")?.querySelector("[data-act]");
     event.preventDefault();
-    this.querySelector("[data-act=path]").click();
+    button?.click();
   }
 
   #hover(event) {
@@ -184,18 +187,37 @@ class SourceDrop extends HTMLElement {
   }
 
   /** Take a source that the portal has, or reads by itself. */
-  async #fetch(url, asked = {}) {
+  #fetch(url, asked = {}) {
+    return this.#get("The portal looks at it…", "path" in asked, (signal) =>
+      send(url, new URLSearchParams(asked), { signal }),
+    );
+  }
+
+  /** Take a git repository, which the portal fetches. */
+  #import() {
+    const names = ["address", "reference", "folder"];
+    const asked = Object.fromEntries(
+      names.map((name) => [name, this.find(`git-${name}`).value]),
+    );
+    const onSaid = (said) => this.#say(said);
+    return this.#get("Fetching…", true, (signal) =>
+      importRepository(this.config.urls.git, asked, { signal, onSaid }),
+    );
+  }
+
+  /** Take what `get` gives; what was typed can be corrected when it fails. */
+  async #get(said, isTyped, get) {
     const working = this.#begin();
-    this.#say("The portal looks at it…");
+    this.#say(said);
     try {
-      const { signal } = working;
-      const found = await send(url, new URLSearchParams(asked), { signal });
+      const found = await get(working.signal);
       if (this.working === working) this.show(found);
     } catch (error) {
       if (this.working !== working) return;
-      this.#become(this.isKept && !asked.path ? "kept" : "empty");
+      this.#become(this.isKept && !isTyped ? "kept" : "empty");
       this.#say("");
       this.#fail(isStop(error) ? "This was stopped." : error.message);
+      if (isTyped) this.querySelector("[data-panel]:not([hidden]) input").focus();
     }
   }
 
@@ -252,20 +274,26 @@ class SourceDrop extends HTMLElement {
     this.snapshot.value = found.snapshot;
     const count = formatPlural(found.files.length, "file");
     this.find("name").textContent = found.name;
-    this.find("facts").textContent = `${count}, ${formatBytes(found.bytes)}${toSend(found)}`;
+    this.find("facts").textContent = `${count}, ${formatBytes(found.bytes)}${remark(found)}`;
     const leftOut = found.left_out.map(({ path, rule }) => [path, rule]);
     const leftOutCount = found.left_out_count ?? leftOut.length;
     this.#list(this.find("left-out"), leftOut, leftOutCount);
     this.find("left-out-box").hidden = leftOutCount === 0;
     this.find("left-out-count").textContent = leftOutCount.toLocaleString("en");
-    const secrets = Object.entries(found.secrets);
-    this.#list(this.find("secrets"), secrets, secrets.length);
-    this.find("secrets-box").hidden = secrets.length === 0;
+    this.#warn("secrets", Object.entries(found.secrets));
+    for (const name of ["submodules", "pointers"]) {
+      this.#warn(name, (found[name] ?? []).map((path) => [path]));
+    }
     this.find("flattened").hidden = !found.flattened;
     this.#become("kept");
     this.#say(`${found.name}: ${count}, ${formatBytes(found.bytes)}.`);
     this.#tell(found);
     this.#lookAt(found.manifest);
+  }
+
+  #warn(name, pairs) {
+    this.#list(this.find(name), pairs, pairs.length);
+    this.find(`${name}-box`).hidden = pairs.length === 0;
   }
 
   /** A path and a remark in each line. */
@@ -324,7 +352,9 @@ function isStop(error) {
   return error.name === "AbortError";
 }
 
-function toSend({ missing, missing_bytes: bytes }) {
+/** What else is to be known of it: which commit it is, or how much is to be sent. */
+function remark({ branch, commit, missing, missing_bytes: bytes }) {
+  if (commit) return `; commit ${commit.slice(0, 8)}${branch ? ` of ${branch}` : ""}`;
   if (!missing) return "";
   if (missing.length === 0) return "; the portal has all of it";
   return `; ${formatPlural(missing.length, "file")}, ${formatBytes(bytes)}, to be sent`;

@@ -1,0 +1,81 @@
+"""What git and a server say when a repository can't be fetched, as sentences."""
+
+import re
+from collections.abc import Iterable
+
+from aml_portal.errors import UserError
+from runs.git_command import GitError, TooMuchError, TooSlowError
+from runs.snapshots.names import show
+
+_KEEP = (
+    "keep a credential for {host} under Git credentials, in the menu of your account"
+)
+_NO_REPOSITORY = "There is no repository at this address of {host}, or it is private."
+_SILENT = "The server of {host} did not answer, or became silent."
+_AGAIN = "Try again in a moment, or ask those who run it."
+_REFUSED = r"Authentication failed|could not read (Username|Password)|error: 40[13]"
+# What is found first counts.
+_SENTENCES = [
+    (
+        _REFUSED,
+        "{host} wants credentials for this repository, or there is no such repository.",
+        f"Check the address, and {_KEEP}.",
+    ),
+    (
+        r"repository .* not found|error: 404|does not appear to be a git repository",
+        _NO_REPOSITORY,
+        f"Check the address, or {_KEEP}.",
+    ),
+    (
+        r"error: 30\d|redirect",
+        "{host} says that the repository is at another address.",
+        "Give the address that its page offers for cloning; it often ends in .git.",
+    ),
+    (
+        r"certificate|SSL|TLS",
+        "The certificate of {host} is not one that the portal trusts.",
+        "Ask an administrator of the portal to look at it.",
+    ),
+    (r"too slow|timed? ?out|Empty reply|hung up", _SILENT, _AGAIN),
+    (
+        r"dumb http",
+        "The server of {host} knows only an old way to give out a repository.",
+        "It has to speak git's “smart” protocol, in which one commit can be asked for.",
+    ),
+    (
+        r"Could not connect|Couldn't connect|Failed to connect|refused|unreachable",
+        "The server of {host} can't be reached from the portal.",
+        _AGAIN,
+    ),
+    (
+        r"No space left",
+        "The disk of the portal is full.",
+        "Ask an administrator to free some space, then try again.",
+    ),
+]
+# Of git itself: what a server says could hold anything.
+_LAST = re.compile(r"^(?:fatal|error): (?!remote)(.*)$", re.MULTILINE)
+
+
+def explained(error: GitError, host: str, *, has_login: bool) -> UserError:
+    """`error` of a git that was to talk to `host`, for the person who asked for it."""
+    if isinstance(error, TooSlowError):
+        return UserError(_SILENT.format(host=host), _AGAIN)
+    if isinstance(error, TooMuchError):
+        return UserError("The repository has more names than the portal reads.")
+    for pattern, message, advice in _sentences(has_login=has_login):
+        if re.search(pattern, error.output):
+            return UserError(message.format(host=host), advice.format(host=host))
+    said = _LAST.findall(error.output)
+    what = f", which says: “{show(said[-1].strip())}”" if said else ""
+    return UserError(f"git could not fetch from {host}{what}.", "Check the address.")
+
+
+def _sentences(*, has_login: bool) -> Iterable[tuple[str, str, str]]:
+    if has_login:
+        yield (
+            _REFUSED,
+            "{host} refuses your credential, or it does not reach this repository.",
+            "Add it anew under Git credentials, in the menu of your account.",
+        )
+    yield from _SENTENCES
