@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import urlsplit
 
+from cryptography.fernet import Fernet
 from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.core.checks import CheckMessage, Error, Warning as CheckWarning, register
@@ -38,6 +39,23 @@ def check_broker(**kwargs: Any) -> list[CheckMessage]:
             id="portal.E002",
         )
     ]
+
+
+@register()
+def check_vault_keys(**kwargs: Any) -> list[CheckMessage]:
+    try:
+        for key in settings.VAULT_KEYS:
+            Fernet(key)
+    except ValueError:
+        return [
+            Error(
+                "AML_PORTAL_VAULT_KEYS has a key that is none.",
+                hint="A key is 32 random bytes in URL-safe base64, as"
+                " cryptography's Fernet.generate_key() makes them.",
+                id="portal.E004",
+            )
+        ]
+    return []
 
 
 @register()

@@ -59,6 +59,8 @@ IMPORTS_FOLDER = DATA / "imports"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4_000_000
 
 SECRET_KEY = _secret_key(DATA / "secret_key")
+# What secrets of people are encrypted with; without any, the vault makes a file of one.
+VAULT_KEYS = env_secret("AML_PORTAL_VAULT_KEYS").replace(",", " ").split()
 DEBUG = env_bool("AML_PORTAL_DEBUG")
 
 # Where the web process listens, and where people reach it, if that is elsewhere.

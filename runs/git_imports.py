@@ -21,6 +21,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from aml_portal.errors import PortalError, UserError
+from runs.git_credentials import login_for
 from runs.git_facts import GitFacts
 from runs.git_fetch import Fetched, Wanted, fetch
 from runs.git_models import MOST_AT_ONCE
@@ -135,7 +136,13 @@ def _carry_out(asked_for: GitImport, place: Path) -> None:
         reference=asked_for.reference,
         folder=asked_for.folder,
     )
-    fetched = fetch(wanted, place, limits=limits(), watch=_Watch(asked_for))
+    fetched = fetch(
+        wanted,
+        place,
+        limits=limits(),
+        login=login_for(asked_for.owner, wanted.remote),
+        watch=_Watch(asked_for),
+    )
     intake = read_once(fetched.folder, store(), limits())
     _keep(asked_for, wanted, fetched, intake)
 

@@ -3,6 +3,8 @@
 from django.conf import settings
 from django.db import models
 
+from aml_portal.vault import SecretField
+
 # A person has so many on their way at once, in any number of windows.
 MOST_AT_ONCE = 3
 
@@ -55,3 +57,29 @@ class GitImport(models.Model):
         """Move on, if it is unfinished; true for the one process that did so."""
         found = GitImport.objects.unfinished().filter(pk=self.pk)
         return bool(found.update(state=state, **fields))
+
+
+class GitCredential(models.Model):
+    """Who a person is to one host of git; for no other, and where nobody listens."""
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="git_credentials",
+    )
+    # With its port, if that is not the usual one.
+    host = models.CharField(max_length=300)
+    user_name = models.CharField(max_length=255)
+    secret = SecretField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["host"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "host"], name="one_git_credential_per_host"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_name} at {self.host}"

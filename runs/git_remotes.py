@@ -74,6 +74,17 @@ class Remote:
         return self.path.removesuffix(".git").rstrip("/").rpartition("/")[2]
 
 
+def checked_host(text: str) -> str:
+    """The host that an address, or a host by itself, names; with a port if need be."""
+    text = text.strip().rstrip("/")
+    url = text if "://" in text else f"https://{text}"
+    # With something behind it, since an address names more than a host.
+    remote = Remote.parse(f"{url}/-")
+    if remote.scheme != "https":
+        raise UserError("Credentials are sent over https:// only.", _EXAMPLE)
+    return remote.place
+
+
 def checked_reference(text: str) -> str:
     """A branch, tag or commit by its name; "" is the server's choice."""
     name = text.strip()

@@ -15,7 +15,7 @@ from django.utils import timezone
 from computes.models import ComputeTarget
 from environments.models import Environment
 from runs.configuration import ScriptRunConfiguration
-from runs.git_models import GitImport
+from runs.git_models import GitCredential, GitImport
 from runs.notices import announce_change, announce_status
 from runs.status import (
     ACTIVE,
@@ -31,6 +31,7 @@ from runs.status import (
 # Of a module of its own; Django looks for models here.
 __all__ = [
     "Experiment",
+    "GitCredential",
     "GitImport",
     "Lease",
     "Run",

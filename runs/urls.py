@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path, register_convert
 from django.urls.converters import StringConverter
 
 from runs import (
+    git_credential_views,
     git_views,
     history_views,
     home_views,
@@ -72,12 +73,18 @@ _one_snapshot = [
     path("file/", snapshot_views.file, name="snapshot-page-file"),
     path("zip/", snapshot_views.as_zip, name="snapshot-page-zip"),
 ]
+_git_credentials = [
+    path("", git_credential_views.credentials, name="git-credentials"),
+    path("new/", git_credential_views.new, name="git-credential-new"),
+    path("<int:pk>/remove/", git_credential_views.remove, name="git-credential-remove"),
+]
 _runs: list[URLPattern | URLResolver] = [
     path("runs/", history_views.run_list, name="list"),
     path("runs/bulk/", history_views.bulk, name="bulk"),
     path("runs/", include(_submission)),
     path("runs/<str:run_id>/", include(_one_run)),
     path("snapshots/<sha256:sha256>/", include(_one_snapshot)),
+    path("git-credentials/", include(_git_credentials)),
     path("experiments/", history_views.experiments, name="experiments"),
     path("experiments/<str:name>/", history_views.experiment, name="experiment"),
 ]

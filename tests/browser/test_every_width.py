@@ -65,6 +65,8 @@ def addresses(run: SubmittedRun) -> list[str]:
         "/environments/new/",
         "/compute/",
         "/compute/local/",
+        "/git-credentials/",
+        "/git-credentials/new/",
         *tabs,
         f"/runs/{run.run_id}/?tab=outputs&file=outputs/{_LONG}/report.md",
         f"/runs/{run.run_id}/?tab=snapshot&file={_LONG}/{_LONG}.txt",

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finder
 from django.core.checks import CheckMessage
@@ -75,6 +76,13 @@ def test_a_broker_that_is_none_is_refused(settings: Settings) -> None:
     assert _ids(checks.check_broker()) == ["portal.E002"]
 
 
+def test_a_vault_key_that_is_none_is_refused(settings: Settings) -> None:
+    settings.VAULT_KEYS = [Fernet.generate_key().decode(), "secret"]
+    assert _ids(checks.check_vault_keys()) == ["portal.E004"]
+    settings.VAULT_KEYS = [Fernet.generate_key().decode()]
+    assert checks.check_vault_keys() == []
+
+
 def test_missing_assets_are_noticed(settings: Settings, tmp_path: Path) -> None:
     settings.STATICFILES_DIRS = [tmp_path]
     _forget_finders()
@@ -96,6 +104,7 @@ def test_the_defaults_are_fine() -> None:
     for check in (
         checks.check_public_url,
         checks.check_broker,
+        checks.check_vault_keys,
         checks.check_assets,
         checks.check_reachable,
     ):
