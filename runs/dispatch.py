@@ -18,6 +18,7 @@ _log = logging.getLogger(__name__)
 
 # Seconds to wait for the broker.
 _PATIENCE = 1.0
+_A_DAY = 24 * 60 * 60
 
 
 def dispatch(target: ComputeTarget) -> int:
@@ -46,15 +47,26 @@ def enqueue_start(run: Run) -> None:
     Run.objects.filter(pk=run.pk).update(attempts=F("attempts") + 1)
     run.refresh_from_db(fields=["attempts"])
     transaction.on_commit(
-        lambda: _enqueue("runs.tasks.start_run", run.pk, start_job(run))
+        lambda: _enqueue("runs.tasks.start_run", start_job(run), run.pk)
     )
 
 
 def enqueue_clean(run: Run) -> None:
     """Have the job's folder removed from the target."""
     transaction.on_commit(
-        lambda: _enqueue("runs.tasks.clean_run", run.pk, clean_job(run))
+        lambda: _enqueue("runs.tasks.clean_run", clean_job(run), run.pk)
     )
+
+
+def enqueue_daily_sweep() -> None:
+    """Have the snapshots swept once a day, however many ask how often.
+
+    Should the broker forget, they are swept once more; should a sweep fail, that of the
+    next day makes up for it. Raises RedisError.
+    """
+    name = f"{_prefix()}-sweep"
+    if redis_client(_PATIENCE).set(f"{name}-done", 1, nx=True, ex=_A_DAY):
+        _enqueue("runs.tasks.sweep_snapshots", name)
 
 
 def start_job(run: Run) -> str:
@@ -73,15 +85,19 @@ def runs_queue() -> Queue:
     return django_rq.get_queue(name, connection=redis_client(_PATIENCE))
 
 
-def _job_prefix(run: Run) -> str:
+def _prefix() -> str:
     # RQ keeps the jobs of all portals that share a broker in one place.
-    return f"aml-portal-{settings.PORTAL_ID}-run-{run.pk}"
+    return f"aml-portal-{settings.PORTAL_ID}"
 
 
-def _enqueue(function: str, run_pk: int, job_id: str) -> None:
+def _job_prefix(run: Run) -> str:
+    return f"{_prefix()}-run-{run.pk}"
+
+
+def _enqueue(function: str, job_id: str, *arguments: int) -> None:
     try:
         runs_queue().enqueue_call(
-            function, args=(run_pk,), job_id=job_id, result_ttl=0, failure_ttl=86400
+            function, args=arguments, job_id=job_id, result_ttl=0, failure_ttl=_A_DAY
         )
     except redis.RedisError as error:
         _log.warning("%s waits for the reconciler: %s", job_id, error)

@@ -18,6 +18,7 @@ from aml_portal.redis_clients import redis_client
 from computes.hosts import Host, host_of
 from computes.models import ComputeTarget
 from runs import leases
+from runs.dispatch import enqueue_daily_sweep
 from runs.follower import Follower
 from runs.models import Run
 from runs.notices import MONITOR_CHANNEL
@@ -34,6 +35,8 @@ _RENEW_EVERY = 5.0
 # Seconds to wait for the broker, and those after which it is asked for anew.
 _PATIENCE = 2.0
 _SILENCE = 30.0
+# Not in the first minutes, when all else starts.
+_SWEEP_AFTER = 600.0
 # An idle stream is closed after this many seconds.
 _IDLE = 60.0
 
@@ -45,6 +48,7 @@ class Monitor:
         self._renewed: dict[str, float] = {}
         self._reconciler = Reconciler()
         self._reconciled = self._seen = -_SEEN_EVERY
+        self._sweep_from = time.monotonic() + _SWEEP_AFTER
         self._stopped = threading.Event()
         self._bell = threading.Event()
 
@@ -114,6 +118,8 @@ class Monitor:
             self._seen = now
             local = ComputeTarget.objects.filter(kind=ComputeTarget.Kind.LOCAL)
             local.update(last_seen_at=timezone.now())
+            if now >= self._sweep_from:
+                enqueue_daily_sweep()
 
     def _listen(self) -> None:
         """Hear the doorbell; without it the monitor looks once a tick."""

@@ -1,6 +1,10 @@
-"""The RQ jobs of runs; the work itself is in runs/execution.py."""
+"""The RQ jobs of runs; the work itself is in runs/execution.py and runs/sweep.py."""
 
-from runs import execution
+import logging
+
+from runs import execution, sweep
+
+_log = logging.getLogger(__name__)
 
 
 def start_run(run_pk: int) -> None:
@@ -9,3 +13,7 @@ def start_run(run_pk: int) -> None:
 
 def clean_run(run_pk: int) -> None:
     execution.clean_run(run_pk)
+
+
+def sweep_snapshots() -> None:
+    _log.info("The daily sweep:\n%s", sweep.sweep_snapshots())

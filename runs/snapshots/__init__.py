@@ -10,11 +10,13 @@ from runs.snapshots.names import safe_path
 from runs.snapshots.offers import SHA256, read_offer
 from runs.snapshots.partials import OtherPlaceError, Partials
 from runs.snapshots.store import Store
+from runs.snapshots.sweep import InUse, Sum, Sweep, sweeping
 from runs.snapshots.zips import zip_folder, zip_snapshot
 
 __all__ = [
     "SHA256",
     "Entry",
+    "InUse",
     "Intake",
     "Limits",
     "Manifest",
@@ -22,12 +24,15 @@ __all__ = [
     "Partials",
     "SnapshotError",
     "Store",
+    "Sum",
+    "Sweep",
     "check_out",
     "read_folder",
     "read_objects",
     "read_offer",
     "read_upload",
     "safe_path",
+    "sweeping",
     "zip_folder",
     "zip_snapshot",
 ]
