@@ -7,13 +7,14 @@ from runs.snapshots.errors import SnapshotError
 from runs.snapshots.limits import Limits
 from runs.snapshots.manifest import Entry, Manifest
 from runs.snapshots.names import safe_path
-from runs.snapshots.offers import SHA256, read_offer
+from runs.snapshots.offers import LONGEST_OFFER, SHA256, read_offer
 from runs.snapshots.partials import OtherPlaceError, Partials
 from runs.snapshots.store import Store
 from runs.snapshots.sweep import InUse, Sum, Sweep, sweeping
 from runs.snapshots.zips import zip_folder, zip_snapshot
 
 __all__ = [
+    "LONGEST_OFFER",
     "SHA256",
     "Entry",
     "InUse",

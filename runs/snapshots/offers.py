@@ -10,6 +10,8 @@ from runs.snapshots.manifest import Entry, Manifest
 from runs.snapshots.names import safe_link, safe_path, show
 from runs.snapshots.store import wrong_size
 
+# A longer list of files is cut off, and then can't be read.
+LONGEST_OFFER = 64 * 1024 * 1024
 SHA256 = re.compile(r"[0-9a-f]{64}")
 _decoder = msgspec.json.Decoder(list[Entry])
 
