@@ -100,12 +100,12 @@ class Collector:
         """
         room = self.limits.max_bytes - self._bytes
         if expected > room:
-            raise self.limits.too_large(path)
+            raise self._too_large(path, expected)
         noticed = _Noticed(content)
         try:
             kept = self._store.put(noticed, limit=room)
         except TooLargeError as error:
-            raise self.limits.too_large(path) from error
+            raise self._too_large(path, max(expected, room)) from error
         if kept.is_new:
             self._new.add(kept.sha256)
         return kept, secret_text(noticed.beginning)
@@ -118,7 +118,7 @@ class Collector:
     def add_known(self, path: str, sha256: str, *, size: int, executable: bool) -> None:
         """Add a file whose content is in the store."""
         if size > self.limits.max_bytes - self._bytes:
-            raise self.limits.too_large(path)
+            raise self._too_large(path, size)
         self._add(Entry(path=path, size=size, executable=executable, sha256=sha256))
 
     def add_folder(self, path: str) -> None:
@@ -166,6 +166,11 @@ class Collector:
         self._bytes += entry.size
         self._count_name(entry.path + entry.target)
         self.limits.check_count(len(self._entries))
+
+    def _too_large(self, path: str, size: int) -> SnapshotError:
+        # A list, since others are added while a large file is read beside them.
+        sizes = {entry.path: entry.size for entry in list(self._entries.values())}
+        return self.limits.too_large(path, {**sizes, path: size})
 
     def _leave_out(self, path: str, rule: Rule) -> None:
         """Remember the folder that the rule meant, where it was one."""

@@ -35,7 +35,8 @@ def read_offer(data: bytes, limits: Limits) -> Manifest:
         _check(entry)
         size += entry.size
         if size > limits.max_bytes:
-            raise limits.too_large(entry.path)
+            largest = {entry.path: entry.size for entry in entries}
+            raise limits.too_large(entry.path, largest)
         if sizes.setdefault(entry.sha256, entry.size) != entry.size:
             raise wrong_size(entry)
     if len({entry.path for entry in entries}) < len(entries):
