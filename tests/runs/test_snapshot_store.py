@@ -199,32 +199,6 @@ def test_two_at_once_make_one_folder(
     assert _files(tmp_path / "work") == FILES
 
 
-def test_a_full_disk_is_said_and_keeps_no_half_object(tmp_path: Path) -> None:
-    """The system says of a file above the limit what it says of a full disk."""
-    program = (
-        "import io, os, pathlib, resource, signal, sys\n"
-        "from runs.snapshots import SnapshotError, Store\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
-        "store = Store(pathlib.Path(sys.argv[1]))\n"
-        "store.put(io.BytesIO(b'small'))\n"
-        "try:\n"
-        "    store.put(io.BytesIO(os.urandom(5_000_000)))\n"
-        "except SnapshotError as error:\n"
-        "    print(error.message, error.advice)\n"
-    )
-    folder = tmp_path / "objects"
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(folder)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "The disk of the portal is full. Ask an administrator" in done.stdout
-    kept = [path for path in folder.rglob("*") if path.is_file()]
-    assert [path.read_bytes() for path in kept] == [b"small"]
-
-
 def test_a_zip_of_a_folder_that_changes_is_whole(tmp_path: Path) -> None:
     folder = write(
         tmp_path / "outputs", {"a": b"1", "long": os.urandom(3_000_000), "z": b"2"}
