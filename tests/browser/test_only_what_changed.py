@@ -237,6 +237,13 @@ def test_the_largest_are_told_before_too_much_is_read(
     expect(trouble).to_contain_text("has 7.8 GB, and a snapshot holds at most 2.1 GB")
     expect(trouble).to_contain_text("The largest: f12.bin (1.2 GB), f11.bin (1.1 GB)")
     expect(trouble).not_to_contain_text("f2.bin")
+    archive = tmp_path / "huge.zip"
+    with archive.open("wb") as file:
+        file.truncate(3 * 10**9)
+    drop(person, person.locator("source-drop"), archive)
+    expect(trouble).to_contain_text(
+        "“huge.zip” has 3.0 GB, and a snapshot holds at most"
+    )
     assert sent == Sent()
 
 

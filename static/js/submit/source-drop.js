@@ -224,7 +224,14 @@ class SourceDrop extends HTMLElement {
     return source;
   }
 
-  #sendArchive(file, signal) {
+  async #sendArchive(file, signal) {
+    const { max_upload: most, max_size: size } = this.config;
+    if (file.size > most) {
+      throw new Error(
+        `“${file.name}” has ${formatBytes(file.size)}, and a snapshot holds at most ${size}. ` +
+          "Make the archive again without what the script does not need.",
+      );
+    }
     return send(`${this.config.urls.upload}?name=${encodeURIComponent(file.name)}`, file, {
       headers: { "Content-Type": "application/octet-stream" },
       onProgress: (sent, total) => this.#progress("sent", sent, total),
