@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -17,10 +18,12 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from aml_portal.errors import PortalError, UserError
+from computes.models import ComputeTarget
 from runs import services, tasks
 from runs.dispatch import enqueue_daily_sweep, runs_queue
 from runs.git_facts import GitFacts
 from runs.models import Run, Snapshot
+from runs.monitor import Monitor
 from runs.preflight import preflight
 from runs.snapshots import (
     Manifest,
@@ -37,6 +40,7 @@ from tests import factories
 from tests.runs.sources import LIMITS, read, tarred, zipped
 from tests.runs.test_submit_views import typed
 from tests.services.redis import RedisServer
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -283,6 +287,27 @@ def test_the_portal_sweeps_once_a_day(redis_server: RedisServer) -> None:
     tasks.sweep_snapshots()
     assert list(store().objects()) == []
     job.delete()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_monitor_asks_for_it_once_all_has_started(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis_server.client.flushall()
+    monkeypatch.setattr("runs.monitor._SEEN_EVERY", 0.0)
+    for seconds, queued in ((600.0, 0), (0.0, 1)):
+        monkeypatch.setattr("runs.monitor._SWEEP_AFTER", seconds)
+        target = factories.target()
+        ComputeTarget.objects.update(last_seen_at=None)
+        monitor = Monitor()
+        thread = threading.Thread(target=monitor.run)
+        thread.start()
+        seen = ComputeTarget.objects.filter(pk=target.pk, last_seen_at__isnull=False)
+        eventually(seen.exists, "the monitor has looked")
+        monitor.stop()
+        thread.join()
+        assert len(runs_queue().jobs) == queued
+    redis_server.client.flushall()
 
 
 def test_what_folders_hashed_to_is_forgotten_in_a_month(tmp_path: Path) -> None:
