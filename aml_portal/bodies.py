@@ -123,8 +123,12 @@ async def _limit(path: str, headers: dict[bytes, bytes]) -> tuple[int, _Refused]
         return form, _too_large(form)
     if not await _is_signed_in(headers):
         return form, _stranger()
-    most = settings.SNAPSHOT_MAX_BYTES
-    return most + settings.SNAPSHOT_MAX_FILES * _PER_FILE, _too_large(most)
+    return largest_upload(), _too_large(settings.SNAPSHOT_MAX_BYTES)
+
+
+def largest_upload() -> int:
+    """How many bytes an archive may have whose files are as large as they may be."""
+    return settings.SNAPSHOT_MAX_BYTES + settings.SNAPSHOT_MAX_FILES * _PER_FILE
 
 
 async def _copy(receive: Receive, body: IO[bytes]) -> int:

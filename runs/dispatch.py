@@ -5,8 +5,10 @@ from django.db.models import F
 
 from computes.models import ComputeTarget
 from runs.models import Run
-from runs.queues import enqueue, job_name, runs_queue
+from runs.queues import enqueue, imports_queue, job_name, runs_queue
 from runs.status import RunStatus
+
+_A_DAY = 24 * 60 * 60
 
 
 def dispatch(target: ComputeTarget) -> int:
@@ -42,6 +44,18 @@ def enqueue_clean(run: Run) -> None:
     transaction.on_commit(lambda: _enqueue("runs.tasks.clean_run", run, clean_job(run)))
 
 
+def enqueue_daily_sweep() -> None:
+    """Have the snapshots swept once a day, however many ask how often.
+
+    Should the broker forget, they are swept once more; should a sweep fail, that of the
+    next day makes up for it. Raises RedisError.
+    """
+    queue, job = imports_queue(), job_name("sweep")
+    if queue.connection.set(f"{job}-done", 1, nx=True, ex=_A_DAY):
+        # Not where runs would wait for it.
+        enqueue(queue, "runs.tasks.sweep_snapshots", job)
+
+
 def start_job(run: Run) -> str:
     """The id of the RQ job that starts `run`."""
     return job_name("run", run.pk, "start", run.attempts)
@@ -53,7 +67,7 @@ def clean_job(run: Run) -> str:
 
 
 def _enqueue(function: str, run: Run, job_id: str) -> None:
-    enqueue(runs_queue(), function, run.pk, job_id)
+    enqueue(runs_queue(), function, job_id, run.pk)
 
 
 def why_waiting(run: Run) -> str:

@@ -6,13 +6,15 @@ an earlier one still works: staging ends in a rename, and the runner starts a jo
 
 import logging
 import uuid
+from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from aml_portal.errors import PortalError
-from computes.hosts import TargetAwayError
+from computes.hosts import DamagedSourceError, Host, TargetAwayError
 from computes.targets import host_of
 from runs import mirror
 from runs.dispatch import dispatch
@@ -88,7 +90,7 @@ def _submit(run: Run) -> None:
     host = host_of(run.target)
     if run.status in (RunStatus.PREPARING, RunStatus.STARTING):
         # Also what an earlier try laid out is looked at once more, and mended.
-        sent = host.stage(run.run_id, job_spec(run), source_of(run.snapshot))
+        sent = _stage(run, host)
     if run.status == RunStatus.PREPARING:
         transfer = Transfer.of(read_manifest(run.snapshot), sent)
         run.move(
@@ -100,6 +102,15 @@ def _submit(run: Run) -> None:
     if run.status == RunStatus.STARTING:
         handle = host.start(run.run_id)
         Run.objects.filter(pk=run.pk).update(handle=handle)
+
+
+def _stage(run: Run, host: Host) -> Collection[str]:
+    """Have the job folder made; the contents that had to travel there."""
+    spec = job_spec(run)
+    with suppress(DamagedSourceError):
+        return host.stage(run.run_id, spec, source_of(run.snapshot))
+    # A sweep may have set some of it aside after it had been looked for.
+    return host.stage(run.run_id, spec, source_of(run.snapshot))
 
 
 def _fail(run: Run, sentence: str) -> None:

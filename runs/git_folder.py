@@ -93,6 +93,10 @@ class GitFolder:
         self._path = str(folder.resolve().relative_to(places.top))
         head = _text(places.own / "HEAD")
         reference = head.removeprefix("ref:").strip() if head.startswith("ref:") else ""
+        # No part of a name begins with a dot: it stands in for names that are kept in
+        # another way ("reftable"), which is not read here.
+        self._is_told = "/." not in reference
+        reference = reference if self._is_told else ""
         self.branch = _after(reference, "refs/heads/")
         commit = self._commit_of(reference) if reference else head
         self.commit = commit if COMMIT.fullmatch(commit) else ""
@@ -117,6 +121,8 @@ class GitFolder:
         return self._instead(self._settings.get(f"remote.{remote}.url", ""))
 
     def is_dirty(self) -> bool | None:
+        if not self._is_told:
+            return None
         words = ["status", "--porcelain", "--no-renames", _NO_SUBMODULES]
         try:
             return bool(self._git(*words, most=0))

@@ -85,8 +85,8 @@ def enqueue_import(asked_for: GitImport) -> None:
         lambda: enqueue(
             imports_queue(),
             "runs.tasks.import_repository",
-            asked_for.pk,
             import_job(asked_for),
+            asked_for.pk,
         )
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models, transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.urls import reverse
 from django.utils import timezone
 
@@ -80,6 +80,17 @@ class Experiment(models.Model):
         return self.last_number
 
 
+class SnapshotQuerySet(models.QuerySet["Snapshot"]):
+    def unused(self, *, before: datetime) -> "SnapshotQuerySet":
+        """Those that no run has, and that nobody has used since `before`."""
+        runs = Run.objects.filter(snapshot=OuterRef("pk"))
+        return self.filter(~Exists(runs), used_at__lt=before)
+
+    def touch(self) -> int:
+        """Say that they are used now, so that no sweep removes them; how many."""
+        return self.update(used_at=timezone.now())
+
+
 class Snapshot(models.Model):
     """A source folder as it was submitted; equal folders are one snapshot.
 
@@ -91,6 +102,10 @@ class Snapshot(models.Model):
     files = models.PositiveIntegerField()
     bytes = models.PositiveBigIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
+    # When it was sent or submitted last, or a run that had it was deleted.
+    used_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = SnapshotQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.id[:12]

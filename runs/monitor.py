@@ -19,6 +19,7 @@ from aml_portal.redis_clients import redis_client
 from computes.models import ComputeTarget
 from computes.targets import host_of
 from runs import leases
+from runs.dispatch import enqueue_daily_sweep
 from runs.follower import Follower
 from runs.models import Run
 from runs.notices import MONITOR_CHANNEL
@@ -38,6 +39,8 @@ _RENEW_EVERY = 5.0
 # Seconds to wait for the broker, and those after which it is asked for anew.
 _PATIENCE = 2.0
 _SILENCE = 30.0
+# Not in the first minutes, when all else starts.
+_SWEEP_AFTER = 600.0
 # An idle stream is closed after this many seconds.
 _IDLE = 60.0
 
@@ -49,6 +52,7 @@ class Monitor:
         self._renewed: dict[str, float] = {}
         self._reconciler = Reconciler()
         self._reconciled = self._seen = -_SEEN_EVERY
+        self._sweep_from = time.monotonic() + _SWEEP_AFTER
         self._stopped = threading.Event()
         self._bell = threading.Event()
 
@@ -118,6 +122,8 @@ class Monitor:
             self._seen = now
             local = ComputeTarget.objects.filter(kind=ComputeTarget.Kind.LOCAL)
             local.update(last_seen_at=timezone.now())
+            if now >= self._sweep_from:
+                enqueue_daily_sweep()
 
     def _listen(self) -> None:
         """Hear the doorbell; without it the monitor looks once a tick."""

@@ -9,7 +9,7 @@ from django.conf import settings
 from aml_portal.errors import UserError
 from runs.file_names import printable
 from runs.models import Run
-from runs.snapshots import Manifest, read_offer
+from runs.snapshots import LONGEST_OFFER, Manifest, read_offer
 from runs.snapshots.changes import Changes, changes
 from runs.snapshots.manifest import Entry
 from runs.snapshots.warnings import (
@@ -86,8 +86,10 @@ def preflight(identity: str, experiment: str) -> Preflight:
 
     Raises UserError where there is none.
     """
+    # Anything may lie under this name, so it is looked at like an offer.
+    if (store().size(identity) or 0) > LONGEST_OFFER:
+        raise UserError("This is no list of files.", "Choose the source once more.")
     with store().open_whole(identity) as file:
-        # Anything may lie under this name, so it is looked at like an offer.
         manifest = read_offer(file.read(), limits())
     previous = _previous(experiment)
     files = manifest.files

@@ -30,13 +30,13 @@ def job_name(*words: object) -> str:
     return "-".join(map(str, ("aml-portal", settings.PORTAL_ID, *words)))
 
 
-def enqueue(queue: Queue, function: str, key: int, job_id: str) -> None:
-    """Have `function(key)` called by a worker. If the broker is away, the reconciler
+def enqueue(queue: Queue, function: str, job_id: str, *keys: int) -> None:
+    """Have `function(*keys)` called by a worker. If the broker is away, the reconciler
     comes back to it.
     """
     try:
         queue.enqueue_call(
-            function, args=(key,), job_id=job_id, result_ttl=0, failure_ttl=86400
+            function, args=keys, job_id=job_id, result_ttl=0, failure_ttl=86400
         )
     except redis.RedisError as error:
         _log.warning("%s waits for the reconciler: %s", job_id, error)

@@ -25,7 +25,7 @@ from runs.models import Experiment, Run, RunQuerySet, RunTag, Snapshot
 from runs.notices import announce_change, announce_changes
 from runs.snapshots import Manifest
 from runs.status import CANCELABLE, TERMINAL, WITHOUT_JOB, EndReason, RunStatus
-from runs.storage import read_manifest
+from runs.storage import read_manifest, store
 from runs.transfers import Transfer
 
 if TYPE_CHECKING:
@@ -52,12 +52,15 @@ class Submission:
 
 def keep_snapshot(manifest: Manifest, name: str) -> Snapshot:
     """Record a snapshot whose objects and manifest are in the store."""
-    snapshot, _ = Snapshot.objects.get_or_create(
+    now = timezone.now()
+    snapshot, _ = Snapshot.objects.update_or_create(
         id=manifest.identity,
-        defaults={
+        defaults={"used_at": now},
+        create_defaults={
             "name": name[:255],
             "files": manifest.file_count,
             "bytes": manifest.total_bytes,
+            "used_at": now,
         },
     )
     return snapshot
@@ -131,6 +134,9 @@ def _check(submission: Submission) -> None:
 
 
 def _create_run(owner: "User", submission: Submission) -> Run:
+    # From here to the end of the transaction, no sweep removes it.
+    if not Snapshot.objects.filter(pk=submission.snapshot.pk).touch():
+        raise UserError("The snapshot is gone.", "Choose the source once more.")
     experiment = _experiment_of(owner, submission)
     variables = submission.configuration.environment_variables
     git = submission.git.overridden(variables)
@@ -152,7 +158,7 @@ def _create_run(owner: "User", submission: Submission) -> Run:
             "ContentSnapshotId": submission.snapshot.id,
             **git.properties(),
         },
-        git_patch=git.patch,
+        git_patch=_kept(git.patch),
     )
     RunTag.objects.bulk_create(
         RunTag(run=run, name=name.strip(), value=value)
@@ -161,6 +167,11 @@ def _create_run(owner: "User", submission: Submission) -> Run:
     if submission.transfer:
         run.note(f"Source to portal: {submission.transfer}.")
     return run
+
+
+def _kept(patch: str) -> str:
+    """The patch, if it is still in the store: a form may be open for days."""
+    return patch if patch and store().size(patch) is not None else ""
 
 
 def _experiment_of(owner: "User", submission: Submission) -> Experiment:
@@ -290,7 +301,8 @@ def delete_runs(runs: RunQuerySet) -> Deletion:
 def delete_run(run: Run) -> bool:
     """Delete a run with its files; False while it is at work. Raises PortalError.
 
-    The snapshot stays in the store, since other runs may have the same.
+    The snapshot stays, since other runs may have the same; if none has, and nobody
+    submits it again, it is swept a day later.
     """
     if run.status not in TERMINAL:
         return False
@@ -306,5 +318,6 @@ def delete_run(run: Run) -> bool:
         # Locked, or somebody might tag it after its tags were looked for.
         _locked(Run.objects.filter(pk=run.pk))
         run.delete()
+        Snapshot.objects.filter(pk=run.snapshot_id).touch()
     mirror.remove(run.run_id)
     return True

@@ -30,6 +30,9 @@ def read_manifest(snapshot: Snapshot) -> Manifest:
 
 
 def source_of(snapshot: Snapshot) -> Source:
-    """A snapshot as a host takes it."""
-    entries = json.loads(read_manifest(snapshot).to_json())
+    """A snapshot as a host takes it; what was swept aside of it is put back."""
+    manifest = read_manifest(snapshot)
+    for entry in manifest.files:
+        store().size(entry.sha256)
+    entries = json.loads(manifest.to_json())
     return Source(entries=entries, objects=settings.OBJECTS_FOLDER)

@@ -13,6 +13,7 @@ from django.db.models import Count
 from django.templatetags.static import static
 from django.urls import reverse
 
+from aml_portal.bodies import largest_upload
 from aml_portal.errors import UserError
 from aml_portal.sizes import spell_size
 from computes.models import ComputeTarget
@@ -141,6 +142,7 @@ def source_config() -> dict[str, Any]:
         "texts": SECRET_TEXTS,
         "max_files": settings.SNAPSHOT_MAX_FILES,
         "max_bytes": settings.SNAPSHOT_MAX_BYTES,
+        "max_upload": largest_upload(),
         "max_size": spell_size(settings.SNAPSHOT_MAX_BYTES),
         "worker": static("js/upload/hash-worker.js"),
         "urls": {

@@ -1,6 +1,10 @@
-"""The RQ jobs; the work itself is in runs/execution.py and runs/git_imports.py."""
+"""The RQ jobs; the work itself is in execution.py, git_imports.py and sweep.py."""
 
-from runs import execution, git_imports
+import logging
+
+from runs import execution, git_imports, sweep
+
+_log = logging.getLogger(__name__)
 
 
 def start_run(run_pk: int) -> None:
@@ -13,3 +17,7 @@ def clean_run(run_pk: int) -> None:
 
 def import_repository(import_pk: int) -> None:
     git_imports.carry_out(import_pk)
+
+
+def sweep_snapshots() -> None:
+    _log.info("The daily sweep:\n%s", sweep.sweep_snapshots())

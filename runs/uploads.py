@@ -16,6 +16,7 @@ from runs.git_facts import GitFacts, read_facts
 from runs.models import Snapshot
 from runs.services import keep_snapshot
 from runs.snapshots import (
+    LONGEST_OFFER,
     Entry,
     Intake,
     Manifest,
@@ -28,8 +29,6 @@ from runs.storage import limits, read_manifest, store
 from runs.transfers import Arrival, Transfer, remember
 
 _SHOWN_LEFT_OUT = 1000
-# A longer list of files is cut off, and then can't be read.
-_LONGEST_OFFER = 64 * 1024 * 1024
 _DIGITS = settings.BASE_DIR / "examples" / "digits"
 
 
@@ -105,7 +104,7 @@ def take_offer(request: HttpRequest, name: str) -> Offer:
     How much had to be sent is remembered for the run. Raises UserError.
     """
     with body_of(request) as body:
-        manifest = read_offer(body.read(_LONGEST_OFFER), limits())
+        manifest = read_offer(body.read(LONGEST_OFFER), limits())
     store().put_manifest(manifest)
     missing = store().lacking(manifest)
     transfer = Transfer.of(manifest, {entry.sha256 for entry in missing})

@@ -89,29 +89,36 @@ class Collector:
         self, path: str, content: Readable, *, size: int, executable: bool = False
     ) -> None:
         """`size` is only what is said of it, so that too much need not be read."""
-        kept = self.put(path, content, expected=size)
+        kept, secret = self.put(path, content, expected=size)
         self.add_known(path, kept.sha256, size=kept.size, executable=executable)
+        self.tell_secret(path, secret)
 
-    def put(self, path: str, content: Readable, *, expected: int) -> Kept:
-        """Keep the content of a file, which is `expected` to have so many bytes."""
+    def put(self, path: str, content: Readable, *, expected: int) -> tuple[Kept, str]:
+        """Keep the content of a file, which is `expected` to have so many bytes.
+
+        With it comes what of a secret is in it, such as “a private key”.
+        """
         room = self.limits.max_bytes - self._bytes
         if expected > room:
-            raise self.limits.too_large(path)
+            raise self._too_large(path, expected)
         noticed = _Noticed(content)
         try:
             kept = self._store.put(noticed, limit=room)
         except TooLargeError as error:
-            raise self.limits.too_large(path) from error
+            raise self._too_large(path, max(expected, room)) from error
         if kept.is_new:
             self._new.add(kept.sha256)
-        if what := secret_text(noticed.beginning):
+        return kept, secret_text(noticed.beginning)
+
+    def tell_secret(self, path: str, what: str) -> None:
+        """Remember what of a secret was found at `path`, if anything was."""
+        if what:
             self._secrets[path] = what
-        return kept
 
     def add_known(self, path: str, sha256: str, *, size: int, executable: bool) -> None:
         """Add a file whose content is in the store."""
         if size > self.limits.max_bytes - self._bytes:
-            raise self.limits.too_large(path)
+            raise self._too_large(path, size)
         self._add(Entry(path=path, size=size, executable=executable, sha256=sha256))
 
     def add_folder(self, path: str) -> None:
@@ -159,6 +166,11 @@ class Collector:
         self._bytes += entry.size
         self._count_name(entry.path + entry.target)
         self.limits.check_count(len(self._entries))
+
+    def _too_large(self, path: str, size: int) -> SnapshotError:
+        # A list, since others are added while a large file is read beside them.
+        sizes = {entry.path: entry.size for entry in list(self._entries.values())}
+        return self.limits.too_large(path, {**sizes, path: size})
 
     def _leave_out(self, path: str, rule: Rule) -> None:
         """Remember the folder that the rule meant, where it was one."""

@@ -57,14 +57,29 @@ def hold(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
-def is_held(path: Path) -> bool:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+def try_hold(descriptor: int) -> bool:
+    """Hold an open file as `hold` does, unless somebody else does; whether it is."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
-    except OSError:
         return False
+    except OSError:
+        # As in `hold`.
+        return True
+    return True
+
+
+def let_go(descriptor: int) -> None:
+    """Hold it no longer; to close it is too late if a process was just being started,
+    which has a copy for a moment.
+    """
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def is_held(path: Path) -> bool:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        return not try_hold(descriptor)
     finally:
         os.close(descriptor)
-    return False

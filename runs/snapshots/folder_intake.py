@@ -14,7 +14,7 @@ from runs.snapshots.collector import Collector, no_file
 from runs.snapshots.errors import SnapshotError
 from runs.snapshots.ignore import LARGEST_FILE
 from runs.snapshots.names import show
-from runs.snapshots.stat_cache import StatCache
+from runs.snapshots.stat_cache import Found, StatCache
 from runs.snapshots.store import Kept, Store
 
 # The last is what is said of a link that has become something else.
@@ -37,6 +37,7 @@ class _Reading(NamedTuple):
 
     status: os.stat_result
     kept: Kept
+    secret: str
 
 
 class FolderReader:
@@ -134,13 +135,14 @@ class FolderReader:
 
     def _add_known(self, path: str, status: os.stat_result) -> bool:
         """Add a file that is as it was when it was read last."""
-        sha256 = self._cache.known(path, status)
-        if sha256 is None or not self._store.has(sha256, status.st_size):
+        found = self._cache.known(path, status)
+        if found is None or not self._store.has(found.sha256, status.st_size):
             return False
         executable = bool(status.st_mode & 0o100)
         self._collector.add_known(
-            path, sha256, size=status.st_size, executable=executable
+            path, found.sha256, size=status.st_size, executable=executable
         )
+        self._collector.tell_secret(path, found.secret)
         return True
 
     def _is_free(self) -> bool:
@@ -171,20 +173,21 @@ class FolderReader:
                 before = os.fstat(file.fileno())
                 if not stat.S_ISREG(before.st_mode):
                     raise no_file(path)
-                kept = self._collector.put(path, file, expected=before.st_size)
+                kept, secret = self._collector.put(path, file, expected=before.st_size)
                 if _is_same(before, os.fstat(file.fileno()), kept.size):
-                    return _Reading(before, kept)
+                    return _Reading(before, kept, secret)
         raise _changed(path)
 
     def _add(self, path: str, reading: _Reading) -> None:
-        status, kept = reading
-        self._cache.keep(path, status, kept.sha256)
+        status, kept, secret = reading
+        self._cache.keep(path, status, Found(kept.sha256, secret))
         self._collector.add_known(
             path,
             kept.sha256,
             size=kept.size,
             executable=bool(status.st_mode & 0o100),
         )
+        self._collector.tell_secret(path, secret)
 
 
 def _is_same(before: os.stat_result, after: os.stat_result, size: int) -> bool:

@@ -1,6 +1,8 @@
 """How much a snapshot may hold."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from heapq import nlargest
 
 from aml_portal.sizes import spell_size
 from runs.snapshots.errors import SnapshotError
@@ -10,6 +12,7 @@ from runs.snapshots.names import show
 _SPARE = 4
 # Characters of a path, on average: enough for any real source, and little to keep.
 _LONG_NAME = 400
+_SHOWN = 10
 ADVICE = "Leave out what the script does not need."
 
 
@@ -37,11 +40,14 @@ class Limits:
         if characters > max(self.max_files, 1000) * _LONG_NAME:
             raise SnapshotError("The names in the source are too long.", ADVICE)
 
-    def too_large(self, path: str) -> SnapshotError:
+    def too_large(self, path: str, sizes: Mapping[str, int]) -> SnapshotError:
+        """`sizes` are those of the files that are known so far, by path."""
+        largest = nlargest(_SHOWN, sizes, key=lambda name: sizes[name])
+        names = (f"{show(name)} ({spell_size(sizes[name])})" for name in largest)
         return SnapshotError(
             f"The source is larger than {spell_size(self.max_bytes)}, the most that a"
             f" snapshot may hold (at “{show(path)}”).",
-            ADVICE,
+            f"{ADVICE} The largest: {', '.join(names)}.",
         )
 
 

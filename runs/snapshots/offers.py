@@ -10,6 +10,8 @@ from runs.snapshots.manifest import Entry, Manifest
 from runs.snapshots.names import safe_link, safe_path, show
 from runs.snapshots.store import wrong_size
 
+# A longer list of files is cut off, and then can't be read.
+LONGEST_OFFER = 64 * 1024 * 1024
 SHA256 = re.compile(r"[0-9a-f]{64}")
 _decoder = msgspec.json.Decoder(list[Entry])
 
@@ -33,7 +35,8 @@ def read_offer(data: bytes, limits: Limits) -> Manifest:
         _check(entry)
         size += entry.size
         if size > limits.max_bytes:
-            raise limits.too_large(entry.path)
+            largest = {entry.path: entry.size for entry in entries}
+            raise limits.too_large(entry.path, largest)
         if sizes.setdefault(entry.sha256, entry.size) != entry.size:
             raise wrong_size(entry)
     if len({entry.path for entry in entries}) < len(entries):

@@ -1,5 +1,5 @@
-"""Remembers what the files of a folder hashed to, so that those that are as they were
-need not be read again.
+"""Remembers what was found in the files of a folder, so that those that are as they
+were need not be read again.
 """
 
 import os
@@ -7,6 +7,7 @@ import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,12 +16,21 @@ import msgspec
 _YOUNG = 2 * 10**9
 
 
+class Found(NamedTuple):
+    """The SHA-256 of a file, and what of a secret is in it, if anything is."""
+
+    sha256: str
+    secret: str
+
+
 class _Seen(msgspec.Struct, frozen=True, array_like=True):
     size: int
     modified: int
     changed: int
     inode: int
     sha256: str
+    # What of a secret is in it, which is to be told each time.
+    secret: str
 
 
 _decoder = msgspec.msgpack.Decoder(dict[str, _Seen])
@@ -35,18 +45,21 @@ class StatCache:
         self._before = _load(file)
         self._now: dict[str, _Seen] = {}
 
-    def known(self, path: str, status: os.stat_result) -> str | None:
-        """The SHA-256 that the file at `path` had when it was as it is now."""
+    def known(self, path: str, status: os.stat_result) -> Found | None:
+        """What was found in the file at `path` when it was as it is now."""
         seen = self._before.get(path)
-        if seen is None or seen != _seen(status, seen.sha256):
+        if seen is None:
+            return None
+        found = Found(seen.sha256, seen.secret)
+        if seen != _seen(status, found):
             return None
         self._now[path] = seen
-        return seen.sha256
+        return found
 
-    def keep(self, path: str, status: os.stat_result, sha256: str) -> None:
+    def keep(self, path: str, status: os.stat_result, found: Found) -> None:
         """Remember a file; `status` is from before it was read."""
         if max(status.st_mtime_ns, status.st_ctime_ns) < self._began - _YOUNG:
-            self._now[path] = _seen(status, sha256)
+            self._now[path] = _seen(status, found)
 
     def save(self) -> None:
         """Forget all that was not asked about; a full disk only costs time."""
@@ -67,11 +80,12 @@ def _load(file: Path) -> dict[str, _Seen]:
         return {}
 
 
-def _seen(status: os.stat_result, sha256: str) -> _Seen:
+def _seen(status: os.stat_result, found: Found) -> _Seen:
     return _Seen(
         size=status.st_size,
         modified=status.st_mtime_ns,
         changed=status.st_ctime_ns,
         inode=status.st_ino,
-        sha256=sha256,
+        sha256=found.sha256,
+        secret=found.secret,
     )

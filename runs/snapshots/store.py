@@ -17,8 +17,9 @@ from runs.snapshots.manifest import Entry, Manifest
 from runs.snapshots.names import show
 
 _BLOCK = 1024 * 1024
-_AN_HOUR = 60 * 60
-_A_DAY = 24 * _AN_HOUR
+_A_DAY = 24 * 60 * 60
+# An object is called by its hash; two digits of it name the folder.
+_REST_OF_NAME = 62
 
 
 class Readable(Protocol):
@@ -37,7 +38,8 @@ class Store:
     """Objects in one folder; an object is there whole or not at all.
 
     Written under a temporary name and then renamed, so any number of writers may put
-    the same object at once, and may be killed.
+    the same object at once, and may be killed. What was swept aside (sweep.py) is put
+    back by whoever asks for it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,6 +48,8 @@ class Store:
         self.new_folder = folder / "new"
         # What the files of folders hashed to: see stat_cache.py.
         self.seen_folder = folder / "seen"
+        # What nothing names, before it is removed.
+        self.swept_folder = folder / "swept"
 
     def put(self, stream: Readable, *, limit: int | None = None) -> Kept:
         """Keep all that `stream` holds.
@@ -88,17 +92,20 @@ class Store:
     def lacking(self, manifest: Manifest) -> list[Entry]:
         """The files whose content is not here, one for each content.
 
-        What is here is kept for a day, so that there is time to send the rest. Raises
-        SnapshotError for a file that is here, and has another size.
+        Raises SnapshotError for a file that is here, and has another size.
         """
         files = {entry.sha256: entry for entry in manifest.files}
-        return [entry for entry in files.values() if not self._keep(entry)]
+        return [entry for entry in files.values() if not self._holds(entry)]
 
     def path(self, sha256: str) -> Path:
+        """Where an object is, if it is there: see `open` and `size`."""
         return self._folder / sha256[:2] / sha256[2:]
 
     def open(self, sha256: str) -> io.FileIO:
         """An object as it is now. Raises SnapshotError if there is none."""
+        with suppress(FileNotFoundError):
+            return self.path(sha256).open("rb", buffering=0)
+        self.put_back(sha256)
         try:
             return self.path(sha256).open("rb", buffering=0)
         except FileNotFoundError as error:
@@ -142,25 +149,54 @@ class Store:
 
     def has(self, sha256: str, size: int) -> bool:
         """Whether an object is there; one that a power cut left empty is not."""
+        return self.size(sha256) == size
+
+    def size(self, sha256: str) -> int | None:
+        """How many bytes an object has; None if there is none."""
         # Asked for each file of a folder, so without making a Path.
         path = f"{self._folder}/{sha256[:2]}/{sha256[2:]}"
         try:
-            return os.stat(path).st_size == size  # noqa: PTH116
+            return os.stat(path).st_size  # noqa: PTH116
         except FileNotFoundError:
-            return False
-
-    def _keep(self, entry: Entry) -> bool:
-        """Whether the content of a file is here; if so, it counts as new."""
-        path = self.path(entry.sha256)
+            self.put_back(sha256)
         try:
-            status = path.stat()
-            if status.st_size == entry.size:
-                if status.st_mtime < time.time() - _AN_HOUR:
-                    os.utime(path)
-                return True
-            # One of the two is wrong.
+            return os.stat(path).st_size  # noqa: PTH116
+        except FileNotFoundError:
+            return None
+
+    def objects(self) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """The objects, with their SHA-256."""
+        return _objects_in(self._folder)
+
+    def swept(self) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """The objects that were swept aside, with their SHA-256."""
+        return _objects_in(self.swept_folder)
+
+    def sweep_aside(self, sha256: str) -> None:
+        """Take an object away until somebody asks for it; its time tells since when."""
+        path = self.path(sha256)
+        to = self.swept_folder / sha256[:2] / sha256[2:]
+        to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            # Before it moves, or it would seem to be away for long if this is killed.
+            os.utime(path)
+            path.rename(to)
+
+    def put_back(self, sha256: str) -> None:
+        """Put back what was swept aside, unless it was not, or another was quicker."""
+        # Asked for each file that is new, so without making a Path.
+        name = f"{sha256[:2]}/{sha256[2:]}"
+        with suppress(FileNotFoundError):
+            os.rename(f"{self.swept_folder}/{name}", f"{self._folder}/{name}")  # noqa: PTH104
+
+    def _holds(self, entry: Entry) -> bool:
+        size = self.size(entry.sha256)
+        if size is None or size == entry.size:
+            return size is not None
+        # One of the two is wrong.
+        try:
             self.open_whole(entry.sha256).close()
-        except (FileNotFoundError, SnapshotError):
+        except SnapshotError:
             return False
         raise wrong_size(entry)
 
@@ -246,6 +282,18 @@ def _move(path: Path, to: Path) -> None:
         return
     to.parent.mkdir(mode=0o700, exist_ok=True)
     path.rename(to)
+
+
+def _objects_in(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    for start in (f"{number:02x}" for number in range(256)):
+        # All at once, since some are taken away and come back meanwhile.
+        entries: list[os.DirEntry[str]] = []
+        with suppress(FileNotFoundError), os.scandir(folder / start) as found:
+            entries = list(found)
+        for entry in entries:
+            # Network file systems put names of their own beside the others.
+            if len(entry.name) == _REST_OF_NAME:
+                yield start + entry.name, entry
 
 
 def _is_abandoned(path: Path) -> bool:

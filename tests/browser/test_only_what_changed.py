@@ -1,5 +1,6 @@
 """A folder that is dropped once more: the browser sends only what changed of it."""
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -168,17 +169,22 @@ def test_secrets_are_told_before_anything_is_sent(
     assert sent == Sent()
 
 
-def test_a_lost_connection_is_taken_up_again(person: Page, tmp_path: Path) -> None:
+def test_a_lost_connection_is_taken_up_again(
+    portal: Portal, person: Page, sent: Sent, tmp_path: Path
+) -> None:
     """The large file goes on where it stopped; what arrived is not sent again."""
     folder = tmp_path / "large"
     folder.mkdir()
     (folder / "train.py").write_text(_SCRIPT)
-    (folder / "weights.bin").write_bytes(bytes(range(256)) * 4096 * 30)
-    broken = {"count": 0}
+    size = 40 * 1024 * 1024
+    (folder / "weights.bin").write_bytes(bytes(range(256)) * (size // 256))
+    requests = {"count": 0}
 
     def break_some(route: Route) -> None:
-        broken["count"] += 1
-        if broken["count"] in (2, 4):
+        requests["count"] += 1
+        if requests["count"] == 4:
+            portal.kill("web")
+        if requests["count"] == 6:
             route.abort("connectionreset")
         else:
             route.continue_()
@@ -186,8 +192,59 @@ def test_a_lost_connection_is_taken_up_again(person: Page, tmp_path: Path) -> No
     choose(person, folder)
     person.route("**/snapshots/objects/**", break_some)
     submit(person, "broken-off")
-    assert broken["count"] > 4
+    assert requests["count"] > 6
+    # At most two pieces of 8 MiB were on their way when the connection was lost.
+    assert size < sent.bytes <= size + 2 * 8 * 1024 * 1024 + 10_000
     expect(person.locator(".run-line .status")).to_contain_text("Completed")
+
+
+@pytest.mark.parametrize("size", [20, 3_000_000])
+def test_a_file_that_was_changed_is_told_and_the_run_not_made(
+    person: Page, tmp_path: Path, size: int
+) -> None:
+    folder = tmp_path / "changing"
+    folder.mkdir()
+    (folder / "train.py").write_bytes(os.urandom(size))
+    choose(person, folder)
+    (folder / "train.py").write_bytes(os.urandom(size))
+    person.get_by_role("combobox", name="Experiment").fill("changed")
+    person.get_by_role("button", name="Submit run").last.click()
+    trouble = part(person, "trouble")
+    expect(trouble).to_contain_text("“train.py” was changed or removed meanwhile")
+    expect(person).to_have_url(re.compile("/runs/new/$"))
+
+
+def test_links_in_circles_are_passed_over(person: Page, tmp_path: Path) -> None:
+    folder = tmp_path / "circles"
+    (folder / "d").mkdir(parents=True)
+    (folder / "train.py").write_text(_SCRIPT)
+    for name, target in {"loop": ".", "d/up": "..", "out": "/etc", "a": "a"}.items():
+        (folder / name).symlink_to(target)
+    choose(person, folder)
+    expect(part(person, "facts")).to_contain_text("1 file,")
+
+
+def test_the_largest_are_told_before_too_much_is_read(
+    person: Page, sent: Sent, tmp_path: Path
+) -> None:
+    folder = tmp_path / "huge"
+    folder.mkdir()
+    for number in range(1, 13):
+        with (folder / f"f{number}.bin").open("wb") as file:
+            file.truncate(number * 10**8)
+    drop(person, person.locator("source-drop"), folder)
+    trouble = part(person, "trouble")
+    expect(trouble).to_contain_text("has 7.8 GB, and a snapshot holds at most 2.1 GB")
+    expect(trouble).to_contain_text("The largest: f12.bin (1.2 GB), f11.bin (1.1 GB)")
+    expect(trouble).not_to_contain_text("f2.bin")
+    archive = tmp_path / "huge.zip"
+    with archive.open("wb") as file:
+        file.truncate(3 * 10**9)
+    drop(person, person.locator("source-drop"), archive)
+    expect(trouble).to_contain_text(
+        "“huge.zip” has 3.0 GB, and a snapshot holds at most"
+    )
+    assert sent == Sent()
 
 
 def test_a_page_without_tls_hashes_too(

@@ -161,6 +161,32 @@ def test_the_stream_brings_a_job_to_its_end(
     assert b"".join(frame.payload for frame in log) == b"fine\n"
 
 
+def test_a_full_disk_is_told_and_nothing_half_is_left(tmp_path: Path) -> None:
+    """The system says of a file above the limit what it says of a full disk."""
+    program = """
+import pathlib, resource, signal, sys
+from aml_portal.errors import TargetError
+from computes.hosts.local import LocalHost
+from tests.computes.objects import source
+place = pathlib.Path(sys.argv[1])
+large = source(place / "objects", {"large": bytes(400_000)})
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    LocalHost(place / "jobs").stage("job", {}, large)
+except TargetError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "The disk of the portal is full. Ask an administrator" in done.stdout
+    assert {path.name for path in (tmp_path / "jobs/job").iterdir()} == {"boot_id"}
+
+
 def test_a_quiet_stream_reads_as_nothing(stream: PipeStream) -> None:
     frames(stream, "beat")
     assert stream.read(0) == b""

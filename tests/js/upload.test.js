@@ -126,7 +126,7 @@ test("too many files are told, and so is what can't be read", async () => {
   const counts = [];
   const options = { maxFiles: 8, onFound: (count) => counts.push(count) };
   const dropped = drop(folderEntry("p", many));
-  await assert.rejects(read(dropped, options), /more than 8 files/);
+  await assert.rejects(read(dropped, options), /more than 8 files.+ so far: 0 \(0 bytes\), 1/);
   assert.deepEqual(counts, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
   const locked = { name: "x", isDirectory: false, file: (_, fail) => fail() };
   await assert.rejects(read(drop(folderEntry("p", [locked]))), /“x” can't be read/);
@@ -283,6 +283,51 @@ class Pieces {
     });
   }
 }
+
+test("several are sent at a time", async () => {
+  const contents = Array.from({ length: 6 }, (_, place) => ({
+    sha256: `${place}`,
+    file: new Blob([new Uint8Array(3 * 1024 * 1024)]),
+  }));
+  let most = 0;
+  const waiting = [];
+  const together = (request, response) => {
+    request.resume();
+    request.on("end", () => {
+      if (request.method === "GET") return response.end('{"received": 0}');
+      waiting.push(() => response.end(`{"received": ${3 * 1024 * 1024}}`));
+      most = Math.max(most, waiting.length);
+      // Four come before any of them is answered; then the last two.
+      if (waiting.length === 4 || most === 4) waiting.splice(0).forEach((go) => go());
+    });
+  };
+  await serve(together, (url) =>
+    sendContents(contents, {
+      url,
+      signal: new AbortController().signal,
+      onProgress: () => {},
+    }),
+  );
+  assert.equal(most, 4);
+});
+
+test("a file that was changed is told at once, and not tried again", async () => {
+  class Changed extends Blob {
+    name = "train.py";
+    slice() {
+      return { arrayBuffer: () => Promise.reject(new DOMException("", "NotReadableError")) };
+    }
+  }
+  const options = { signal: new AbortController().signal, onProgress: () => {} };
+  const contents = [{ sha256: "ab", file: new Changed(["x"]) }];
+  await serve(
+    (request) => request.socket.destroy(),
+    async (url) => {
+      const sending = sendContents(contents, { ...options, url, pauses: [0] });
+      await assert.rejects(sending, /“train.py” was changed or removed meanwhile/);
+    },
+  );
+});
 
 for (const losing of [[], [1], [2], [2, 4, 5], [3, 4]]) {
   test(`a large file goes on where it stopped: lost at ${losing}`, async () => {

@@ -1,6 +1,7 @@
 """Sources of snapshots as people send them, made in memory."""
 
 import io
+import json
 import tarfile
 import tempfile
 import zipfile
@@ -10,7 +11,8 @@ from typing import IO, BinaryIO, cast
 
 from django.conf import settings
 
-from runs.snapshots import Intake, Limits, Store, read_upload
+from computes.runner.staging import Objects
+from runs.snapshots import Intake, Limits, Manifest, Store, read_upload
 
 LIMITS = Limits(max_bytes=8 * 1024 * 1024, max_files=2000)
 Files = Mapping[str, bytes]
@@ -138,3 +140,9 @@ class Zeros(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+
+def lay_out(manifest: Manifest, store: Store, folder: Path) -> None:
+    """Make a working folder of a snapshot, as the portal's own machine does."""
+    objects = Objects(str(store.new_folder.parent))
+    objects.lay_out(json.loads(manifest.to_json()), str(folder))

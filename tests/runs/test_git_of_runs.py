@@ -191,3 +191,25 @@ def test_the_page_reads_what_git_says(
     said = page_says(project)
     assert (said["branch"], said["commit"]) == (facts.branch, facts.commit)
     assert said["repository"].replace("ada:hunter2@", "") == facts.repository
+
+
+@pytest.mark.parametrize("case", ["many references", "references kept elsewhere"])
+def test_both_read_rare_repositories_alike(
+    project: Path, tmp_path: Path, case: str
+) -> None:
+    commit = git(project, "rev-parse", "HEAD")
+    if case == "many references":
+        git(project, "pack-refs", "--all")
+        packed = project / ".git/packed-refs"
+        others = (f"{commit} refs/heads/branch-{n:06}\n" for n in range(30_000))
+        packed.write_text(packed.read_text() + "".join(others))
+        expected: tuple[str, str, bool | None] = ("main", commit, False)
+    else:
+        # As in repositories of the format "reftable".
+        (project / ".git/HEAD").write_text("ref: refs/heads/.invalid\n")
+        expected = ("", "", None)
+    facts = read_facts(project, {}, Store(tmp_path / "objects"))
+    said = page_says(project)
+    assert (facts.branch, facts.commit, facts.dirty) == expected
+    assert (said["branch"], said["commit"]) == expected[:2]
+    assert facts.repository == "https://github.com/ada/digits.git"

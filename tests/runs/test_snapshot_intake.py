@@ -58,6 +58,23 @@ def test_large_files_of_a_folder(store: Store, tmp_path: Path) -> None:
     assert left_behind(tmp_path / "objects") == []
 
 
+def test_the_ten_largest_are_told_of_what_is_too_large(
+    store: Store, tmp_path: Path
+) -> None:
+    files = {f"f{n:02}.bin": bytes(1000 * n) for n in range(1, 21)}
+    limits = Limits(max_bytes=190_000, max_files=100)
+    source = write(tmp_path / "source", files)
+    for kind in ("folder", "zip"):
+        with pytest.raises(SnapshotError, match="larger than 190 kB") as caught:
+            if kind == "folder":
+                read_folder(source, store, limits)
+            else:
+                read(store, zipped(files), limits=limits)
+        _, _, largest = caught.value.advice.partition("The largest: ")
+        assert largest.count("kB") == 10
+        assert largest.startswith("f20.bin (20 kB), f19.bin (19 kB), ")
+
+
 def test_a_single_script(store: Store) -> None:
     intake = read(store, b"print(1)\n", name="train.py")
     assert contents(intake, store) == {"train.py": b"print(1)\n"}

@@ -115,7 +115,10 @@ def test_entries_that_contradict_each_other_are_refused(
     ("limits", "sentence"),
     [
         (Limits(max_bytes=10**6, max_files=1), "more than 1 files"),
-        (Limits(max_bytes=20_000, max_files=9), r"larger than 20 kB.*“b”"),
+        (
+            Limits(max_bytes=20_000, max_files=9),
+            r"larger than 20 kB.*“b”.* The largest: a \(15 kB\), b \(15 kB\)\.",
+        ),
     ],
 )
 def test_more_than_a_snapshot_may_hold_is_refused(

@@ -3,8 +3,6 @@
 import io
 import os
 import stat
-import subprocess
-import sys
 import threading
 import time
 import zipfile
@@ -99,32 +97,6 @@ def test_modes_links_and_empty_folders_come_back(store: Store) -> None:
     packed = zipfile.ZipFile(io.BytesIO(b"".join(zip_snapshot(manifest, store))))
     again = read(store, packed.fp.getvalue() if packed.fp else b"")  # type: ignore[attr-defined]
     assert again.manifest == manifest
-
-
-def test_a_full_disk_is_said_and_keeps_no_half_object(tmp_path: Path) -> None:
-    """The system says of a file above the limit what it says of a full disk."""
-    program = (
-        "import io, os, pathlib, resource, signal, sys\n"
-        "from runs.snapshots import SnapshotError, Store\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
-        "store = Store(pathlib.Path(sys.argv[1]))\n"
-        "store.put(io.BytesIO(b'small'))\n"
-        "try:\n"
-        "    store.put(io.BytesIO(os.urandom(5_000_000)))\n"
-        "except SnapshotError as error:\n"
-        "    print(error.message, error.advice)\n"
-    )
-    folder = tmp_path / "objects"
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(folder)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "The disk of the portal is full. Ask an administrator" in done.stdout
-    kept = [path for path in folder.rglob("*") if path.is_file()]
-    assert [path.read_bytes() for path in kept] == [b"small"]
 
 
 def test_a_zip_of_a_folder_that_changes_is_whole(tmp_path: Path) -> None:

@@ -66,7 +66,9 @@ def test_what_went_away_is_forgotten(folder: Path, store: Store) -> None:
     assert stat_cache_of(folder, store).known("train.py", status) is None
 
 
-@pytest.mark.parametrize("damage", [b"", b"\xff\xff", b"\x81\xa1a\x95\x01\x01\x01\x01"])
+@pytest.mark.parametrize(
+    "damage", [b"", b"\xff\xff", b"\x81\xa1a\x95\x01\x01\x01\x01\xa0"]
+)
 def test_a_damaged_memory_only_costs_time(
     folder: Path, store: Store, damage: bytes
 ) -> None:
@@ -90,6 +92,14 @@ def test_a_mode_is_no_content_and_yet_seen(folder: Path, store: Store) -> None:
     entry = read_folder(folder, store, LIMITS).manifest.find("train.py")
     assert entry
     assert entry.executable
+
+
+def test_a_secret_is_told_each_time(folder: Path, store: Store) -> None:
+    write(folder, {"login.py": b"TOKEN = 'ghp_" + b"a1" * 18 + b"'\n"})
+    first = read_folder(folder, store, LIMITS)
+    again = read_folder(folder, store, LIMITS)
+    assert again.new == set()
+    assert first.secrets == again.secrets == {"login.py": "a token of GitHub"}
 
 
 def test_a_file_that_never_rests_is_refused(folder: Path, store: Store) -> None:

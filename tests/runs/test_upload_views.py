@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tracemalloc
 import uuid
 from typing import Any
 from urllib.parse import urlencode
@@ -11,8 +12,9 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from runs.models import Run, Snapshot
+from runs.snapshots import LONGEST_OFFER
 from runs.storage import store
-from tests.runs.sources import tarred, zipped
+from tests.runs.sources import Zeros, tarred, zipped
 from tests.runs.test_submit_views import signed_in, typed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_server")]
@@ -252,3 +254,15 @@ def test_what_is_no_manifest_is_not_found(client: Client) -> None:
     for name in (sha256(hostile), sha256(b"text"), sha256(b"absent")):
         url = f"/runs/snapshots/{name}/preflight/"
         assert client.get(url).status_code == 404
+
+
+def test_what_is_larger_than_any_manifest_takes_no_memory(client: Client) -> None:
+    huge = store().put(Zeros(LONGEST_OFFER + 1)).sha256
+    tracemalloc.start()
+    try:
+        answer = client.get(f"/runs/snapshots/{huge}/preflight/")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert answer.status_code == 404
+    assert peak < 16 * 1024 * 1024

@@ -9,7 +9,7 @@
  */
 
 import { formatBytes, formatPlural } from "../log/format.js";
-import { readDrop, readInput } from "../upload/folder.js";
+import { largestOf, readDrop, readInput } from "../upload/folder.js";
 import { readGitFacts } from "../upload/git-facts.js";
 import { send } from "../upload/send.js";
 import { Source } from "../upload/source.js";
@@ -246,7 +246,14 @@ class SourceDrop extends HTMLElement {
     return source;
   }
 
-  #sendArchive(file, signal) {
+  async #sendArchive(file, signal) {
+    const { max_upload: most, max_size: size } = this.config;
+    if (file.size > most) {
+      throw new Error(
+        `“${file.name}” has ${formatBytes(file.size)}, and a snapshot holds at most ${size}. ` +
+          "Make the archive again without what the script does not need.",
+      );
+    }
     return send(`${this.config.urls.upload}?name=${encodeURIComponent(file.name)}`, file, {
       headers: { "Content-Type": "application/octet-stream" },
       onProgress: (sent, total) => this.#progress("sent", sent, total),
@@ -362,11 +369,9 @@ function remark({ branch, commit, missing, missing_bytes: bytes }) {
 
 /** Told before anything is sent, with what makes it so large. */
 function tooLarge({ files, totalBytes }, { max_size: most }) {
-  const largest = [...files].sort((a, b) => b.file.size - a.file.size).slice(0, 10);
-  const names = largest.map(({ path, file }) => `${path} (${formatBytes(file.size)})`);
   return new Error(
     `The source has ${formatBytes(totalBytes)}, and a snapshot holds at most ${most}. ` +
-      `Leave out what the script does not need. The largest: ${names.join(", ")}.`,
+      `Leave out what the script does not need. The largest: ${largestOf(files)}.`,
   );
 }
 

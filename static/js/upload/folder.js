@@ -3,6 +3,7 @@
  * what its ignore files leave out.
  */
 
+import { formatBytes } from "../log/format.js";
 import { IgnoreRules } from "./ignore.js";
 
 /**
@@ -58,6 +59,15 @@ export function readInput(list, options) {
     folder.set(name, file);
   }
   return collect(nodesOf(top), options);
+}
+
+/**
+ * @param {Found[]} files
+ * @returns {string} the ten largest, with their sizes
+ */
+export function largestOf(files) {
+  const largest = [...files].sort((a, b) => b.file.size - a.file.size).slice(0, 10);
+  return largest.map(({ path, file }) => `${path} (${formatBytes(file.size)})`).join(", ");
 }
 
 /** @returns {Promise<Folder>} */
@@ -149,7 +159,8 @@ class Collector {
     if (this.#files.length <= maxFiles) return;
     const most = maxFiles.toLocaleString("en");
     throw new Error(
-      `There are more than ${most} files: leave out what the script does not need.`,
+      `There are more than ${most} files. Leave out what the script does not need. ` +
+        `The largest so far: ${largestOf(this.#files)}.`,
     );
   }
 

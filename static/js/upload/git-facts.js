@@ -4,6 +4,8 @@
  */
 
 const LARGEST = 1024 * 1024;
+// Some repositories have references by the hundred thousand.
+const LARGEST_REFERENCES = 64 * LARGEST;
 const COMMIT = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 
 /**
@@ -15,7 +17,9 @@ const COMMIT = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 export async function readGitFacts(git) {
   if (!git) return null;
   const head = (await textAt(git, "HEAD")).trim();
-  const reference = head.match(/^ref:\s*(refs\/.+)$/)?.[1] ?? "";
+  const named = head.match(/^ref:\s*(refs\/.+)$/)?.[1] ?? "";
+  // No part of a name begins with a dot: it stands in for names that are kept elsewhere.
+  const reference = named.includes("/.") ? "" : named;
   const branch = reference.match(/^refs\/heads\/(.+)$/)?.[1] ?? "";
   const commit = reference ? await commitOf(git, reference) : head;
   const repository = remoteOf(await textAt(git, "config"), branch);
@@ -25,7 +29,7 @@ export async function readGitFacts(git) {
 async function commitOf(git, reference) {
   const loose = (await textAt(git, reference)).trim();
   if (loose) return loose;
-  const packed = await textAt(git, "packed-refs");
+  const packed = await textAt(git, "packed-refs", LARGEST_REFERENCES);
   const line = packed.split("\n").find((each) => each.endsWith(` ${reference}`));
   return line?.split(" ")[0] ?? "";
 }
@@ -46,7 +50,7 @@ function remoteOf(config, branch) {
 }
 
 /** The text of a file below `folder`; "" if it is not there, or too large. */
-async function textAt(folder, path) {
+async function textAt(folder, path, largest = LARGEST) {
   let node = folder;
   try {
     for (const name of path.split("/")) {
@@ -54,7 +58,7 @@ async function textAt(folder, path) {
       node = inside.find((each) => each.name === name);
     }
     const file = await node?.file?.();
-    return file && file.size <= LARGEST ? await file.text() : "";
+    return file && file.size <= largest ? await file.text() : "";
   } catch {
     return "";
   }

@@ -16,7 +16,7 @@ const PIECE = 8 * 1024 * 1024;
 const PAUSES = [1, 2, 4, 8, 15, 30];
 
 /**
- * @typedef {{sha256: string, file: Blob}} Content
+ * @typedef {{sha256: string, file: File}} Content
  *
  * @param {Content[]} contents each of another hash
  * @param {object} options
@@ -54,12 +54,14 @@ export async function sendContents(contents, given) {
 
 async function sendBatch(batch, options, report) {
   const body = tar(batch.map(({ sha256, file }) => ({ path: sha256, file })));
-  await again(options, () =>
+  const files = batch.map(({ file }) => file);
+  await again({ ...options, files }, () =>
     send(options.url, body, { signal: options.signal, headers: BINARY, onProgress: report }),
   );
 }
 
-async function sendLarge({ sha256, file }, options, report) {
+async function sendLarge({ sha256, file }, given, report) {
+  const options = { ...given, files: [file] };
   const url = `${options.url}${sha256}/?size=${file.size}`;
   const ask = async () => (await fetchJson(url, options.signal)).received;
   let offset = await again(options, ask);
@@ -100,16 +102,29 @@ async function fetchJson(url, signal) {
 }
 
 /** Try once more when the connection was lost, after a longer and longer pause. */
-async function again({ signal, onLost, pauses = PAUSES }, attempt) {
+async function again({ signal, files, onLost, pauses = PAUSES }, attempt) {
   for (let tries = 0; ; tries += 1) {
     try {
       return await attempt();
     } catch (error) {
       const isLost = error.status === 0 || error.status >= 502;
-      if (!isLost || tries === pauses.length) throw error;
+      if (!isLost) throw error;
+      await Promise.all(files.map(stillThere));
+      if (tries === pauses.length) throw error;
       onLost?.(pauses[tries]);
       await pause(pauses[tries], signal);
     }
+  }
+}
+
+/** Browsers break off where a file was changed, as if the connection had been lost. */
+async function stillThere(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+  } catch {
+    throw new Error(
+      `“${file.name}” was changed or removed meanwhile: choose the source once more.`,
+    );
   }
 }
 
