@@ -13,6 +13,7 @@ from enum import StrEnum
 from itertools import islice
 from pathlib import PurePosixPath
 
+from runs.binary import is_binary
 from runs.notebooks import Notebook, NotebookError, read_notebook
 from runs.pictures import Picture, is_bearable, picture_of
 
@@ -74,7 +75,7 @@ def preview(name: str, head: bytes, size: int, *, as_source: bool = False) -> Pr
         return Preview(kind=Kind.NONE, note="The file is empty.")
     if picture := picture_of(head):
         return _image(picture, size)
-    if _is_binary(head):
+    if is_binary(head):
         note = "The file is not text. Download it to look into it."
         return Preview(kind=Kind.NONE, note=note)
     if as_source or not can_render(name):
@@ -110,14 +111,6 @@ def _image(picture: Picture, size: int) -> Preview:
         )
         return Preview(kind=Kind.NONE, note=note)
     return Preview(kind=Kind.IMAGE)
-
-
-def _is_binary(head: bytes) -> bool:
-    start = head[:8192]
-    if b"\0" in start:
-        return True
-    lost = start.decode("utf-8", errors="replace").count("\ufffd")
-    return lost > len(start) / 10 + 3
 
 
 def _text(text: str, is_cut: bool) -> Preview:  # noqa: FBT001
