@@ -9,8 +9,9 @@ from runs.access import get_snapshot
 from runs.file_answers import answer_file, answer_tree
 from runs.file_panel import files_context, wanted_in
 from runs.models import Run
-from runs.requests import PageRequest
+from runs.requests import PageRequest, render_part
 from runs.run_files import SnapshotFiles
+from runs.snapshot_changes import runs_to_compare
 from runs.snapshots import zip_snapshot
 from runs.storage import read_manifest, store
 from runs.streaming import send_zip
@@ -28,6 +29,20 @@ def page(request: PageRequest, sha256: str) -> HttpResponse:
         "users": Paginator(users, _RUNS_PER_PAGE).get_page(request.GET.get("page")),
     }
     return render(request, "runs/snapshot.html", context)
+
+
+@require_GET
+def compare(request: PageRequest, sha256: str) -> HttpResponse:
+    """Runs whose snapshots can be compared with this one."""
+    snapshot = get_snapshot(sha256)
+    text = request.GET.get("named", "").strip()
+    context = {
+        "snapshot": snapshot,
+        "runs": runs_to_compare(snapshot, text),
+        "text": text,
+    }
+    part, page = "runs/_compare_choices.html", "runs/snapshot_compare.html"
+    return render_part(request, part, page, context)
 
 
 @require_GET

@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path, register_convert
 from django.urls.converters import StringConverter
 
 from runs import (
+    diff_views,
     history_views,
     home_views,
     log_views,
@@ -67,6 +68,12 @@ _one_snapshot = [
     path("tree/", snapshot_views.tree, name="snapshot-page-tree"),
     path("file/", snapshot_views.file, name="snapshot-page-file"),
     path("zip/", snapshot_views.as_zip, name="snapshot-page-zip"),
+    path("compare/", snapshot_views.compare, name="snapshot-compare"),
+]
+_one_diff = [
+    path("", diff_views.page, name="snapshot-diff"),
+    path("file/", diff_views.file, name="snapshot-diff-file"),
+    path("lines/", diff_views.lines, name="snapshot-diff-lines"),
 ]
 _runs: list[URLPattern | URLResolver] = [
     path("runs/", history_views.run_list, name="list"),
@@ -74,6 +81,7 @@ _runs: list[URLPattern | URLResolver] = [
     path("runs/", include(_submission)),
     path("runs/<str:run_id>/", include(_one_run)),
     path("snapshots/<sha256:sha256>/", include(_one_snapshot)),
+    path("snapshots/<sha256:before>/diff/<sha256:after>/", include(_one_diff)),
     path("experiments/", history_views.experiments, name="experiments"),
     path("experiments/<str:name>/", history_views.experiment, name="experiment"),
 ]

@@ -12,7 +12,10 @@ const THEMES = { light: ".log-view", dark: '[data-bs-theme="dark"] .log-view' };
 const PAPERS = ["paper", "hover", "selected", "current"];
 const INKS = ["ink", "ink-quiet", "good", "warning", "accent"];
 // Where code stands: files, cards, linked lines, and the lines of a comparison.
-const GROUNDS = ["code-bg", "surface", "code-mark", "ok-soft", "bad-soft"];
+const GROUNDS = [
+  ...["code-bg", "surface", "code-mark", "ok-soft", "bad-soft"],
+  ...["code-came", "code-gone"],
+];
 const PAGES = { light: ":root", dark: '[data-bs-theme="dark"]' };
 const ALL = Array.from({ length: 16 }, (_, index) => index);
 
