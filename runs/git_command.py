@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -72,8 +72,10 @@ def run_git(
     configuration: Mapping[str, str] | None = None,
     most: int = _MOST_OUTPUT,
     trouble: Callable[[], UserError | None] = lambda: None,
+    fine: Collection[int] = (0,),
 ) -> bytes:
-    """What `git words…` prints in `folder`. Raises GitError.
+    """What `git words…` prints in `folder`. Raises GitError for an exit code that is
+    not `fine`.
 
     While it is at work, `trouble` is asked again and again; what it answers ends git,
     and is raised. Secrets in `configuration` are seen by no other account.
@@ -109,7 +111,7 @@ def run_git(
         guard.join()
     if guard.reason:
         raise guard.reason
-    if code:
+    if code not in fine:
         raise GitError(errors.text)
     return output
 

@@ -128,6 +128,13 @@ class RunQuerySet(models.QuerySet["Run"]):
         """Those that wait for a place, in the order in which they get one."""
         return self.filter(status=RunStatus.QUEUED).order_by("id")
 
+    def named(self, text: str) -> "RunQuerySet":
+        """Those with `text` in their own name or in that of their experiment."""
+        return self.filter(
+            models.Q(display_name__icontains=text)
+            | models.Q(experiment__name__icontains=text)
+        )
+
     def with_names(self) -> "RunQuerySet":
         """For lists: all that a row shows, in a fixed number of queries."""
         return self.select_related(
@@ -240,6 +247,13 @@ class Run(models.Model):
     @property
     def is_active(self) -> bool:
         return self.status in ACTIVE
+
+    @property
+    def previous(self) -> "Run | None":
+        """The run before this one in its experiment."""
+        runs = Run.objects.select_related("experiment", "snapshot")
+        before = runs.filter(experiment_id=self.experiment_id, id__lt=self.pk)
+        return before.order_by("-id").first()
 
     @property
     def configuration(self) -> ScriptRunConfiguration:

@@ -7,13 +7,14 @@ from django.views.decorators.http import require_GET, require_POST
 
 from aml_portal.errors import UserError
 from runs.access import get_run
-from runs.file_names import name_in
+from runs.file_panel import files_context, wanted_in
 from runs.forms import RenameForm
 from runs.log_check import check_log
 from runs.models import Run
 from runs.requests import PageRequest
 from runs.resources import read_series
-from runs.run_files import Outputs, SnapshotFiles, files_context
+from runs.run_changes import run_changes
+from runs.run_files import Outputs, SnapshotFiles
 from runs.run_page import (
     configuration_context,
     overview_context,
@@ -66,11 +67,12 @@ def _panel_context(request: PageRequest, run: Run, name: str) -> dict[str, objec
             return context | resources_context(run)
         case "configuration":
             return context | configuration_context(run)
-        case "outputs" | "snapshot":
-            is_source = name == "snapshot"
-            files = SnapshotFiles(run.snapshot, run) if is_source else Outputs(run)
-            path, folder = name_in(request, "file"), name_in(request, "folder")
-            return context | files_context(files, path=path, folder=folder)
+        case "outputs":
+            return context | files_context(Outputs(run), wanted_in(request))
+        case "snapshot":
+            files = SnapshotFiles(run.snapshot, run)
+            changes = {"changes": run_changes(request, run)}
+            return context | changes | files_context(files, wanted_in(request))
     return context
 
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import (
@@ -116,8 +115,7 @@ def preflight(request: PageRequest, sha256: str) -> HttpResponse:
 def earlier(request: PageRequest) -> HttpResponse:
     """The last runs, whose snapshots can be submitted again, that `earlier` names."""
     text = request.GET.get("earlier", "").strip()
-    named = Q(display_name__icontains=text) | Q(experiment__name__icontains=text)
-    runs = Run.objects.with_names().select_related("snapshot").filter(named)
+    runs = Run.objects.with_names().select_related("snapshot").named(text)
     context = {"runs": runs.order_by("-id")[:_MOST_EARLIER], "text": text}
     return render(request, "runs/_source_earlier.html", context)
 

@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path, register_convert
 from django.urls.converters import StringConverter
 
 from runs import (
+    diff_views,
     git_credential_views,
     git_views,
     history_views,
@@ -72,6 +73,12 @@ _one_snapshot = [
     path("tree/", snapshot_views.tree, name="snapshot-page-tree"),
     path("file/", snapshot_views.file, name="snapshot-page-file"),
     path("zip/", snapshot_views.as_zip, name="snapshot-page-zip"),
+    path("compare/", snapshot_views.compare, name="snapshot-compare"),
+]
+_one_diff = [
+    path("", diff_views.page, name="snapshot-diff"),
+    path("file/", diff_views.file, name="snapshot-diff-file"),
+    path("lines/", diff_views.lines, name="snapshot-diff-lines"),
 ]
 _git_credentials = [
     path("", git_credential_views.credentials, name="git-credentials"),
@@ -85,6 +92,7 @@ _runs: list[URLPattern | URLResolver] = [
     path("runs/<str:run_id>/", include(_one_run)),
     path("snapshots/<sha256:sha256>/", include(_one_snapshot)),
     path("git-credentials/", include(_git_credentials)),
+    path("snapshots/<sha256:before>/diff/<sha256:after>/", include(_one_diff)),
     path("experiments/", history_views.experiments, name="experiments"),
     path("experiments/<str:name>/", history_views.experiment, name="experiment"),
 ]

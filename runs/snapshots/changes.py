@@ -1,14 +1,41 @@
 """What differs between two snapshots."""
 
-from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, NamedTuple
 
 from runs.snapshots.manifest import Entry, Manifest
+from runs.snapshots.moves import edited_moves, moves
+
+Kind = Literal["added", "removed", "changed", "moved"]
+
+
+class Change(NamedTuple):
+    """What became of one path; `before` is None for a new one, `after` for one gone."""
+
+    before: Entry | None
+    after: Entry | None
+
+    @property
+    def kind(self) -> Kind:
+        if self.before is None:
+            return "added"
+        if self.after is None:
+            return "removed"
+        return "changed" if self.before.path == self.after.path else "moved"
+
+    @property
+    def entry(self) -> Entry:
+        """The newer of the two."""
+        entry = self.after or self.before
+        assert entry is not None
+        return entry
 
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """Paths in order; a file that only moved is in `renamed`, as before and after."""
+    """Paths in order; a file that moved, edited or not, is in `renamed`."""
 
     added: list[Entry] = field(default_factory=list)
     removed: list[Entry] = field(default_factory=list)
@@ -19,42 +46,53 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed or self.renamed)
 
+    @cached_property
+    def all(self) -> list[Change]:
+        """Each of them by its newer path."""
+        found = [
+            *(Change(None, entry) for entry in self.added),
+            *(Change(entry, None) for entry in self.removed),
+            *(Change(*pair) for pair in [*self.changed, *self.renamed]),
+        ]
+        return sorted(found, key=lambda change: change.entry.path)
 
-def changes(before: Manifest, after: Manifest) -> Changes:
+
+def changes(
+    before: Manifest,
+    after: Manifest,
+    *,
+    read: Callable[[Entry], bytes] | None = None,
+) -> Changes:
+    """Compare two manifests.
+
+    With `read`, which gives the content of a file, those are found too that were
+    edited when they moved.
+    """
     old = {entry.path: entry for entry in before.entries}
     new = {entry.path: entry for entry in after.entries}
     both = [(old[path], new[path]) for path in new if path in old]
     changed = [pair for pair in both if pair[0] != pair[1]]
     added = [entry for path, entry in new.items() if path not in old]
     removed = [entry for path, entry in old.items() if path not in new]
-    renamed = _moved(removed, added)
-    gone = {before.path for before, _ in renamed}
-    came = {after.path for _, after in renamed}
+    renamed = moves(removed, added)
+    if read:
+        renamed += edited_moves(*_without(removed, added, renamed), read)
+    removed, added = _without(removed, added, renamed)
     return Changes(
-        added=[entry for entry in added if entry.path not in came],
-        removed=[entry for entry in removed if entry.path not in gone],
+        added=added,
+        removed=removed,
         changed=changed,
-        renamed=renamed,
+        renamed=sorted(renamed, key=lambda pair: pair[1].path),
         same=len(both) - len(changed),
     )
 
 
-def _moved(removed: list[Entry], added: list[Entry]) -> list[tuple[Entry, Entry]]:
-    """Pairs of equal content; of several, those of equal names come first."""
-    by_content: dict[str, list[Entry]] = defaultdict(list)
-    for entry in removed:
-        # Empty files are alike, and say nothing about where one came from.
-        if entry.kind == "file" and entry.size:
-            by_content[entry.sha256].append(entry)
-    pairs = []
-    for entry in added:
-        sources = by_content.get(entry.sha256) if entry.sha256 else None
-        if sources:
-            source = next((s for s in sources if _name(s) == _name(entry)), sources[0])
-            sources.remove(source)
-            pairs.append((source, entry))
-    return pairs
-
-
-def _name(entry: Entry) -> str:
-    return entry.path.rpartition("/")[2]
+def _without(
+    removed: list[Entry], added: list[Entry], moved: list[tuple[Entry, Entry]]
+) -> tuple[list[Entry], list[Entry]]:
+    gone = {before.path for before, _ in moved}
+    came = {after.path for _, after in moved}
+    return (
+        [entry for entry in removed if entry.path not in gone],
+        [entry for entry in added if entry.path not in came],
+    )

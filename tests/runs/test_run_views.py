@@ -37,7 +37,7 @@ _CAPTURED = {
     "extra_context": "",
     "url": "x/",
     "pk": 1,
-    "sha256": "0" * 64,
+    **dict.fromkeys(("sha256", "before", "after"), "0" * 64),
 }
 _CHANGES = {
     "cancel": {},

@@ -32,9 +32,12 @@ class FileTree extends HTMLElement {
     return this.querySelector("a[aria-current]");
   }
 
+  /** The file again, rendered or its source as before. */
   #fetch(link) {
     const target = document.getElementById(`file-${this.dataset.kind}`);
-    htmx.ajax("GET", link.getAttribute("hx-get"), { target, swap: "innerHTML" });
+    const [view] = location.search.match(/&view=[^&]*/) ?? [""];
+    const address = link.getAttribute("hx-get") + view;
+    htmx.ajax("GET", address, { target, swap: "innerHTML" });
   }
 
   #restore(scrolled, focused) {
