@@ -1,8 +1,8 @@
 """Code in colours: the lines of a file as HTML whose classes static/css/highlight.css
 colours.
 
-A lexer runs in a process of its own (runs/lexing.py) for a short time. What has no
-language, or none of this, is shown as it is.
+A lexer runs in a process of its own (runs/lexing.py) for half a second. What it does
+not get to, and what has no language that is known, is shown as it is.
 """
 
 import re
@@ -15,8 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from aml_portal.bounded import run_bounded
 
-# So much of a text gets colours, which takes half a second; the rest has none.
-MOST_COLOURED = 512 * 1024
+# How long a lexer may take in all; it means to end far sooner.
 _SECONDS = 3.0
 # More at a time would take the processors from the runs of this machine.
 _AT_ONCE = threading.BoundedSemaphore(2)
@@ -109,16 +108,22 @@ def lines(name: str, text: str) -> list[SafeString]:
     return snippets(language_of(name, text), [text])[0]
 
 
+def escaped(text: str) -> SafeString:
+    """The text as it is, for the content of an element.
+
+    A carriage return itself would be a line break in HTML.
+    """
+    return mark_safe(escape(text, quote=False).replace("\r", "&#13;"))  # noqa: S308
+
+
 def snippets(language: str, texts: list[str]) -> list[list[SafeString]]:
     """The lines of each text; `language` is one that `language_of` answers."""
-    texts = [_sendable(text).replace("\r\n", "\n") for text in texts]
-    heads = _heads(texts)
-    coloured = _lexed(language, heads) if language and any(heads) else None
-    if coloured is None:
-        return [_plain(text) for text in texts]
+    texts = [_sendable(text) for text in texts]
+    coloured = _lexed(language, texts) if language and any(texts) else None
     return [
-        [mark_safe(line) for line in done] + _plain(text[len(head) :])  # noqa: S308
-        for text, head, done in zip(texts, heads, coloured, strict=True)
+        [mark_safe(line) for line in done]  # noqa: S308
+        + [escaped(line) for line in text.split("\n")[len(done) : -1]]
+        for text, done in zip(texts, coloured or [[]] * len(texts), strict=True)
     ]
 
 
@@ -139,20 +144,12 @@ def languages() -> set[str]:
 
 
 def _sendable(text: str) -> str:
-    """Half of a surrogate pair can be sent neither to a lexer nor to a browser."""
-    return text.encode(errors="replace").decode()
+    """The text with every line ended in one way.
 
-
-def _heads(texts: list[str]) -> list[str]:
-    """Whole lines of each text, together no more than may get colours."""
-    heads, room = [], MOST_COLOURED
-    for text in texts:
-        head = text + "\n" if text and not text.endswith("\n") else text
-        if len(head) > room:
-            head = text[: text.rfind("\n", 0, room) + 1]
-        heads.append(head)
-        room -= len(head)
-    return heads
+    Half of a surrogate pair can be sent neither to a lexer nor to a browser.
+    """
+    text = text.encode(errors="replace").decode().replace("\r\n", "\n")
+    return text + "\n" if text and not text.endswith("\n") else text
 
 
 def _lexed(language: str, texts: list[str]) -> list[list[str]] | None:
@@ -167,15 +164,3 @@ def _lexed(language: str, texts: list[str]) -> list[list[str]] | None:
     if answer is None:
         return None
     return msgspec.json.decode(answer, type=list[list[str]])
-
-
-def _plain(text: str) -> list[SafeString]:
-    found = text.split("\n")
-    if not found[-1]:
-        found.pop()
-    return [mark_safe(_shown(line)) for line in found]  # noqa: S308
-
-
-def _shown(line: str) -> str:
-    # The sign itself would be a line break in HTML.
-    return escape(line, quote=False).replace("\r", "&#13;")

@@ -4,12 +4,13 @@ Lexers are made of regular expressions, and whoever wrote a file chose what they
 some take time without measure, and nothing in the same process could end them.
 
 Reads JSON from standard input: the name of a lexer, and texts. Writes JSON: for each
-text its lines as HTML.
+text its lines as HTML, as far as it has got.
 """
 
 import json
 import resource
 import sys
+import time
 from collections.abc import Iterator
 from html import escape
 from typing import Any
@@ -30,6 +31,8 @@ from pygments.token import (
 # Longer lines were not written by hand, and browsers are slow with all their pieces.
 LONGEST_LINE = 5000
 _MOST_MEMORY = 1024**3
+# So long it works at the texts; what is left then has no colours.
+_SECONDS = 0.5
 _MOST_SECONDS = 10
 
 # Each has a colour in static/css/highlight.css; what is not here has that of text.
@@ -64,8 +67,11 @@ _CLASSES: dict[Any, str] = {
 }
 
 
-def html_lines(lexer: Lexer, text: str) -> list[str]:
-    """The lines of `text`, the last ended as well; no element goes on in the next."""
+def html_lines(lexer: Lexer, text: str, until: float) -> list[str]:
+    """The lines of `text`, as far as this process has got when it has worked `until`.
+
+    No element goes on in the next line. The last line must have an end as well.
+    """
     lines: list[str] = []
     line: list[str] = []
     for css, piece in _pieces(lexer, text):
@@ -74,12 +80,8 @@ def html_lines(lexer: Lexer, text: str) -> list[str]:
         for other in others:
             lines.append("".join(line))
             line = [_span(css, other)]
-    if len(lines) != text.count("\n"):
-        raise ValueError("The lexer lost a part of the text.")
-    return _without_long_ones(lines, text)
-
-
-def _without_long_ones(lines: list[str], text: str) -> list[str]:
+        if time.process_time() > until:
+            break
     return [
         _shown(plain) if len(plain) > LONGEST_LINE else line
         for line, plain in zip(lines, text.split("\n"), strict=False)
@@ -88,8 +90,11 @@ def _without_long_ones(lines: list[str], text: str) -> list[str]:
 
 def _pieces(lexer: Lexer, text: str) -> Iterator[tuple[str, str]]:
     """Each with its class, neighbours of the same joined."""
-    last, joined = "", ""
-    for _, token, piece in lexer.get_tokens_unprocessed(text):
+    last, joined, end = "", "", 0
+    for start, token, piece in lexer.get_tokens_unprocessed(text):
+        if start != end:
+            raise ValueError("The lexer lost a part of the text.")
+        end += len(piece)
         css = _class_of(token)
         if css == last or not piece.strip():
             joined += piece
@@ -111,7 +116,7 @@ def _span(css: str, text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    # The sign itself would be a line break in HTML.
+    # As `escaped` of runs/highlight.py; but this program does not start Django.
     return escape(text, quote=False).replace("\r", "&#13;")
 
 
@@ -120,7 +125,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (_MOST_SECONDS, _MOST_SECONDS))
     given: dict[str, Any] = json.load(sys.stdin.buffer)
     lexer = get_lexer_by_name(given["lexer"])
-    json.dump([html_lines(lexer, text) for text in given["texts"]], sys.stdout)
+    until = time.process_time() + _SECONDS
+    json.dump([html_lines(lexer, text, until) for text in given["texts"]], sys.stdout)
 
 
 if __name__ == "__main__":

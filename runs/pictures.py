@@ -3,6 +3,9 @@
 import struct
 from dataclasses import dataclass
 
+_LARGEST = 32 * 1024 * 1024
+# A small file can be a picture of any size; a browser takes 4 bytes for each pixel.
+_MOST_PIXELS = 64_000_000
 # Of JPEG, the segments that say the size; the others in this range are tables.
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -30,6 +33,11 @@ def picture_of(head: bytes) -> Picture | None:
     except (struct.error, LookupError):
         return None
     return Picture(content_type=f"image/{kind}", width=width, height=height)
+
+
+def is_bearable(picture: Picture, size: int) -> bool:
+    """Whether a browser can show the picture without harm to itself."""
+    return size <= _LARGEST and picture.pixels <= _MOST_PIXELS
 
 
 def _look(head: bytes) -> tuple[str, tuple[int, int]]:

@@ -13,7 +13,8 @@ from enum import StrEnum
 from itertools import islice
 from pathlib import PurePosixPath
 
-from runs.pictures import Picture, picture_of
+from runs.notebooks import Notebook, NotebookError, read_notebook
+from runs.pictures import Picture, is_bearable, picture_of
 
 # How much of a file is read to show it.
 HEAD = 1024 * 1024
@@ -22,9 +23,8 @@ MOST_ROWS = 1000
 MOST_COLUMNS = 100
 _LONGEST_CELL = 500
 _LONGEST_JSON = 4 * HEAD
-_LARGEST_IMAGE = 32 * 1024 * 1024
-# A small file can be a picture of any size; a browser takes 4 bytes for each pixel.
-_MOST_PIXELS = 64_000_000
+_LARGEST_NOTEBOOK = 16 * HEAD
+_MARKDOWN = (".md", ".markdown")
 _REST = "Download the file to see all of it."
 
 
@@ -33,6 +33,7 @@ class Kind(StrEnum):
 
     TEXT = "text"
     MARKDOWN = "markdown"
+    NOTEBOOK = "notebook"
     TABLE = "table"
     IMAGE = "image"
     NONE = "none"
@@ -53,16 +54,22 @@ class Preview:
     kind: Kind
     text: str = ""
     table: Table = field(default_factory=lambda: Table(header=[], rows=[]))
+    notebook: Notebook = field(default_factory=lambda: Notebook(cells=[]))
     note: str = ""
 
-    @property
-    def line_numbers(self) -> str:
-        lines = self.text.count("\n") + (not self.text.endswith("\n"))
-        return "\n".join(map(str, range(1, lines + 1)))
+
+def most_read(name: str) -> int:
+    """How much of a file is wanted to show it. Notebooks hold their pictures."""
+    return _LARGEST_NOTEBOOK if _suffix(name) == ".ipynb" else HEAD
 
 
-def preview(name: str, head: bytes, size: int) -> Preview:
-    """Show a file of `size` bytes that begins with `head`, at most HEAD of them."""
+def can_render(name: str) -> bool:
+    """Whether the file looks like more than its source."""
+    return _suffix(name) in (*_MARKDOWN, ".ipynb")
+
+
+def preview(name: str, head: bytes, size: int, *, as_source: bool = False) -> Preview:
+    """Show a file of `size` bytes that begins with `head`, `most_read` of them."""
     if size == 0:
         return Preview(kind=Kind.NONE, note="The file is empty.")
     if picture := picture_of(head):
@@ -70,14 +77,29 @@ def preview(name: str, head: bytes, size: int) -> Preview:
     if _is_binary(head):
         note = "The file is not text. Download it to look into it."
         return Preview(kind=Kind.NONE, note=note)
-    text = head.decode("utf-8-sig", errors="replace")
-    show = _BY_SUFFIX.get(PurePosixPath(name).suffix.lower(), _text)
-    return show(text, len(head) < size)
+    if as_source or not can_render(name):
+        return _source(name, head, size)
+    if _suffix(name) in _MARKDOWN:
+        return replace(_source(name, head, size), kind=Kind.MARKDOWN)
+    return _notebook(name, head, size)
 
 
-def is_bearable(picture: Picture, size: int) -> bool:
-    """Whether a browser can show the picture without harm to itself."""
-    return size <= _LARGEST_IMAGE and picture.pixels <= _MOST_PIXELS
+def _source(name: str, head: bytes, size: int) -> Preview:
+    text = head[:HEAD].decode("utf-8-sig", errors="replace")
+    show = _BY_SUFFIX.get(_suffix(name), _text)
+    return show(text, size > HEAD)
+
+
+def _notebook(name: str, head: bytes, size: int) -> Preview:
+    if size > len(head):
+        note = "The notebook is too large to be rendered; this is its source."
+    else:
+        try:
+            return Preview(kind=Kind.NOTEBOOK, notebook=read_notebook(head))
+        except NotebookError:
+            note = "The file is not a valid notebook; this is its text."
+    source = _source(name, head, size)
+    return replace(source, note=" ".join(filter(None, [note, source.note])))
 
 
 def _image(picture: Picture, size: int) -> Preview:
@@ -99,21 +121,13 @@ def _is_binary(head: bytes) -> bool:
 
 
 def _text(text: str, is_cut: bool) -> Preview:  # noqa: FBT001
-    return _lines(Kind.TEXT, text, is_cut)
-
-
-def _markdown(text: str, is_cut: bool) -> Preview:  # noqa: FBT001
-    return _lines(Kind.MARKDOWN, text, is_cut)
-
-
-def _lines(kind: Kind, text: str, is_cut: bool) -> Preview:  # noqa: FBT001
     """As many lines as a page can bear: a file of line ends would have a million."""
     lines = text.split("\n", MOST_LINES)
     if len(lines) > MOST_LINES and lines[-1]:
         note = f"Only the first {MOST_LINES:,} lines are shown. {_REST}"
-        return Preview(kind=kind, text="\n".join(lines[:-1]) + "\n", note=note)
+        return Preview(kind=Kind.TEXT, text="\n".join(lines[:-1]) + "\n", note=note)
     note = f"Only the first 1 MiB is shown. {_REST}" if is_cut else ""
-    return Preview(kind=kind, text=text, note=note)
+    return Preview(kind=Kind.TEXT, text=text, note=note)
 
 
 def _json(text: str, is_cut: bool) -> Preview:  # noqa: FBT001
@@ -188,6 +202,10 @@ def _likely_delimiter(text: str) -> str:
     return max(",;\t|", key=line.count)
 
 
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
+
+
 def _is_numeric(row: list[str]) -> bool:
     try:
         return bool([float(cell) for cell in row])
@@ -200,6 +218,4 @@ _BY_SUFFIX: dict[str, Callable[[str, bool], Preview]] = {
     ".tsv": _tsv,
     ".json": _json,
     ".ipynb": _json,
-    ".md": _markdown,
-    ".markdown": _markdown,
 }

@@ -1,19 +1,15 @@
-"""Files as pages show them: those that a run wrote, and those of a snapshot."""
+"""The files that pages list: those that a run wrote, and those of a snapshot."""
 
-import os
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from django.http import Http404
 from django.urls import reverse
 
-from runs.file_names import in_query, printable
-from runs.file_tree import DEEPEST_DRAWN, File, Folder, tree
+from runs.file_tree import File
 from runs.mirror import output_files, output_path
 from runs.models import Run, Snapshot
-from runs.pictures import picture_of
-from runs.previews import HEAD, Kind, Preview, is_bearable, preview
 from runs.snapshots import Manifest
 from runs.storage import read_manifest, store
 
@@ -115,62 +111,6 @@ def files_of(manifest: Manifest) -> list[File]:
         for entry in manifest.entries
         if entry.kind != "folder"
     ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shown:
-    """A file in the preview pane."""
-
-    file: File
-    preview: Preview
-    folder: str
-    download: str
-    image: str
-
-
-def files_context(files: Files, *, path: str, folder: str = "") -> dict[str, Any]:
-    """The panel with the tree, and the file at `path`, or the most telling one."""
-    found = files.files()
-    by_path = {file.path: file for file in found}
-    chosen = by_path.get(path) if path else files.most_telling(found)
-    opened = path or folder or (chosen.path if chosen else "")
-    return {
-        "kind": files.kind,
-        "root": draw(found, opened),
-        "shown": show(files, chosen) if chosen else None,
-        "missing": printable(path) if path and chosen is None else "",
-        "at": files.addresses,
-    }
-
-
-def draw(files: list[File], opened: str) -> Folder:
-    """The tree with the way to `opened`, or a deep part of it where that is too far."""
-    parts = opened.split("/")
-    root = "/".join(parts[: -DEEPEST_DRAWN // 2]) if len(parts) > DEEPEST_DRAWN else ""
-    return tree(files, root=root, opened=opened)
-
-
-def show(files: Files, file: File) -> Shown:
-    with files.open(file.path) as content:
-        shown = preview(file.path, content.read(HEAD), file.size)
-    url = f"{files.addresses.file}?name={in_query(file.path)}"
-    return Shown(
-        file=file,
-        preview=shown,
-        folder=printable(file.path.rpartition("/")[0]),
-        download=url,
-        image=f"{url}&as=image" if shown.kind == Kind.IMAGE else "",
-    )
-
-
-def image_of(files: Files, path: str) -> tuple[BinaryIO, str]:
-    """The open file and its type; 404 unless it is a picture that a page may show."""
-    file = files.open(path)
-    picture = picture_of(file.read(HEAD))
-    if picture is None or not is_bearable(picture, os.fstat(file.fileno()).st_size):
-        file.close()
-        raise Http404("The file is no picture that can be shown.")
-    return file, picture.content_type
 
 
 def _addresses(names: str, key: str, page: str = "") -> Addresses:

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from django.urls import reverse
+from django.utils.safestring import SafeString, mark_safe
 
 from aml_portal.errors import UserError
 from runs.git_addresses import commit_address, web_address
+from runs.highlight import lines
 from runs.models import Run
 from runs.storage import store
 
@@ -53,8 +55,10 @@ class RunGit:
         return reverse("runs:patch", args=[self.run.run_id])
 
     @property
-    def patch(self) -> str:
-        return self._beginning[:_MOST_SHOWN].decode(errors="replace")
+    def patch(self) -> SafeString:
+        """The beginning of it, in colours."""
+        text = self._beginning[:_MOST_SHOWN].decode(errors="replace")
+        return mark_safe("\n".join(lines("changes.patch", text)))  # noqa: S308
 
     @property
     def is_cut(self) -> bool:

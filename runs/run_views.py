@@ -7,13 +7,13 @@ from django.views.decorators.http import require_GET, require_POST
 
 from aml_portal.errors import UserError
 from runs.access import get_run
-from runs.file_names import name_in
+from runs.file_panel import files_context, wanted_in
 from runs.forms import RenameForm, TagForm
 from runs.log_check import check_log
 from runs.models import Run
 from runs.requests import PageRequest
 from runs.resources import read_series
-from runs.run_files import Outputs, SnapshotFiles, files_context
+from runs.run_files import Outputs, SnapshotFiles
 from runs.run_page import (
     configuration_context,
     overview_context,
@@ -69,8 +69,7 @@ def _panel_context(request: PageRequest, run: Run, name: str) -> dict[str, objec
         case "outputs" | "snapshot":
             is_source = name == "snapshot"
             files = SnapshotFiles(run.snapshot, run) if is_source else Outputs(run)
-            path, folder = name_in(request, "file"), name_in(request, "folder")
-            return context | files_context(files, path=path, folder=folder)
+            return context | files_context(files, wanted_in(request))
     return context
 
 

@@ -7,10 +7,10 @@ from django.views.decorators.http import require_GET, require_safe
 
 from runs.access import get_snapshot
 from runs.file_answers import answer_file, answer_tree
-from runs.file_names import name_in
+from runs.file_panel import files_context, wanted_in
 from runs.models import Run
 from runs.requests import PageRequest
-from runs.run_files import SnapshotFiles, files_context
+from runs.run_files import SnapshotFiles
 from runs.snapshots import zip_snapshot
 from runs.storage import read_manifest, store
 from runs.streaming import send_zip
@@ -22,9 +22,8 @@ _RUNS_PER_PAGE = 25
 def page(request: PageRequest, sha256: str) -> HttpResponse:
     snapshot = get_snapshot(sha256)
     users = Run.objects.filter(snapshot=snapshot).with_names()
-    path, folder = name_in(request, "file"), name_in(request, "folder")
     context = {
-        **files_context(SnapshotFiles(snapshot), path=path, folder=folder),
+        **files_context(SnapshotFiles(snapshot), wanted_in(request)),
         "snapshot": snapshot,
         "users": Paginator(users, _RUNS_PER_PAGE).get_page(request.GET.get("page")),
     }

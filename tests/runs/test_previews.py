@@ -42,7 +42,6 @@ def test_text_is_shown_as_it_is() -> None:
     shown = show("outputs/report.txt", b"<script>alert(1)</script>\nzwei\n")
     assert shown.kind == Kind.TEXT
     assert shown.text == "<script>alert(1)</script>\nzwei\n"
-    assert shown.line_numbers == "1\n2"
     assert shown.note == ""
 
 

@@ -4,14 +4,14 @@
  * Everything from the log becomes text nodes; nothing of it is ever parsed as HTML.
  */
 
-import { cssColour, PLAIN, resetsStyle, styleAfter } from "./ansi.js";
+import { PLAIN, resetsStyle, styleAfter } from "./ansi.js";
 import { formatBytes } from "./format.js";
 import { shownSpans } from "./lines.js";
 import { withMatches } from "./matches.js";
+import { styled } from "./paint.js";
 
 // How far back the colour of a line may have been set.
 const LOOK_BACK = 200;
-const FLAGS = ["bold", "faint", "italic", "underline", "strike", "inverse", "sign"];
 
 export class Rows {
   #painted = new WeakMap();
@@ -83,12 +83,7 @@ export class Rows {
 
   #piece(span) {
     if (span.cut) return this.#cutNote(span.cut);
-    if (span.style === PLAIN && !span.match) return span.text;
-    const element = document.createElement(span.match ? "mark" : "span");
-    element.textContent = span.text;
-    if (span.breaks) element.classList.add("log-sign--break");
-    paintStyle(element, span.style);
-    return element;
+    return styled(span);
   }
 
   #cutNote(bytes) {
@@ -125,19 +120,4 @@ function numberLink(number) {
   link.tabIndex = -1;
   link.textContent = number + 1;
   return link;
-}
-
-function paintStyle(element, style) {
-  for (const flag of FLAGS) {
-    if (style[flag]) element.classList.add(`log-${flag}`);
-  }
-  paintColour(element, "fg", style.fg);
-  paintColour(element, "bg", style.bg);
-}
-
-function paintColour(element, kind, colour) {
-  if (colour === undefined) return;
-  element.classList.add(`log-${kind}`);
-  element.classList.add(`log-${kind}-${colour < 16 ? colour : "rgb"}`);
-  if (!(colour < 16)) element.style.setProperty(`--sgr-${kind}`, cssColour(colour));
 }

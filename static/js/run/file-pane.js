@@ -3,7 +3,11 @@
  * seldom wanted at first, and need large libraries.
  */
 
+import "./code-view.js";
+
 const ELEMENTS = {
+  "ansi-text": () => import("./ansi-text.js"),
+  "html-view": () => import("./html-view.js"),
   "markdown-view": () => import("./markdown-view.js"),
 };
 

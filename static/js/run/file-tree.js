@@ -32,9 +32,12 @@ class FileTree extends HTMLElement {
     return this.querySelector("a[aria-current]");
   }
 
+  /** The file again, as it is shown and with the lines that are linked. */
   #fetch(link) {
     const target = document.getElementById(`file-${this.dataset.kind}`);
-    htmx.ajax("GET", link.getAttribute("hx-get"), { target, swap: "innerHTML" });
+    const more = location.search.match(/&(?:view|line)=[^&]*/g) ?? [];
+    const address = link.getAttribute("hx-get") + more.join("");
+    htmx.ajax("GET", address, { target, swap: "innerHTML" });
   }
 
   #restore(scrolled, focused) {

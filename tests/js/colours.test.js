@@ -2,12 +2,18 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-const css = readFileSync(new URL("../../static/css/log-view.css", import.meta.url), "utf8");
+const css = ["tokens", "ansi", "log-view"]
+  .map((name) => new URL(`../../static/css/${name}.css`, import.meta.url))
+  .map((file) => readFileSync(file, "utf8"))
+  .join("");
 // What WCAG 2 asks of text at level AA.
 const ENOUGH = 4.5;
 const THEMES = { light: ".log-view", dark: '[data-bs-theme="dark"] .log-view' };
 const PAPERS = ["paper", "hover", "selected", "current"];
 const INKS = ["ink", "ink-quiet", "good", "warning", "accent"];
+// Where code stands: files, cards, linked lines, and the lines of a comparison.
+const GROUNDS = ["code-bg", "surface", "code-mark", "ok-soft", "bad-soft"];
+const PAGES = { light: ":root", dark: '[data-bs-theme="dark"]' };
 const ALL = Array.from({ length: 16 }, (_, index) => index);
 
 /** The custom properties that all rules for exactly `selector` set, in order. */
@@ -64,3 +70,26 @@ test("text without a colour can be read on every ANSI background", () => {
     assertReadable(ink, paper, `background ${index}`);
   }
 });
+
+for (const [theme, selector] of Object.entries(PAGES)) {
+  test(`every ANSI colour can be read on a ${theme} card`, () => {
+    const { surface } = propertiesOf(selector);
+    const colours = propertiesOf(THEMES[theme]);
+    for (const index of ALL) {
+      assertReadable(colours[`log-ansi-${index}`], surface, `colour ${index}`);
+    }
+  });
+
+  test(`code in colours can be read on every ${theme} ground`, () => {
+    const colours = propertiesOf(selector);
+    const inks = Object.keys(colours).filter(
+      (name) => name.startsWith("code-") && !GROUNDS.includes(name),
+    );
+    assert.ok(inks.length > 10);
+    for (const ground of GROUNDS) {
+      for (const ink of ["text", ...inks]) {
+        assertReadable(colours[ink], colours[ground], `${ink} on ${ground}`);
+      }
+    }
+  });
+}

@@ -1,0 +1,135 @@
+"""Jupyter notebooks (nbformat 3 and 4) as pages show them: nothing in them is run."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+from django.utils.safestring import SafeString, mark_safe
+
+from runs.highlight import languages, snippets
+from runs.notebook_outputs import (
+    Output,
+    RawOutput,
+    Text,
+    joined,
+    outputs_of,
+    picture_in,
+)
+
+MOST_CELLS = 1000
+
+
+class NotebookError(ValueError):
+    """The file is no notebook of a format that is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """`code` is the source in colours; `count` is "" for what was not executed."""
+
+    kind: Literal["code", "markdown", "raw"]
+    source: str
+    code: SafeString
+    count: str
+    outputs: list[Output]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notebook:
+    """`left_out` is how many cells there are beyond those shown."""
+
+    cells: list[Cell] = field(default_factory=list)
+    left_out: int = 0
+
+
+class _Cell(msgspec.Struct):
+    """As it is in the file; nbformat 3 has other names for some."""
+
+    cell_type: str
+    source: Text = ""
+    execution_count: float | None = None
+    outputs: list[RawOutput] = []
+    attachments: dict[str, dict[str, Any]] = {}
+    input: Text = ""
+    prompt_number: float | None = None
+    level: int = 1
+
+    @property
+    def text(self) -> str:
+        return joined(self.source or self.input)
+
+    @property
+    def count(self) -> str:
+        count = self.execution_count or self.prompt_number
+        return "" if count is None else f"{count:.0f}"
+
+
+class _Worksheet(msgspec.Struct):
+    cells: list[_Cell] = []
+
+
+class _File(msgspec.Struct):
+    nbformat: int
+    cells: list[_Cell] = []
+    worksheets: list[_Worksheet] = []
+    metadata: dict[str, Any] = {}
+
+
+def read_notebook(content: bytes) -> Notebook:
+    """Raises NotebookError."""
+    try:
+        file = msgspec.json.decode(content, type=_File)
+    except (ValueError, RecursionError) as error:
+        raise NotebookError(str(error)) from error
+    if file.nbformat not in (3, 4):
+        raise NotebookError(f"nbformat {file.nbformat}")
+    found = [*file.cells, *(cell for sheet in file.worksheets for cell in sheet.cells)]
+    shown = found[:MOST_CELLS]
+    sources = [cell.text if cell.cell_type == "code" else "" for cell in shown]
+    codes = snippets(_language(file.metadata), sources)
+    return Notebook(
+        cells=[_cell(cell, code) for cell, code in zip(shown, codes, strict=True)],
+        left_out=len(found) - len(shown),
+    )
+
+
+def _language(metadata: dict[str, Any]) -> str:
+    """A notebook that does not say is one of Python."""
+    for key, name in (("language_info", "name"), ("kernelspec", "language")):
+        described = metadata.get(key)
+        language = described.get(name) if isinstance(described, dict) else None
+        if isinstance(language, str):
+            known = {"ipython": "python"}.get(language.lower(), language.lower())
+            return known if known in languages() else ""
+    return "python"
+
+
+def _cell(cell: _Cell, code: list[SafeString]) -> Cell:
+    kind, source = _kind_and_source(cell)
+    return Cell(
+        kind=kind,
+        source=source,
+        code=mark_safe("\n".join(code)),  # noqa: S308
+        count=cell.count,
+        outputs=outputs_of(cell.outputs),
+    )
+
+
+def _kind_and_source(cell: _Cell) -> tuple[Literal["code", "markdown", "raw"], str]:
+    match cell.cell_type:
+        case "code":
+            return "code", cell.text
+        case "markdown":
+            return "markdown", _with_attachments(cell)
+        case "heading":
+            return "markdown", f"{'#' * min(max(cell.level, 1), 6)} {cell.text}"
+    return "raw", cell.text
+
+
+def _with_attachments(cell: _Cell) -> str:
+    """Each picture that came with the cell in its place."""
+    text = cell.text
+    for name, data in cell.attachments.items():
+        if address := picture_in(data):
+            text = text.replace(f"attachment:{name}", address, 1)
+    return text
