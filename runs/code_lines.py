@@ -41,7 +41,7 @@ def selected_in(text: str) -> Selected:
 
 
 def code_lines(lines: list[SafeString], *, name: str, selected: Selected) -> SafeString:
-    """Rows in blocks. Their ids begin with `name`, which a page has once.
+    """Rows in blocks. Their names begin with `name`, which a page has once.
 
     One of the links can be reached with the Tab key; static/js/run/code-view.js moves
     on from there.
@@ -60,11 +60,12 @@ def code_lines(lines: list[SafeString], *, name: str, selected: Selected) -> Saf
 def _row(
     name: str, number: int, line: SafeString, *, is_selected: bool, is_entry: bool
 ) -> str:
-    marks = ' aria-current="true"' if is_selected else ""
+    mark = ' aria-current="true"' if is_selected else ""
     # Without scripts as well, the browser goes where the focus is.
-    focus = "autofocus" if is_selected and is_entry else ""
+    focus = " autofocus" if is_selected and is_entry else ""
+    tab = 0 if is_entry else -1
+    # A name and no id: htmx looks for each id of new content in what was there before.
     return (
-        f'<span id="{name}-{number}"{marks}>'
-        f'<a href="#{name}-{number}" data-n="{number}"'
-        f' tabindex="{0 if is_entry else -1}" {focus}></a>{line}\n</span>'
+        f'<span{mark}><a name="{name}-{number}" href="#{name}-{number}"'
+        f' data-n="{number}" tabindex="{tab}"{focus}></a>{line}\n</span>'
     )

@@ -1,5 +1,6 @@
 """Jupyter notebooks (nbformat 3 and 4) as pages show them: nothing in them is run."""
 
+from codecs import BOM_UTF8
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -78,7 +79,7 @@ class _File(msgspec.Struct):
 def read_notebook(content: bytes) -> Notebook:
     """Raises NotebookError."""
     try:
-        file = msgspec.json.decode(content, type=_File)
+        file = msgspec.json.decode(content.removeprefix(BOM_UTF8), type=_File)
     except (ValueError, RecursionError) as error:
         raise NotebookError(str(error)) from error
     if file.nbformat not in (3, 4):

@@ -1,6 +1,7 @@
 """What is in the answers of views."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from html import unescape
 from typing import Any
@@ -17,6 +18,10 @@ def body_of(response: Any) -> bytes:
 
 
 def text_of(response: Any) -> str:
-    """The page, which must be one, with its characters as a person sees them."""
+    """The page, which must be one, with its characters as a person sees them: code
+    without the elements that give it colours."""
     assert response.status_code == 200
-    return unescape(response.content.decode())
+    page = re.sub(
+        r'<span class="hl-\w+">([^<]*)</span>', r"\1", response.content.decode()
+    )
+    return unescape(page)

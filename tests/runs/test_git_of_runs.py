@@ -13,7 +13,7 @@ from aml_portal.node import find_node
 from runs.git_facts import read_facts
 from runs.models import Run
 from runs.snapshots import Store
-from tests.runs.answers import body_of
+from tests.runs.answers import body_of, text_of
 from tests.runs.sources import write
 from tests.runs.test_submit_views import signed_in, typed
 
@@ -61,7 +61,7 @@ def take(client: Client, folder: Path) -> str:
 
 
 def overview(client: Client, run: Run) -> str:
-    return client.get(f"/runs/{run.run_id}/?tab=overview").content.decode()
+    return text_of(client.get(f"/runs/{run.run_id}/?tab=overview"))
 
 
 def test_a_clean_folder_is_its_commit(client: Client, project: Path) -> None:
@@ -85,7 +85,8 @@ def test_what_is_not_committed_is_kept_as_a_patch(
     (project / "new.py").write_text("print(3)\n")
     run = submitted(client, snapshot=take(client, project))
     assert run.properties["azureml.git.dirty"] == "True"
-    assert "print(&#x27;&lt;b&gt;2&lt;/b&gt;&#x27;)" in overview(client, run)
+    page = client.get(f"/runs/{run.run_id}/?tab=overview").content.decode()
+    assert """<span class="hl-inserted">+print('&lt;b&gt;2&lt;/b&gt;')</span>""" in page
     answer = client.get(f"/runs/{run.run_id}/patch/")
     patch = tmp_path / "patch"
     patch.write_bytes(body_of(answer))

@@ -20,7 +20,7 @@ const ALLOWED = {
     /^(?:https?:|mailto:|data:image\/(?:png|jpeg|gif|webp);|[^a-z:]|[a-z+.-]+(?:[^a-z+.:-]|$))/i,
   RETURN_DOM_FRAGMENT: true,
 };
-const TAG = /<[a-z][^>]*>/gi;
+const TAG = /<[a-z][^<>]*>/gi;
 const STYLES = /<style\b[^>]*>[^<]*<\/style>/gi;
 const NOISY = /\s(?:on\w+|style)\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>]*)/gi;
 

@@ -6,52 +6,46 @@
  */
 
 const STEPS = { ArrowDown: 1, ArrowUp: -1, PageDown: 20, PageUp: -20 };
-const FIRST = { Home: 1, End: Infinity };
+const ENDS = { Home: 1, End: Infinity };
 
 class CodeView extends HTMLElement {
+  #rows = [];
+
   connectedCallback() {
+    this.#rows = [...this.querySelectorAll("pre > span > span")];
     this.addEventListener("click", (event) => this.#click(event));
     this.addEventListener("keydown", (event) => this.#key(event));
-    const linked = this.#linked[0] ?? this.#named(location.hash.slice(1));
+    const linked = this.#linked[0] ?? this.#namedByFragment();
     linked?.scrollIntoView({ block: "center" });
-    if (linked && !linked.ariaCurrent) this.#mark(this.#numberOf(linked));
   }
 
   get #linked() {
     return this.querySelectorAll("[aria-current]");
   }
 
-  /** The row that an address without scripts names. */
-  #named(id) {
-    const row = id ? document.getElementById(id) : null;
-    return this.contains(row) ? row : null;
-  }
-
-  #row(number) {
-    return this.#named(`${this.dataset.name}-${number}`);
-  }
-
-  #numberOf(row) {
-    return Number(row.firstElementChild.dataset.n);
+  /** An address that was made without scripts says the line in another way. */
+  #namedByFragment() {
+    const [name, number] = location.hash.slice(1).split("-");
+    const row = name === this.dataset.name ? this.#rows[number - 1] : undefined;
+    if (row) this.#mark(Number(number));
+    return row;
   }
 
   #click(event) {
     const link = event.target.closest("a[data-n]");
     if (!link || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
-    const number = Number(link.dataset.n);
-    const others = [...this.#linked].map((row) => this.#numberOf(row));
-    const from = event.shiftKey && others.length ? Math.min(...others) : number;
-    this.#mark(Math.min(from, number), Math.max(from, number));
+    const number = numberOf(link);
+    const from = event.shiftKey ? this.#linked[0]?.firstElementChild : undefined;
+    const ends = [from ? numberOf(from) : number, number];
+    this.#mark(Math.min(...ends), Math.max(...ends));
     this.#reach(link);
   }
 
   /** Show which lines are linked, here and in the page's address. */
   #mark(first, last = first) {
     for (const row of this.#linked) row.removeAttribute("aria-current");
-    for (let number = first; number <= last; number += 1) {
-      this.#row(number).ariaCurrent = "true";
-    }
+    for (const row of this.#rows.slice(first - 1, last)) row.ariaCurrent = "true";
     const lines = first === last ? first : `${first}-${last}`;
     history.replaceState(history.state, "", `${this.dataset.page}&line=${lines}`);
   }
@@ -59,12 +53,11 @@ class CodeView extends HTMLElement {
   #key(event) {
     const link = event.target.closest("a[data-n]");
     if (!link || event.altKey || event.ctrlKey || event.metaKey) return;
-    const count = this.querySelectorAll("a[data-n]").length;
-    const wanted = FIRST[event.key] ?? Number(link.dataset.n) + STEPS[event.key];
+    const wanted = ENDS[event.key] ?? numberOf(link) + STEPS[event.key];
     if (Number.isNaN(wanted)) return;
     event.preventDefault();
-    const row = this.#row(Math.min(Math.max(wanted, 1), count));
-    this.#reach(row.firstElementChild);
+    const number = Math.min(Math.max(wanted, 1), this.#rows.length);
+    this.#reach(this.#rows[number - 1].firstElementChild);
   }
 
   /** Of all links, the Tab key reaches one. */
@@ -73,6 +66,10 @@ class CodeView extends HTMLElement {
     link.tabIndex = 0;
     link.focus();
   }
+}
+
+function numberOf(link) {
+  return Number(link.dataset.n);
 }
 
 customElements.define("code-view", CodeView);

@@ -32,11 +32,11 @@ class FileTree extends HTMLElement {
     return this.querySelector("a[aria-current]");
   }
 
-  /** The file again, as it is shown and with the lines that are linked. */
+  /** The file again, rendered or its source as before. */
   #fetch(link) {
     const target = document.getElementById(`file-${this.dataset.kind}`);
-    const more = location.search.match(/&(?:view|line)=[^&]*/g) ?? [];
-    const address = link.getAttribute("hx-get") + more.join("");
+    const [view] = location.search.match(/&view=[^&]*/) ?? [""];
+    const address = link.getAttribute("hx-get") + view;
     htmx.ajax("GET", address, { target, swap: "innerHTML" });
   }
 
