@@ -96,6 +96,7 @@ _INTERPRETERS = {
     "Rscript": "r",
     "sh": "bash",
 }
+_LONGEST_INTERPRETER = 200
 _FIRST_LINE = re.compile(r"#!\s*\S*?(?:/env\s+(?:-S\s+)?)?([A-Za-z]+)[\d.]*(?:\s|$)")
 
 
@@ -135,7 +136,7 @@ def language_of(name: str, text: str = "") -> str:
         return language or ""
     if path.name.startswith("dockerfile"):
         return "docker"
-    script = _FIRST_LINE.match(text)
+    script = _FIRST_LINE.match(text[:_LONGEST_INTERPRETER])
     return _INTERPRETERS.get(script[1], "") if script else ""
 
 

@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from runs.highlight import languages, snippets
 from runs.notebook_outputs import (
+    MOST_OUTPUTS,
     Output,
     RawOutput,
     Text,
@@ -17,7 +18,8 @@ from runs.notebook_outputs import (
     picture_in,
 )
 
-MOST_CELLS = 1000
+# Cells and outputs together.
+MOST_PARTS = 3000
 
 
 class NotebookError(ValueError):
@@ -85,13 +87,23 @@ def read_notebook(content: bytes) -> Notebook:
     if file.nbformat not in (3, 4):
         raise NotebookError(f"nbformat {file.nbformat}")
     found = [*file.cells, *(cell for sheet in file.worksheets for cell in sheet.cells)]
-    shown = found[:MOST_CELLS]
+    shown = _bearable(found)
     sources = [cell.text if cell.cell_type == "code" else "" for cell in shown]
     codes = snippets(_language(file.metadata), sources)
     return Notebook(
         cells=[_cell(cell, code) for cell, code in zip(shown, codes, strict=True)],
         left_out=len(found) - len(shown),
     )
+
+
+def _bearable(cells: list[_Cell]) -> list[_Cell]:
+    """The first cells: as many as a page can have, with their outputs."""
+    room = MOST_PARTS
+    for number, cell in enumerate(cells):
+        room -= 1 + min(len(cell.outputs), MOST_OUTPUTS)
+        if room < 0:
+            return cells[:number]
+    return cells
 
 
 def _language(metadata: dict[str, Any]) -> str:

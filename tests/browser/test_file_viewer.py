@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Request, expect
 
+from tests.browser.visiting import sign_in
 from tests.runs.notebook import SCRIPT, realistic
 from tests.services.portal import Portal
 from tests.services.runs import SubmittedRun, submit, upload
@@ -47,17 +48,6 @@ def asked(page: Page, portal: Portal) -> Iterator[list[Request]]:
     )
     yield requests
     assert not said
-
-
-def sign_in(page: Page, portal: Portal) -> None:
-    cookies = portal.sign_in().cookies.jar
-    page.context.add_cookies(
-        [
-            {"name": cookie.name, "value": cookie.value or "", "url": portal.url}
-            for cookie in cookies
-        ]
-    )
-    page.set_default_timeout(20_000)
 
 
 def address_of(run: SubmittedRun, file: str) -> str:

@@ -54,6 +54,9 @@ def addresses(run: SubmittedRun) -> list[str]:
         *(f"/runs/{run.run_id}/?tab={tab}" for tab in _TABS),
         f"/runs/{run.run_id}/?tab=outputs&file=outputs/table.csv",
         f"/runs/{run.run_id}/?tab=snapshot&file=train.py",
+        f"/runs/{run.run_id}/?tab=snapshot&file=train.py&line=2",
+        "/git-credentials/",
+        "/git-credentials/new/",
     ]
 
 

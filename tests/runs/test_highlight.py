@@ -67,6 +67,7 @@ def test_lines_end_where_the_text_has_line_ends(
         ("train", "#!/bin/sh -e\n", "bash"),
         ("train", "#!/usr/bin/env -S Rscript --vanilla\n", "r"),
         ("train", "#!" + "/env " * 50_000, ""),
+        ("train", "#!" + "a" * 1_000_000 + "!", ""),
         ("notes.txt", "#!/bin/sh\n", ""),
         ("a.exe", "", ""),
     ],

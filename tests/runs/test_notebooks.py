@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runs.notebook_outputs import MOST_OUTPUTS, MOST_TEXT, Output
-from runs.notebooks import MOST_CELLS, Cell, NotebookError, read_notebook
+from runs.notebooks import MOST_PARTS, Cell, NotebookError, read_notebook
 from runs.previews import Kind, Preview, most_read, preview
 from tests.runs.notebook import (
     BAR,
@@ -178,7 +178,11 @@ def test_what_is_long_is_cut_and_says_so() -> None:
     many = read(code("x", *[result(text_plain="1")] * (MOST_OUTPUTS + 2)))[0].outputs
     assert len(many) == MOST_OUTPUTS + 1
     assert many[-1].text == "2 more outputs are in the source."
-    assert read_notebook(notebook(*[code("1")] * (MOST_CELLS + 3))).left_out == 3
+    assert read_notebook(notebook(*[code("1")] * (MOST_PARTS + 3))).left_out == 3
+    full = code("1", *[result(text_plain="1")] * (MOST_OUTPUTS * 9))
+    shown = read_notebook(notebook(*[full] * 40))
+    assert len(shown.cells) == MOST_PARTS // (MOST_OUTPUTS + 1)
+    assert shown.left_out == 40 - len(shown.cells)
     assert output(text_html="<b>" * 400_000, text_plain="short").kind == "text"
 
 
