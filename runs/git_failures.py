@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from aml_portal.errors import UserError
 from runs.git_command import GitError, TooMuchError, TooSlowError
+from runs.git_remotes import Remote
 from runs.snapshots.names import show
 
 _KEEP = (
@@ -57,13 +58,14 @@ _SENTENCES = [
 _LAST = re.compile(r"^(?:fatal|error): (?!remote)(.*)$", re.MULTILINE)
 
 
-def explained(error: GitError, host: str, *, has_login: bool) -> UserError:
-    """`error` of a git that was to talk to `host`, for the person who asked for it."""
+def explained(error: GitError, remote: Remote, *, has_login: bool) -> UserError:
+    """`error` of a git that was to fetch from `remote`, for who asked for that."""
+    host = remote.place
     if isinstance(error, TooSlowError):
         return UserError(_SILENT.format(host=host), _AGAIN)
     if isinstance(error, TooMuchError):
         return UserError("The repository has more names than the portal reads.")
-    for pattern, message, advice in _sentences(has_login=has_login):
+    for pattern, message, advice in _sentences(remote, has_login=has_login):
         if re.search(pattern, error.output):
             return UserError(message.format(host=host), advice.format(host=host))
     said = _LAST.findall(error.output)
@@ -71,7 +73,13 @@ def explained(error: GitError, host: str, *, has_login: bool) -> UserError:
     return UserError(f"git could not fetch from {host}{what}.", "Check the address.")
 
 
-def _sentences(*, has_login: bool) -> Iterable[tuple[str, str, str]]:
+def _sentences(remote: Remote, *, has_login: bool) -> Iterable[tuple[str, str, str]]:
+    if remote.scheme == "http":
+        yield (
+            _REFUSED,
+            "{host} wants credentials, which are not sent over http://.",
+            "Give the https:// address.",
+        )
     if has_login:
         yield (
             _REFUSED,

@@ -176,7 +176,7 @@ class _Repository:
         except TooMuchError as error:
             raise self._explained(error) from error
         except GitError as error:
-            at = wanted.reference or "its first branch"
+            at = wanted.reference or "its default branch"
             raise UserError(
                 f"The repository has no folder “{show(wanted.folder)}” at {at}.",
                 "Check the name of the folder, in which letter case counts.",
@@ -248,7 +248,7 @@ class _Repository:
         )
 
     def _explained(self, error: GitError) -> UserError:
-        return explained(error, self.remote.place, has_login=self.has_login)
+        return explained(error, self.remote, has_login=self.has_login)
 
 
 def _configuration(remote: Remote, login: Login | None) -> dict[str, str]:
@@ -270,7 +270,7 @@ def _configuration(remote: Remote, login: Login | None) -> dict[str, str]:
 
 
 def _pinned(remote: Remote) -> str:
-    """The addresses that were looked at, in the spelling of curl."""
+    """The addresses that were looked at, in the spelling of curl; "" pins nothing."""
     addresses = addresses_of(remote.host, remote.port)
     if remote.scheme == "http" and not is_allowed(remote.host, remote.port, addresses):
         raise UserError(
@@ -278,9 +278,11 @@ def _pinned(remote: Remote) -> str:
             "Give the https:// address. An administrator can allow the host with"
             " AML_PORTAL_GIT_HOSTS.",
         )
+    if remote.host in addresses:
+        # It is an address by itself, which nobody looks up.
+        return ""
     spelled = [f"[{each}]" if ":" in each else each for each in addresses]
-    host = f"[{remote.host}]" if ":" in remote.host else remote.host
-    return f"{host}:{remote.port}:{','.join(spelled)}"
+    return f"{remote.host}:{remote.port}:{','.join(spelled)}"
 
 
 def _checked_head(head: str) -> str:

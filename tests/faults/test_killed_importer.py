@@ -43,17 +43,13 @@ def found(client: httpx.Client, url: str) -> Any:
     return answer.json().get("found")
 
 
-def descendants(pid: int) -> set[int]:
-    """The processes that a process has started, and those that they have."""
-    children = set()
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text(errors="replace").rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            children.add(int(path.parent.name))
-    return children.union(*map(descendants, children))
+def kill_with_horse(portal: Portal) -> int:
+    """Kill the importer and the process that it has at work; its old pid."""
+    children = Path("/proc/{0}/task/{0}/children".format(portal.pids()["importer"]))
+    (horse,) = map(int, children.read_text().split())
+    old = portal.kill("importer")
+    os.kill(horse, signal.SIGKILL)
+    return old
 
 
 def gits(portal: Portal) -> set[int]:
@@ -69,21 +65,22 @@ def gits(portal: Portal) -> set[int]:
     return found
 
 
+def left_behind(portal: Portal) -> list[Path]:
+    return list((portal.data / "imports").iterdir())
+
+
 def test_a_killed_importer_is_healed(portal: Portal, server: GitServer) -> None:
     client = portal.sign_in()
     server.holds = True
     url = ask(client, server)
     assert server.is_held.wait(20)
-    started = descendants(portal.pids()["importer"])
-    horse = min(started)
     assert gits(portal)
-    old = portal.kill("importer")
-    os.kill(horse, signal.SIGKILL)
+    old = kill_with_horse(portal)
     server.holds = False
     server.released.set()
     answer = eventually(lambda: found(client, url), "the repository is fetched")
     assert answer["files"] == ["noise.bin", "train.py"]
-    assert list((portal.data / "imports").iterdir()) == []
+    eventually(lambda: left_behind(portal) == [], "its folders are removed")
     eventually(lambda: not gits(portal), "no git is left")
     portal.wait_for_new("importer", old)
 
@@ -98,11 +95,25 @@ def test_a_killed_importer_leaves_no_git_at_work(
     assert server.is_held.wait(20)
     before = gits(portal)
     assert before
-    started = descendants(portal.pids()["importer"])
-    portal.kill("importer")
-    os.kill(min(started), signal.SIGKILL)
+    kill_with_horse(portal)
     server.released.set()
     eventually(lambda: not before & gits(portal), "the git of the killed one is gone")
+
+
+def test_the_portal_is_stopped_while_it_fetches(
+    portal: Portal, server: GitServer
+) -> None:
+    client = portal.sign_in()
+    server.holds = True
+    url = ask(client, server)
+    assert server.is_held.wait(20)
+    portal.stop()
+    server.holds = False
+    server.released.set()
+    eventually(lambda: portal.remains() == [], "all its processes are gone")
+    portal.start()
+    eventually(lambda: found(client, url), "the repository is fetched")
+    eventually(lambda: left_behind(portal) == [], "its folders are removed")
 
 
 def test_redis_loses_everything(portal: Portal, server: GitServer) -> None:

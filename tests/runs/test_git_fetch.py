@@ -338,6 +338,14 @@ def test_a_private_repository_without_a_credential(
     assert "under Git credentials" in raised.value.advice
 
 
+def test_no_credential_goes_over_plain_http(
+    get: Get, server: GitServer, project: Path
+) -> None:
+    server.login = ("ada", "secret")
+    with pytest.raises(UserError, match="which are not sent over http://"):
+        get()
+
+
 def test_a_wrong_credential(get: Get, private: GitServer) -> None:
     wrong = Login(user="ada", secret="wrong-secret")
     with pytest.raises(UserError, match="refuses your credential") as raised:
