@@ -8,9 +8,8 @@ from runs.git_command import GitError, TooMuchError, TooSlowError
 from runs.git_remotes import Remote
 from runs.snapshots.names import show
 
-_KEEP = (
-    "keep a credential for {host} under Git credentials, in the menu of your account"
-)
+_MENU = "under Git credentials, in the menu of your account"
+_KEEP = f"keep a credential for {{host}} {_MENU}"
 _NO_REPOSITORY = "There is no repository at this address of {host}, or it is private."
 _SILENT = "The server of {host} did not answer, or became silent."
 _AGAIN = "Try again in a moment, or ask those who run it."
@@ -23,7 +22,7 @@ _SENTENCES = [
         f"Check the address, and {_KEEP}.",
     ),
     (
-        r"repository .* not found|error: 404|does not appear to be a git repository",
+        r"(?i)repository .*not found|error: 404|does not appear to be a git repository",
         _NO_REPOSITORY,
         f"Check the address, or {_KEEP}.",
     ),
@@ -54,6 +53,20 @@ _SENTENCES = [
         "Ask an administrator to free some space, then try again.",
     ),
 ]
+# What runs/git_ssh.py says, or a host of git in its own words.
+_OVER_SSH = [
+    (
+        "portal: HostKeyChangedError",
+        "{host} shows another key than the one that you confirmed: beware.",
+        f"If those who run it say that they changed it, add your SSH key anew {_MENU}.",
+    ),
+    (
+        "portal: TargetError|(?i:permission denied)",
+        "{host} refuses your SSH key, or the key does not reach this repository.",
+        f"Add its public half there, or another key {_MENU}.",
+    ),
+    ("portal: (TargetAway|Timeout)Error", _SILENT, _AGAIN),
+]
 # Of git itself: what a server says could hold anything.
 _LAST = re.compile(r"^(?:fatal|error): (?!remote)(.*)$", re.MULTILINE)
 
@@ -80,10 +93,12 @@ def _sentences(remote: Remote, *, has_login: bool) -> Iterable[tuple[str, str, s
             "{host} wants credentials, which are not sent over http://.",
             "Give the https:// address.",
         )
+    if remote.scheme == "ssh":
+        yield from _OVER_SSH
     if has_login:
         yield (
             _REFUSED,
             "{host} refuses your credential, or it does not reach this repository.",
-            "Add it anew under Git credentials, in the menu of your account.",
+            f"Add it anew {_MENU}.",
         )
     yield from _SENTENCES

@@ -4,12 +4,11 @@ The server is a stranger: git talks to the addresses that were looked at and to 
 other, runs nothing of what comes, and ends when there is trouble.
 """
 
-import base64
 import re
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Self
@@ -19,8 +18,8 @@ from aml_portal.sizes import spell_size
 from runs.git_command import GitError, TooMuchError, run_git
 from runs.git_failures import explained
 from runs.git_folder import COMMIT
-from runs.git_networks import addresses_of, is_allowed
 from runs.git_remotes import Remote, checked_reference
+from runs.git_transport import Key, Login, Transport
 from runs.snapshots import Limits
 from runs.snapshots.limits import ADVICE
 from runs.snapshots.names import show
@@ -31,9 +30,6 @@ Watch = Callable[[int], UserError | None]
 _ASK_SECONDS = 60.0
 _FETCH_SECONDS = 900.0
 _LAY_OUT_SECONDS = 300.0
-# A server that sends less than so many bytes a second is left after so many seconds.
-_SLOWEST = 1000
-_SILENCE = 30
 # The first that can be told which addresses a host has.
 _OLDEST_GIT = (2, 37)
 _WANTED = "refs/portal/wanted"
@@ -55,14 +51,6 @@ class Wanted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Login:
-    """Who the portal is to a server that asks."""
-
-    user: str
-    secret: str = field(repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Fetched:
     """The folder with the files, and the submodules that were not fetched with it."""
 
@@ -77,7 +65,7 @@ def fetch(
     place: Path,
     *,
     limits: Limits,
-    login: Login | None = None,
+    login: Login | Key | None = None,
     watch: Watch = lambda received: None,
 ) -> Fetched:
     """Fetch into the empty folder `place`. Raises UserError."""
@@ -105,7 +93,7 @@ class _Repository:
     limits: Limits
     watch: Watch
     has_login: bool
-    configuration: dict[str, str]
+    transport: Transport
 
     @classmethod
     def made(
@@ -113,7 +101,7 @@ class _Repository:
         remote: Remote,
         place: Path,
         *,
-        login: Login | None,
+        login: Login | Key | None,
         limits: Limits,
         watch: Watch,
     ) -> Self:
@@ -124,7 +112,7 @@ class _Repository:
             limits=limits,
             watch=watch,
             has_login=login is not None,
-            configuration=_configuration(remote, login),
+            transport=Transport.to(remote, login),
         )
         repository.work.mkdir()
         repository._run("init", "--quiet", "--template=", seconds=_ASK_SECONDS)
@@ -220,9 +208,13 @@ class _Repository:
             *words,
             folder=self.place,
             seconds=seconds,
-            configuration=self.configuration,
+            configuration={
+                **self.transport.configuration,
+                # However few objects come, they stay in one file.
+                "fetch.unpackLimit": "1",
+            },
             environment={
-                "GIT_ALLOW_PROTOCOL": self.remote.scheme,
+                **self.transport.environment,
                 "GIT_DIR": str(self._own),
                 "GIT_WORK_TREE": str(self.work),
                 # In the real one, curl would find the credentials of this account.
@@ -249,40 +241,6 @@ class _Repository:
 
     def _explained(self, error: GitError) -> UserError:
         return explained(error, self.remote, has_login=self.has_login)
-
-
-def _configuration(remote: Remote, login: Login | None) -> dict[str, str]:
-    configuration = {
-        "fetch.unpackLimit": "1",
-        "http.emptyAuth": "false",
-        "http.followRedirects": "false",
-        "http.lowSpeedLimit": str(_SLOWEST),
-        "http.lowSpeedTime": str(_SILENCE),
-        # A proxy would look the host up once more, elsewhere.
-        "http.proxy": "",
-        "http.curloptResolve": _pinned(remote),
-    }
-    if login:
-        pair = base64.b64encode(f"{login.user}:{login.secret}".encode()).decode()
-        header = f"http.{remote.scheme}://{remote.place}/.extraHeader"
-        configuration[header] = f"Authorization: Basic {pair}"
-    return configuration
-
-
-def _pinned(remote: Remote) -> str:
-    """The addresses that were looked at, in the spelling of curl; "" pins nothing."""
-    addresses = addresses_of(remote.host, remote.port)
-    if remote.scheme == "http" and not is_allowed(remote.host, remote.port, addresses):
-        raise UserError(
-            "Over http:// anybody on the way could change what is fetched.",
-            "Give the https:// address. An administrator can allow the host with"
-            " AML_PORTAL_GIT_HOSTS.",
-        )
-    if remote.host in addresses:
-        # It is an address by itself, which nobody looks up.
-        return ""
-    spelled = [f"[{each}]" if ":" in each else each for each in addresses]
-    return f"{remote.host}:{remote.port}:{','.join(spelled)}"
 
 
 def _checked_head(head: str) -> str:

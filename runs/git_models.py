@@ -1,5 +1,8 @@
 """Repositories that are fetched as sources of runs, and the credentials for them."""
 
+import base64
+import hashlib
+
 from django.conf import settings
 from django.db import models
 
@@ -83,3 +86,41 @@ class GitCredential(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_name} at {self.host}"
+
+
+class GitKey(models.Model):
+    """The SSH key of a person for one host of git, and the key of that host.
+
+    It is used once the person has compared the host's fingerprint, and for no host with
+    another one.
+    """
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="git_keys"
+    )
+    # With its port, if that is not the usual one.
+    host = models.CharField(max_length=300)
+    private_key = SecretField()
+    passphrase = SecretField()
+    # Such as "ssh-ed25519 AAAA…".
+    host_key = models.CharField(max_length=4000)
+    is_confirmed = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["host"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "host"], name="one_git_key_per_host"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.host
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the host's key, as ssh and the pages of hosts show it."""
+        data = base64.b64decode(self.host_key.partition(" ")[2])
+        digest = base64.b64encode(hashlib.sha256(data).digest()).decode("ascii")
+        return f"SHA256:{digest.rstrip('=')}"

@@ -15,7 +15,7 @@ from django.utils import timezone
 from computes.models import ComputeTarget
 from environments.models import Environment
 from runs.configuration import ScriptRunConfiguration
-from runs.git_models import GitCredential, GitImport
+from runs.git_models import GitCredential, GitImport, GitKey
 from runs.notices import announce_change, announce_status
 from runs.status import (
     ACTIVE,
@@ -33,6 +33,7 @@ __all__ = [
     "Experiment",
     "GitCredential",
     "GitImport",
+    "GitKey",
     "Lease",
     "Run",
     "RunEvent",

@@ -84,6 +84,11 @@ _git_credentials = [
     path("", git_credential_views.credentials, name="git-credentials"),
     path("new/", git_credential_views.new, name="git-credential-new"),
     path("<int:pk>/remove/", git_credential_views.remove, name="git-credential-remove"),
+    path("keys/new/", git_credential_views.new_key, name="git-key-new"),
+]
+_one_git_key = [
+    path("confirm/", git_credential_views.confirm, name="git-key-confirm"),
+    path("remove/", git_credential_views.remove_key, name="git-key-remove"),
 ]
 _runs: list[URLPattern | URLResolver] = [
     path("runs/", history_views.run_list, name="list"),
@@ -93,6 +98,7 @@ _runs: list[URLPattern | URLResolver] = [
     path("snapshots/<sha256:sha256>/", include(_one_snapshot)),
     path("git-credentials/", include(_git_credentials)),
     path("snapshots/<sha256:before>/diff/<sha256:after>/", include(_one_diff)),
+    path("git-credentials/keys/<int:pk>/", include(_one_git_key)),
     path("experiments/", history_views.experiments, name="experiments"),
     path("experiments/<str:name>/", history_views.experiment, name="experiment"),
 ]

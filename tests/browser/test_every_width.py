@@ -67,6 +67,7 @@ def addresses(run: SubmittedRun) -> list[str]:
         "/compute/local/",
         "/git-credentials/",
         "/git-credentials/new/",
+        "/git-credentials/keys/new/",
         *tabs,
         f"/runs/{run.run_id}/?tab=outputs&file=outputs/{_LONG}/report.md",
         f"/runs/{run.run_id}/?tab=snapshot&file={_LONG}/{_LONG}.txt",

@@ -9,6 +9,7 @@ from django.test import Client
 from aml_portal.errors import UserError
 from runs.git_credentials import keep_credential, login_for
 from runs.git_remotes import Remote
+from runs.git_transport import Login
 from runs.models import GitCredential
 from tests import factories
 
@@ -46,7 +47,7 @@ def test_add_look_replace_and_remove(client: Client) -> None:
     assert (kept.user_name, kept.secret.reveal()) == ("grace", "another")
 
     removed = client.post(f"{_URL}{kept.pk}/remove/", follow=True).content.decode()
-    assert "The credential for github.com is removed." in removed
+    assert "What was kept for github.com is removed." in removed
     assert not GitCredential.objects.exists()
 
 
@@ -124,8 +125,7 @@ def test_it_is_used_for_exactly_its_host(address: str, is_used: bool) -> None:
     ada, grace = factories.person(), factories.person("grace")
     keep_credential(ada, host="github.com", user_name="ada", secret=_SECRET)
     login = login_for(ada, Remote.parse(address))
-    assert bool(login) is is_used
-    assert login is None or (login.user, login.secret) == ("ada", _SECRET)
+    assert login == (Login(user="ada", secret=_SECRET) if is_used else None)
     assert login_for(grace, Remote.parse(address)) is None
 
 

@@ -10,9 +10,10 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from aml_portal.errors import PortalError, UserError
-from runs import git_fetch
-from runs.git_fetch import Fetched, Login, Wanted, fetch
+from runs import git_fetch, git_transport
+from runs.git_fetch import Fetched, Wanted, fetch
 from runs.git_remotes import Remote
+from runs.git_transport import Login
 from runs.snapshots import Limits
 from tests.runs.sources import LIMITS
 from tests.services.git import commit, git, repository, write
@@ -269,7 +270,7 @@ def test_a_server_that_never_answers(
     get: Get, server: GitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.is_silent = True
-    monkeypatch.setattr(git_fetch, "_SILENCE", 1)
+    monkeypatch.setattr(git_transport, "_SILENCE", 1)
     with pytest.raises(UserError, match="did not answer, or became silent"):
         get()
 
