@@ -130,3 +130,12 @@ _CHECKS: dict[str, Callable[[Checks], str]] = {
     "GPUs": _gpus,
     "A one-second job": _job,
 }
+
+
+def as_shown(kept: list[dict[str, Any]]) -> list[Outcome]:
+    """The outcomes as a target has kept them, and those that are yet to come."""
+    found = [Outcome(**each) for each in kept]
+    known = {outcome.name for outcome in found}
+    if any(outcome.is_fine is False for outcome in found):
+        return found
+    return found + [Outcome(name=n, is_fine=None) for n in _CHECKS if n not in known]

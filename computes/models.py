@@ -1,12 +1,23 @@
 """Compute targets: the machines and schedulers that runs are submitted to."""
 
+import json
+from collections.abc import Mapping
+
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
+from django.urls import reverse
+
+from aml_portal.vault import Secret, SecretField
+from computes.ssh_settings import SshSettings, fingerprint_of
 
 
 class ComputeTargetQuerySet(models.QuerySet["ComputeTarget"]):
     def attached(self) -> "ComputeTargetQuerySet":
         return self.filter(detached_at=None)
+
+    def usable(self) -> "ComputeTargetQuerySet":
+        """Those that runs can be submitted to."""
+        return self.attached().exclude(kind=ComputeTarget.Kind.SSH, host_key="")
 
 
 class ComputeTarget(models.Model):
@@ -14,6 +25,7 @@ class ComputeTarget(models.Model):
 
     class Kind(models.TextChoices):
         LOCAL = "local", "This machine"
+        SSH = "ssh", "Remote machine"
 
     # Azure ML's rule for the names of compute targets.
     name = models.CharField(
@@ -31,10 +43,29 @@ class ComputeTarget(models.Model):
     max_runs = models.PositiveIntegerField(
         "runs at a time", default=2, validators=[MinValueValidator(1)]
     )
+    # How the machine is reached, by kind: see ssh_settings.py.
+    settings = models.JSONField(default=dict, blank=True)
+    # The password, the private key and its passphrase, as JSON.
+    secrets = SecretField(null=True)  # type: ignore[misc]
+    # Such as "ssh-ed25519 AAAA…"; empty until an administrator has pinned it.
+    host_key = models.TextField(blank=True)
+    # An attached machine on the way to this one.
+    jump = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     detached_at = models.DateTimeField(null=True, blank=True)
-    # When a monitor last heard from the target; it can't tell more than that.
+    # When it was last heard from; nobody can tell more than that.
     last_seen_at = models.DateTimeField(null=True, blank=True)
+    # Why it can't be used now, in a sentence, and until when nothing is tried there.
+    trouble = models.TextField(blank=True)
+    leave_alone_until = models.DateTimeField(null=True, blank=True)
+    # What the last check found, as computes/checks.py tells it.
+    checks = models.JSONField(default=list, blank=True)
+    # What the machine said of itself then: see computes/runner/facts.py.
+    facts = models.JSONField(default=dict, blank=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    check_asked_at = models.DateTimeField(null=True, blank=True)
 
     objects = ComputeTargetQuerySet.as_manager()
 
@@ -43,3 +74,39 @@ class ComputeTarget(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("computes:detail", args=[self.name])
+
+    @property
+    def ssh(self) -> SshSettings:
+        return SshSettings.from_json(self.settings)
+
+    def reveal_secrets(self) -> dict[str, str]:
+        """What signs the portal in there, in the clear. Raises PortalError."""
+        kept: Secret | None = self.secrets
+        return {} if kept is None else dict(json.loads(kept.reveal()))
+
+    def keep_secrets(self, secrets: Mapping[str, str]) -> None:
+        kept = {name: value for name, value in secrets.items() if value}
+        self.secrets = Secret.of(json.dumps(kept))
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return str(self.ssh) if self.kind == self.Kind.SSH else ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the pinned host key, as ssh-keygen shows it."""
+        return fingerprint_of(self.host_key) if self.host_key else ""
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it is known who answers there."""
+        return self.kind == self.Kind.LOCAL or bool(self.host_key)
+
+    @property
+    def is_being_checked(self) -> bool:
+        asked, done = self.check_asked_at, self.checked_at
+        return asked is not None and (done is None or done < asked)

@@ -1,8 +1,13 @@
 """How a machine is reached over SSH, but for its secrets."""
 
+import base64
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
+
+_HOST_KEY = re.compile(r"(?:ssh-|ecdsa-sha2-)[a-z0-9-]+ [A-Za-z0-9+/]{40,}={0,2}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,3 +30,21 @@ class SshSettings:
 
     def __str__(self) -> str:
         return f"{self.user}@{self.address}" + (f":{self.port}" * (self.port != 22))
+
+
+def fingerprint_of(host_key: str) -> str:
+    """Of a key such as "ssh-ed25519 AAAA…", in the spelling of ssh-keygen."""
+    data = base64.b64decode(host_key.partition(" ")[2])
+    digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
+    return f"SHA256:{digest.rstrip('=')}"
+
+
+def is_host_key(text: str) -> bool:
+    if not _HOST_KEY.fullmatch(text):
+        return False
+    kind, _, data = text.partition(" ")
+    try:
+        # Each key begins with the length of its kind, and the kind.
+        return base64.b64decode(data, validate=True)[4:].startswith(kind.encode())
+    except ValueError:
+        return False

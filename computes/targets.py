@@ -1,15 +1,67 @@
 """From compute targets to the hosts that they are on."""
 
+import hashlib
+import threading
+
 from django.conf import settings
 
+from aml_portal.errors import TargetError
 from computes.hosts import Host
 from computes.hosts.local import LocalHost
+from computes.hosts.ssh import SshHost
+from computes.hosts.ssh_connection import SshAccount
 from computes.models import ComputeTarget
+
+_lock = threading.Lock()
+# Hosts with a connection that lasts, by the target's key; for the settings of then.
+_connected: dict[int, SshHost] = {}
 
 
 def host_of(target: ComputeTarget) -> Host:
-    """The host of a target; targets with equal keys share one, and its stream."""
+    """The host of a target; targets with equal keys share one, and its stream.
+
+    Raises TargetError where nobody has said yet who answers there.
+    """
     match target.kind:
         case ComputeTarget.Kind.LOCAL:
             return LocalHost(settings.JOBS_FOLDER)
+        case ComputeTarget.Kind.SSH:
+            return _ssh_host(target)
     raise ValueError(f"{target.kind} is no kind of compute target")
+
+
+def account_of(target: ComputeTarget) -> SshAccount:
+    """How the target is reached, with its secrets in clear. Raises TargetError."""
+    if not target.host_key:
+        raise TargetError(
+            f"The host key of {target} is not confirmed.",
+            "An administrator has to look at it first.",
+        )
+    how, secrets = target.ssh, target.reveal_secrets()
+    return SshAccount(
+        address=how.address,
+        port=how.port,
+        user=how.user,
+        host_key=target.host_key,
+        password=secrets.get("password", ""),
+        private_key=secrets.get("private_key", ""),
+        passphrase=secrets.get("passphrase", ""),
+        jump=account_of(target.jump) if target.jump else None,
+    )
+
+
+def _ssh_host(target: ComputeTarget) -> SshHost:
+    """One for each target, so that its connection lasts; another after a change."""
+    account, how = account_of(target), target.ssh
+    everything = f"{account} {account.host_key} {account.jump} {how}".encode()
+    for secret in (account.password, account.private_key, account.passphrase):
+        everything += hashlib.sha256(secret.encode()).digest()
+    key = f"ssh-{target.pk}-{hashlib.sha256(everything).hexdigest()[:16]}"
+    with _lock:
+        host = _connected.get(target.pk)
+        if host is None or host.key != key:
+            if host is not None:
+                host.close()
+            host = SshHost(account, key=key, root=how.root, python=how.python)
+            _connected[target.pk] = host
+        return host

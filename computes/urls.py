@@ -7,5 +7,10 @@ from computes import views
 app_name = "computes"
 urlpatterns = [
     path("", views.target_list, name="list"),
-    path("<str:name>/", views.edit, name="edit"),
+    path("new/ssh/", views.attach, name="attach-ssh"),
+    path("<str:name>/", views.detail, name="detail"),
+    path("<str:name>/edit/", views.edit, name="edit"),
+    path("<str:name>/host-key/", views.host_key, name="host-key"),
+    path("<str:name>/check/", views.check, name="check"),
+    path("<str:name>/checks/", views.checks, name="checks"),
 ]

@@ -3,9 +3,9 @@
 from django.db import transaction
 from django.db.models import F
 
+from aml_portal.queues import enqueue, imports_queue, job_name, runs_queue
 from computes.models import ComputeTarget
 from runs.models import Run
-from runs.queues import enqueue, imports_queue, job_name, runs_queue
 from runs.status import RunStatus
 
 _A_DAY = 24 * 60 * 60

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from aml_portal.errors import PortalError
 from computes.hosts import DamagedSourceError, Host, TargetAwayError
+from computes.services import note_trouble
 from computes.targets import host_of
 from runs import mirror
 from runs.dispatch import dispatch
@@ -50,6 +51,7 @@ def start_run(run_pk: int) -> None:
             raise
         except TargetAwayError as error:
             # It may work later, and the reconciler comes back to the run.
+            note_trouble(run.target, str(error))
             if run.attempts <= _TRIES_NOTED:
                 run.note(f"{error} The submission is tried again.")
         except PortalError as error:
@@ -106,7 +108,7 @@ def _submit(run: Run) -> None:
 
 def _stage(run: Run, host: Host) -> Collection[str]:
     """Have the job folder made; the contents that had to travel there."""
-    spec = job_spec(run)
+    spec = job_spec(run, host)
     with suppress(DamagedSourceError):
         return host.stage(run.run_id, spec, source_of(run.snapshot))
     # A sweep may have set some of it aside after it had been looked for.
@@ -138,13 +140,13 @@ def _prevent_start(run: Run, sentence: str) -> None:
         host.cancel(run.run_id, grace_seconds=0, reason=sentence)
 
 
-def job_spec(run: Run) -> dict[str, Any]:
+def job_spec(run: Run, host: Host) -> dict[str, Any]:
     """What the runner reads as `job.json`."""
     configuration = run.configuration
     return {
         "id": run.run_id,
         "argv": [
-            run.environment.interpreter,
+            run.environment.interpreter_path or host.python,
             # With the folder before it, no name is taken for an option.
             f"./{configuration.script}",
             *configuration.arguments,

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import DatabaseError, close_old_connections, connection
 
+from aml_portal.errors import PortalError
 from computes.frames import Frame, FrameReader
 from computes.hosts import Host, Stream, StreamClosed
 from runs import progress
@@ -71,6 +72,8 @@ class Follower(threading.Thread):
         self._announcer = Announcer()
         self._heard = time.monotonic()
         self.busy_at = time.monotonic()
+        # Why there is no stream, for people; empty while there is one.
+        self.trouble = ""
 
     # Called by the main thread.
 
@@ -92,6 +95,10 @@ class Follower(threading.Thread):
                     self._watch(run)
                 self._cancel_if_asked(run, self._memory[job], now)
 
+    def is_heard(self) -> bool:
+        """Whether the host has said something lately."""
+        return not self.trouble and time.monotonic() - self._heard < _SILENCE
+
     def stop(self) -> None:
         self._stopped.set()
         self.join(timeout=10)
@@ -106,6 +113,9 @@ class Follower(threading.Thread):
                 self._follow_stream()
             except StreamClosed as error:
                 _log.warning("The stream of %s ended: %r", self._host.key, error)
+            except PortalError as error:
+                self.trouble = str(error)
+                _log.warning("%s can't be followed: %s", self._host.key, error)
             except Exception:
                 _log.exception("Following %s failed", self._host.key)
             self._close()
@@ -123,6 +133,7 @@ class Follower(threading.Thread):
         close_old_connections()
         self._mark_silent()
         stream = self._host.follow()
+        self.trouble = ""
         opened = time.monotonic()
         with self._lock:
             self._stream = stream
@@ -195,8 +206,9 @@ class Follower(threading.Thread):
             for followed in list(self._followed.values()):
                 progress.stop_responding(
                     followed.run,
-                    "The compute target is not heard from; the run may still be"
-                    " working.",
+                    f"{self.trouble or 'The compute target is not heard from.'} The"
+                    " run may still be working; it will be picked up when the target"
+                    " answers.",
                 )
 
     # Threads of their own, for the end of a run.

@@ -21,6 +21,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from aml_portal.errors import PortalError, UserError
+from aml_portal.queues import enqueue, imports_queue, job_name
 from runs.git_credentials import login_for
 from runs.git_facts import GitFacts
 from runs.git_fetch import Fetched, Wanted, fetch
@@ -28,7 +29,6 @@ from runs.git_models import MOST_AT_ONCE
 from runs.git_remotes import Remote, checked_folder, checked_reference
 from runs.leases import held, holding
 from runs.models import GitImport
-from runs.queues import enqueue, imports_queue, job_name
 from runs.services import keep_snapshot
 from runs.snapshots import Intake, read_once
 from runs.storage import limits, store

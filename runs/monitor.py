@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import redis
 from django.db import close_old_connections
-from django.utils import timezone
 
+from aml_portal.errors import PortalError
 from aml_portal.redis_clients import redis_client
 from computes.models import ComputeTarget
+from computes.services import ask_for_due_checks, note_seen, note_trouble
 from computes.targets import host_of
 from runs import leases
 from runs.dispatch import enqueue_daily_sweep
@@ -49,6 +50,8 @@ class Monitor:
     def __init__(self) -> None:
         self._owner = leases.new_owner()
         self._followers: dict[str, Follower] = {}
+        # The targets of each host that has runs.
+        self._targets = defaultdict[str, set[int]](set)
         self._renewed: dict[str, float] = {}
         self._reconciler = Reconciler()
         self._reconciled = self._seen = -_SEEN_EVERY
@@ -81,9 +84,14 @@ class Monitor:
         hosts: dict[str, Host] = {}
         runs: dict[str, list[Run]] = defaultdict(list)
         # The stream is opened while a run is prepared, so that it is there in time.
-        for run in Run.objects.placed().select_related("target"):
-            host = host_of(run.target)
+        for run in Run.objects.placed().select_related("target__jump"):
+            try:
+                host = host_of(run.target)
+            except PortalError:
+                # It is told where somebody can do something about it.
+                continue
             hosts[host.key] = host
+            self._targets[host.key].add(run.target_id)
             if run.status in FOLLOWED:
                 runs[host.key].append(run)
         for key, host in hosts.items():
@@ -120,10 +128,21 @@ class Monitor:
             self._reconciler.reconcile()
         if now - self._seen >= _SEEN_EVERY:
             self._seen = now
-            local = ComputeTarget.objects.filter(kind=ComputeTarget.Kind.LOCAL)
-            local.update(last_seen_at=timezone.now())
             if now >= self._sweep_from:
                 enqueue_daily_sweep()
+            ask_for_due_checks()
+            self._note_seen()
+
+    def _note_seen(self) -> None:
+        local = ComputeTarget.objects.filter(kind=ComputeTarget.Kind.LOCAL)
+        seen = set(local.values_list("pk", flat=True))
+        for key, follower in self._followers.items():
+            if follower.is_heard():
+                seen |= self._targets[key]
+            elif follower.trouble:
+                for target in ComputeTarget.objects.filter(pk__in=self._targets[key]):
+                    note_trouble(target, follower.trouble)
+        note_seen(seen)
 
     def _listen(self) -> None:
         """Hear the doorbell; without it the monitor looks once a tick."""

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from django.utils import timezone
 from rq import Queue
 
+from aml_portal.queues import imports_queue, runs_queue
 from computes.models import ComputeTarget
 from runs import leases
 from runs.dispatch import (
@@ -24,7 +26,6 @@ from runs.dispatch import (
 from runs.execution import submission_lease
 from runs.git_imports import enqueue_import, import_job, import_lease
 from runs.models import GitImport, Run
-from runs.queues import imports_queue, runs_queue
 from runs.status import TERMINAL, RunStatus
 
 # Seconds for which work must have been missing, so that what is merely between two
@@ -82,9 +83,10 @@ class Reconciler:
 
 def _to_start() -> list[_Work]:
     """Runs that should be started, and that nobody is starting."""
-    runs = Run.objects.filter(
+    starting = Run.objects.filter(
         status__in=(RunStatus.PREPARING, RunStatus.STARTING), handle__isnull=True
     )
+    runs = starting.exclude(target__leave_alone_until__gt=timezone.now())
     held = leases.held(submission_lease(run.pk) for run in runs)
     return [
         _Work(start_job(run), partial(enqueue_start, run))
@@ -94,7 +96,8 @@ def _to_start() -> list[_Work]:
 
 
 def _to_clean() -> list[_Work]:
-    runs = Run.objects.filter(status__in=TERMINAL, cleaned_at=None).only("pk")
+    ended = Run.objects.filter(status__in=TERMINAL, cleaned_at=None).only("pk")
+    runs = ended.exclude(target__leave_alone_until__gt=timezone.now())
     return [
         _Work(clean_job(run), partial(enqueue_clean, run)) for run in runs.order_by()
     ]

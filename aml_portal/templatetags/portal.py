@@ -1,4 +1,4 @@
-"""What every template may use: icons, modules, times, the place in the menu."""
+"""What every template may use: icons, modules, times, sizes, the place in the menu."""
 
 from datetime import datetime
 
@@ -9,8 +9,10 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from aml_portal.modules import imports_of
+from aml_portal.sizes import spell_size
 
 register = template.Library()
+register.filter("size", spell_size)
 
 
 @register.simple_tag

@@ -69,15 +69,20 @@ class SshConnection:
                     f"{self._account} opened no session ({error})."
                 ) from error
 
+    def transport(self) -> paramiko.Transport:
+        """The connection as it is, or a new one. Raises TargetError."""
+        transport = self._clients[-1].get_transport() if self._clients else None
+        if transport is None or not transport.is_active():
+            self._drop()
+            transport = self._connect()
+        return transport
+
     def close(self) -> None:
         with self._lock:
             self._drop()
 
     def _open(self, command: str) -> paramiko.Channel:
-        transport = self._clients[-1].get_transport() if self._clients else None
-        if transport is None or not transport.is_active():
-            self._drop()
-            transport = self._connect()
+        transport = self.transport()
         channel = transport.open_session(timeout=_CONNECT)
         channel.exec_command(command)
         return channel
@@ -154,12 +159,20 @@ def _socket(
     account: SshAccount, via: paramiko.Transport | None
 ) -> socket.socket | paramiko.Channel:
     if via is not None:
-        place = (account.address, account.port)
-        return via.open_channel("direct-tcpip", place, ("127.0.0.1", 0), _CONNECT)
+        return _through(via, account.address, account.port)
     return _connect_to(account.address, account.port)
 
 
-def _connect_to(address: str, port: int) -> socket.socket:
+def _through(via: paramiko.Transport, address: str, port: int) -> paramiko.Channel:
+    place, nobody = (address, port), ("127.0.0.1", 0)
+    return via.open_channel("direct-tcpip", place, nobody, timeout=_CONNECT)
+
+
+def _connect_to(
+    address: str, port: int, hop: SshConnection | None = None
+) -> socket.socket | paramiko.Channel:
+    if hop is not None:
+        return _through(hop.transport(), address, port)
     connected = socket.create_connection((address, port), _CONNECT)
     # Paramiko sends small packets one by one, each of which would wait for the last.
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -189,10 +202,16 @@ def read_key(text: str, passphrase: str = "") -> paramiko.PKey:
     )
 
 
-def host_key_of(address: str, port: int = 22) -> paramiko.PKey:
-    """The key with which a host answers, before anything is trusted to it."""
+def host_key_of(
+    address: str, port: int = 22, *, via: SshAccount | None = None
+) -> paramiko.PKey:
+    """The key with which a host answers, before anything is trusted to it.
+
+    With `via` it is asked through that one. Raises TargetAwayError.
+    """
+    hop = SshConnection(via) if via else None
     try:
-        with closing(_connect_to(address, port)) as connected:
+        with closing(_connect_to(address, port, hop)) as connected:
             transport = paramiko.Transport(connected)
             try:
                 transport.start_client(timeout=_CONNECT)
@@ -203,6 +222,9 @@ def host_key_of(address: str, port: int = 22) -> paramiko.PKey:
         raise TargetAwayError(
             f"{address}, port {port}, can't be reached: {_words(error)}."
         ) from error
+    finally:
+        if hop:
+            hop.close()
 
 
 def _key(account: SshAccount) -> paramiko.PKey | None:

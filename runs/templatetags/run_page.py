@@ -1,15 +1,13 @@
-"""Sizes, and the times of a runner."""
+"""Names of files, and the times of a runner."""
 
 from datetime import datetime
 
 from django import template
 
-from aml_portal.sizes import spell_size
 from runs import reports
 from runs.file_names import printable
 
 register = template.Library()
-register.filter("size", spell_size)
 register.filter("printable", printable)
 
 

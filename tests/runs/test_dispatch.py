@@ -4,9 +4,9 @@ import pytest
 from pytest_django.fixtures import Settings
 from rq import Queue
 
+from aml_portal.queues import runs_queue
 from runs.dispatch import dispatch, start_job, why_waiting
 from runs.models import Run
-from runs.queues import runs_queue
 from runs.status import EndReason, RunStatus
 from tests import factories
 from tests.services.redis import RedisServer

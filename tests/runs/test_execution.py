@@ -70,8 +70,9 @@ def _laid_out(run: Run) -> None:
 
 
 def _staged(run: Run) -> None:
-    spec = execution.job_spec(run)
-    host_of(run.target).stage(run.run_id, spec, source_of(run.snapshot))
+    host = host_of(run.target)
+    spec = execution.job_spec(run, host)
+    host.stage(run.run_id, spec, source_of(run.snapshot))
 
 
 def _moved(run: Run) -> None:

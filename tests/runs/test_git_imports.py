@@ -12,11 +12,11 @@ from django.db import connection
 from django.test import Client
 from pytest_django.fixtures import Settings
 
+from aml_portal.queues import imports_queue
 from runs import git_imports, reconcile
 from runs.git_imports import carry_out, import_job, import_lease
 from runs.leases import acquire, new_owner
 from runs.models import GitImport, Run, Snapshot
-from runs.queues import imports_queue
 from runs.reconcile import Reconciler
 from tests import factories
 from tests.runs.test_submit_views import typed

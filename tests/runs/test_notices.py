@@ -11,10 +11,10 @@ import pytest
 import redis
 from django.conf import settings
 
+from aml_portal.queues import runs_queue
 from runs import hub as hubs, notices
 from runs.hub import Hub, Watcher
 from runs.notices import LIVE_CHANNEL, announce_change
-from runs.queues import runs_queue
 from tests.services.redis import RedisServer
 
 

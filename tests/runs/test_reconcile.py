@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from aml_portal.queues import runs_queue
 from runs import reconcile
 from runs.dispatch import clean_job, start_job
 from runs.execution import submission_lease
 from runs.leases import acquire, new_owner
 from runs.models import Run
-from runs.queues import runs_queue
 from runs.reconcile import Reconciler
 from runs.status import EndReason, RunStatus
 from tests import factories

@@ -18,6 +18,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from aml_portal.errors import PortalError, UserError
+from aml_portal.queues import imports_queue
 from computes.hosts.local import LocalHost
 from computes.models import ComputeTarget
 from runs import execution, services, tasks
@@ -26,7 +27,6 @@ from runs.git_facts import GitFacts
 from runs.models import Run, Snapshot
 from runs.monitor import Monitor
 from runs.preflight import preflight
-from runs.queues import imports_queue
 from runs.snapshots import (
     Manifest,
     Store,

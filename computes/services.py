@@ -1,0 +1,148 @@
+"""What people and the portal itself do with compute targets."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import timedelta
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from aml_portal.errors import PortalError, UserError
+from aml_portal.queues import enqueue, imports_queue, job_name
+from computes.checks import Checks, Outcome
+from computes.hosts.ssh_connection import host_key_of, read_key
+from computes.models import ComputeTarget
+from computes.ssh_settings import SshSettings, is_host_key
+from computes.targets import account_of, host_of
+
+# So long nothing is tried on a target that could not be reached.
+_BACK_OFF = timedelta(seconds=20)
+# How often the portal checks the targets by itself.
+_CHECK_EVERY = timedelta(minutes=5)
+# A check that was asked for so long ago was lost, with its worker or its broker.
+_LOST_AFTER = timedelta(minutes=3)
+
+
+def save_ssh(
+    target: ComputeTarget, *, how: SshSettings, secrets: Mapping[str, str]
+) -> ComputeTarget:
+    """Attach a machine, or change how it is reached. Raises UserError.
+
+    Without new secrets, those that are kept stay. A host key that was pinned counts for
+    its address alone; where it has to be confirmed anew, no run goes there meanwhile.
+    """
+    before = target.ssh
+    target.kind = ComputeTarget.Kind.SSH
+    target.settings = how.to_json()
+    if (before.address, before.port) != (how.address, how.port):
+        target.host_key = ""
+    if any(secrets.values()) or target.secrets is None:
+        _check_secrets(secrets)
+        target.keep_secrets(secrets)
+    try:
+        target.full_clean()
+        with transaction.atomic():
+            target.save()
+    except ValidationError as error:
+        raise UserError(" ".join(error.messages)) from error
+    except IntegrityError as error:
+        raise UserError("There is a target of this name: take another one.") from error
+    return target
+
+
+def _check_secrets(secrets: Mapping[str, str]) -> None:
+    if key := secrets.get("private_key"):
+        read_key(key, secrets.get("passphrase", ""))
+    elif not secrets.get("password"):
+        raise UserError(
+            "Neither a private key nor a password was given.", "Give one of the two."
+        )
+
+
+def offered_host_key(target: ComputeTarget) -> str:
+    """The key with which the machine answers now. Raises TargetError."""
+    via = account_of(target.jump) if target.jump else None
+    key = host_key_of(target.ssh.address, target.ssh.port, via=via)
+    return f"{key.get_name()} {key.get_base64()}"
+
+
+def pin_host_key(target: ComputeTarget, host_key: str) -> None:
+    """Trust whoever answers with this key from now on, and nobody else.
+
+    Raises UserError for what is no key.
+    """
+    if not is_host_key(host_key):
+        raise UserError("This is no host key.", "Look at the one that is shown now.")
+    ComputeTarget.objects.filter(pk=target.pk).update(
+        host_key=host_key, trouble="", leave_alone_until=None
+    )
+    ask_for_check(target)
+
+
+def note_seen(targets: Iterable[int]) -> None:
+    """Write down that the targets with these keys answer."""
+    ComputeTarget.objects.filter(pk__in=targets).update(
+        last_seen_at=timezone.now(), trouble="", leave_alone_until=None
+    )
+
+
+def note_trouble(target: ComputeTarget, sentence: str) -> None:
+    """Write down why a target can't be used, and leave it alone for a moment."""
+    ComputeTarget.objects.filter(pk=target.pk).update(
+        trouble=sentence, leave_alone_until=timezone.now() + _BACK_OFF
+    )
+
+
+# Checks.
+
+
+def ask_for_check(target: ComputeTarget) -> None:
+    """Have the target checked soon, unless it just is."""
+    now = timezone.now()
+    is_idle = (
+        Q(check_asked_at=None)
+        | Q(check_asked_at__lte=F("checked_at"))
+        | Q(check_asked_at__lt=now - _LOST_AFTER)
+    )
+    idle = ComputeTarget.objects.filter(is_idle, pk=target.pk)
+    if idle.update(check_asked_at=now, checks=[]):
+        job = job_name("check", target.pk, int(now.timestamp() * 1000))
+        transaction.on_commit(
+            lambda: enqueue(
+                imports_queue(), "computes.tasks.check_target", job, target.pk
+            )
+        )
+
+
+def ask_for_due_checks() -> None:
+    """Have those targets checked that were not for long."""
+    due = Q(check_asked_at=None) | Q(check_asked_at__lt=timezone.now() - _CHECK_EVERY)
+    for target in ComputeTarget.objects.usable().filter(due):
+        ask_for_check(target)
+
+
+def check_target(target: ComputeTarget) -> None:
+    """Carry out the checks of a target; each outcome is kept as soon as it is there."""
+    row = ComputeTarget.objects.filter(pk=target.pk)
+    outcomes: list[Outcome] = []
+    facts: dict[str, object] = {}
+    try:
+        checks = Checks(host=host_of(target))
+        for outcome in checks:
+            outcomes.append(outcome)
+            row.update(checks=[asdict(each) for each in outcomes])
+        facts = checks.facts
+    except PortalError as error:
+        outcomes.append(Outcome(name="Host key", is_fine=False, detail=str(error)))
+    row.update(
+        checks=[asdict(each) for each in outcomes],
+        checked_at=timezone.now(),
+        facts=facts,
+    )
+    wrong = next((each for each in outcomes if each.is_fine is False), None)
+    if wrong is None:
+        note_seen([target.pk])
+    else:
+        note_trouble(target, wrong.detail)
