@@ -26,6 +26,11 @@ class TargetForm(forms.ModelForm):  # type: ignore[type-arg]
 class SshTargetForm(forms.ModelForm):  # type: ignore[type-arg]
     """A machine that is reached over SSH; its secrets are asked for and never shown."""
 
+    field_order = (
+        *("name", "address", "port", "user", "private_key", "passphrase", "password"),
+        *("jump", "root", "python", "max_runs", "description"),
+    )
+
     address = forms.CharField(
         max_length=255,
         help_text="A host name or an IP address.",

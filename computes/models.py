@@ -1,6 +1,7 @@
 """Compute targets: the machines and schedulers that runs are submitted to."""
 
 import json
+import sys
 from collections.abc import Mapping
 
 from django.core.validators import MinValueValidator, RegexValidator
@@ -90,6 +91,11 @@ class ComputeTarget(models.Model):
     def keep_secrets(self, secrets: Mapping[str, str]) -> None:
         kept = {name: value for name, value in secrets.items() if value}
         self.secrets = Secret.of(json.dumps(kept))
+
+    @property
+    def python(self) -> str:
+        """What runs the scripts for which no interpreter is named."""
+        return self.ssh.python if self.kind == self.Kind.SSH else sys.executable
 
     @property
     def place(self) -> str:

@@ -29,7 +29,7 @@ def detail(request: HttpRequest, name: str) -> HttpResponse:
 @require_GET
 def checks(request: HttpRequest, name: str) -> HttpResponse:
     """What is known of the last check, or of the one that is at work."""
-    return render(request, "computes/_target_checks.html", _context(_target(name)))
+    return render(request, "computes/_target_body.html", _context(_target(name)))
 
 
 @require_POST
@@ -38,7 +38,7 @@ def check(request: HttpRequest, name: str) -> HttpResponse:
     _check_may_change(request)
     services.ask_for_check(target)
     if request.htmx:  # type: ignore[attr-defined]
-        return render(request, "computes/_target_checks.html", _context(_target(name)))
+        return render(request, "computes/_target_body.html", _context(_target(name)))
     return redirect(target)
 
 

@@ -1,9 +1,9 @@
 """Environments: the Python that a script runs with."""
 
-import sys
-
 from django.core.validators import RegexValidator
 from django.db import models
+
+from computes.models import ComputeTarget
 
 
 class EnvironmentQuerySet(models.QuerySet["Environment"]):
@@ -30,7 +30,7 @@ class Environment(models.Model):
     )
     version = models.PositiveIntegerField(default=1)
     description = models.CharField(max_length=255, blank=True)
-    # Empty: the interpreter that the portal itself runs on, wherever it is.
+    # Empty: the Python of the target, on the portal's machine that of the portal.
     interpreter_path = models.CharField(max_length=4096, blank=True)
     environment_variables = models.JSONField(default=dict, blank=True)
     python_version = models.CharField(max_length=64, blank=True)
@@ -50,6 +50,5 @@ class Environment(models.Model):
     def __str__(self) -> str:
         return f"{self.name}:{self.version}"
 
-    @property
-    def interpreter(self) -> str:
-        return self.interpreter_path or sys.executable
+    def interpreter_on(self, target: ComputeTarget) -> str:
+        return self.interpreter_path or target.python

@@ -108,7 +108,7 @@ def _submit(run: Run) -> None:
 
 def _stage(run: Run, host: Host) -> Collection[str]:
     """Have the job folder made; the contents that had to travel there."""
-    spec = job_spec(run, host)
+    spec = job_spec(run)
     with suppress(DamagedSourceError):
         return host.stage(run.run_id, spec, source_of(run.snapshot))
     # A sweep may have set some of it aside after it had been looked for.
@@ -140,13 +140,13 @@ def _prevent_start(run: Run, sentence: str) -> None:
         host.cancel(run.run_id, grace_seconds=0, reason=sentence)
 
 
-def job_spec(run: Run, host: Host) -> dict[str, Any]:
+def job_spec(run: Run) -> dict[str, Any]:
     """What the runner reads as `job.json`."""
     configuration = run.configuration
     return {
         "id": run.run_id,
         "argv": [
-            run.environment.interpreter_path or host.python,
+            run.environment.interpreter_on(run.target),
             # With the folder before it, no name is taken for an option.
             f"./{configuration.script}",
             *configuration.arguments,

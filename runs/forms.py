@@ -63,7 +63,7 @@ class SubmitForm(forms.Form):
         },
     )
     target = forms.ModelChoiceField(
-        ComputeTarget.objects.attached(),
+        ComputeTarget.objects.usable(),
         empty_label=None,
         error_messages={
             "required": "The run needs a compute target. Pick one.",

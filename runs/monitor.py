@@ -130,10 +130,11 @@ class Monitor:
             self._seen = now
             if now >= self._sweep_from:
                 enqueue_daily_sweep()
-            ask_for_due_checks()
-            self._note_seen()
+            self._look_at_targets()
 
-    def _note_seen(self) -> None:
+    def _look_at_targets(self) -> None:
+        """Note which targets answer, and have them checked every so often."""
+        ask_for_due_checks()
         local = ComputeTarget.objects.filter(kind=ComputeTarget.Kind.LOCAL)
         seen = set(local.values_list("pk", flat=True))
         for key, follower in self._followers.items():

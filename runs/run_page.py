@@ -85,6 +85,7 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "phases": phases(run, events),
         "command": shlex.join([configuration.script, *configuration.arguments]),
         "configuration": configuration,
+        "interpreter": run.environment.interpreter_on(run.target),
         "max_duration": spell_duration(configuration.max_run_duration_seconds),
         "variables": [
             (name, value, bool(value) and looks_secret(name))
@@ -110,7 +111,7 @@ def configuration_context(run: Run) -> dict[str, Any]:
             target=run.target.name,
             environment=environment.name,
             version=environment.version,
-            interpreter=environment.interpreter,
+            interpreter=environment.interpreter_on(run.target),
             environment_variables=mask_variables(environment.environment_variables),
         ),
         "python": as_python(

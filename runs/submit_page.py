@@ -58,7 +58,7 @@ def initial_values(request: PageRequest, run: Run | None) -> dict[str, Any]:
 
 def example_submission() -> Submission:
     """The example, with the first environment on the first target."""
-    target = ComputeTarget.objects.attached().order_by("pk").first()
+    target = ComputeTarget.objects.usable().order_by("pk").first()
     environment = Environment.objects.usable().order_by("pk").first()
     if target is None or environment is None:
         raise UserError(
@@ -103,7 +103,7 @@ def _values_of(run: Run, *, without: list[str]) -> dict[str, Any]:
 def _last_choices(user: User) -> dict[str, Any]:
     last = Run.objects.filter(owner=user).order_by("-id").first()
     environment = Environment.objects.usable().order_by("pk").first()
-    target = ComputeTarget.objects.attached().order_by("pk").first()
+    target = ComputeTarget.objects.usable().order_by("pk").first()
     return {
         "environment": last.environment_id if last else environment and environment.pk,
         "target": last.target_id if last else target and target.pk,
@@ -180,7 +180,9 @@ def preview_context(form: SubmitForm) -> dict[str, Any]:
             target=target.name if target else "local",
             environment=environment.name if environment else "",
             version=environment.version if environment else None,
-            interpreter=environment.interpreter if environment else "python",
+            interpreter=environment.interpreter_on(target)
+            if environment and target
+            else "python",
             environment_variables=mask_variables(
                 environment.environment_variables if environment else {}
             ),
@@ -242,5 +244,5 @@ def _targets() -> list[_Places]:
             free=max(target.max_runs - counts[target.pk, False], 0),
             waiting=counts[target.pk, True],
         )
-        for target in ComputeTarget.objects.attached()
+        for target in ComputeTarget.objects.usable()
     ]

@@ -2,13 +2,17 @@
 
 import io
 import itertools
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.test import Client
 
 from computes.models import ComputeTarget
+from computes.services import save_ssh
+from computes.ssh_settings import SshSettings
 from environments.models import Environment
 from runs.configuration import ScriptRunConfiguration
 from runs.models import Experiment, Run, Snapshot
@@ -16,6 +20,7 @@ from runs.services import Submission, keep_snapshot, submit_run
 from runs.snapshots import read_upload
 from runs.storage import limits, store
 from tests.services.runs import zipped
+from tests.services.sshd import Sshd
 
 
 def person(name: str = "ada") -> User:
@@ -33,6 +38,24 @@ def target(*, max_runs: int = 2, name: str = "local") -> ComputeTarget:
     return ComputeTarget.objects.update_or_create(
         name=name, defaults={"kind": "local", "max_runs": max_runs}
     )[0]
+
+
+def machine(
+    sshd: Sshd, root: Path, *, name: str = "gpu-box", max_runs: int = 2
+) -> ComputeTarget:
+    """A target over SSH, whose host key is pinned."""
+    how = SshSettings(
+        address="127.0.0.1",
+        port=sshd.port,
+        user=sshd.user,
+        root=str(root),
+        python=sys.executable,
+    )
+    target = ComputeTarget(name=name, max_runs=max_runs, host_key=sshd.host_key)
+    save_ssh(target, how=how, secrets={"private_key": sshd.private_key})
+    ComputeTarget.objects.filter(pk=target.pk).update(host_key=sshd.host_key)
+    target.refresh_from_db()
+    return target
 
 
 def this_python() -> Environment:

@@ -73,8 +73,6 @@ class Host(Protocol):
     """
 
     key: str
-    # What runs a script for which no interpreter is named.
-    python: str
 
     def stage(self, job: str, spec: dict[str, Any], source: Source) -> Collection[str]:
         """Make the job folder: the files of `source`, then `job.json`.

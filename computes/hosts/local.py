@@ -30,7 +30,6 @@ class LocalHost:
     """Job folders under one folder of this machine."""
 
     key = "local"
-    python = sys.executable
 
     def __init__(self, jobs: Path) -> None:
         self._jobs = jobs

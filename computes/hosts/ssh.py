@@ -29,7 +29,6 @@ class SshHost:
         self, account: SshAccount, *, key: str, root: str, python: str = "python3"
     ) -> None:
         self.key = key
-        self.python = python
         self._account = account
         self._root = root
         self._command = command(python)

@@ -10,7 +10,7 @@ from computes.models import ComputeTarget
 from tests.factories import person
 
 pytestmark = pytest.mark.django_db
-EDIT = "/compute/local/"
+EDIT = "/compute/local/edit/"
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
 """Environments as people define and see them."""
 
+import sys
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
 from aml_portal.errors import UserError
+from computes.models import ComputeTarget
 from environments.models import Environment
 from environments.services import archive_environment, save_environment
 from tests.factories import person, submit, this_python
@@ -34,7 +37,7 @@ def form(**changes: str) -> dict[str, str]:
 def test_the_portals_own_python_is_there_from_the_start() -> None:
     environment = Environment.objects.get(name="this-python")
     assert environment.version == 1
-    assert environment.interpreter
+    assert environment.interpreter_on(ComputeTarget(kind="local")) == sys.executable
 
 
 def test_an_environment_is_saved_with_what_its_interpreter_says(client: Client) -> None:

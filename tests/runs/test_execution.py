@@ -71,7 +71,7 @@ def _laid_out(run: Run) -> None:
 
 def _staged(run: Run) -> None:
     host = host_of(run.target)
-    spec = execution.job_spec(run, host)
+    spec = execution.job_spec(run)
     host.stage(run.run_id, spec, source_of(run.snapshot))
 
 
