@@ -171,7 +171,7 @@ RQ_QUEUES = {
     name: {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 3600}
     for name in (RUNS_QUEUE, IMPORTS_QUEUE)
 }
-RQ = {"WORKER_CLASS": "rq.worker.Worker"}
+RQ = {"WORKER_CLASS": "aml_portal.worker.Worker"}
 
 # For the count of failed sign-ins; nothing that has to last.
 CACHES = {
