@@ -18,7 +18,8 @@ class ComputeTargetQuerySet(models.QuerySet["ComputeTarget"]):
 
     def usable(self) -> "ComputeTargetQuerySet":
         """Those that runs can be submitted to."""
-        return self.attached().exclude(kind=ComputeTarget.Kind.SSH, host_key="")
+        taking = self.attached().filter(closed_at=None)
+        return taking.exclude(kind=ComputeTarget.Kind.SSH, host_key="")
 
 
 class ComputeTarget(models.Model):
@@ -31,7 +32,6 @@ class ComputeTarget(models.Model):
     # Azure ML's rule for the names of compute targets.
     name = models.CharField(
         max_length=16,
-        unique=True,
         validators=[
             RegexValidator(
                 r"\A[A-Za-z][A-Za-z0-9-]{1,15}\Z",
@@ -55,6 +55,8 @@ class ComputeTarget(models.Model):
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    # From when on it takes no more runs; it is detached once none is active.
+    closed_at = models.DateTimeField(null=True, blank=True)
     detached_at = models.DateTimeField(null=True, blank=True)
     # When it was last heard from; nobody can tell more than that.
     last_seen_at = models.DateTimeField(null=True, blank=True)
@@ -72,6 +74,14 @@ class ComputeTarget(models.Model):
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"],
+                condition=models.Q(detached_at=None),
+                name="one_attached_target_per_name",
+                violation_error_message="There is a target of this name: take another.",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -20,6 +20,7 @@ from computes.models import ComputeTarget
 from computes.services import ask_for_due_checks, note_seen, note_trouble
 from computes.targets import host_of
 from runs import leases
+from runs.detaching import detach_closed
 from runs.dispatch import enqueue_daily_sweep
 from runs.follower import Follower
 from runs.models import Run
@@ -133,8 +134,9 @@ class Monitor:
             self._look_at_targets()
 
     def _look_at_targets(self) -> None:
-        """Note which targets answer, and have them checked every so often."""
+        """Note which targets answer; have them checked or detached when it is time."""
         ask_for_due_checks()
+        detach_closed()
         local = ComputeTarget.objects.filter(kind=ComputeTarget.Kind.LOCAL)
         seen = set(local.values_list("pk", flat=True))
         for key, follower in self._followers.items():

@@ -115,7 +115,7 @@ def _check(submission: Submission) -> None:
     configuration.check()
     for name, value in submission.tags.items():
         _check_tag(name, value)
-    if submission.target.detached_at:
+    if submission.target.detached_at or submission.target.closed_at:
         raise UserError(
             f"The compute target {submission.target.name} is detached.",
             "Pick another one.",

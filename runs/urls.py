@@ -14,6 +14,7 @@ from runs import (
     run_views,
     snapshot_views,
     submit_views,
+    target_views,
     upload_views,
 )
 from runs.snapshots import SHA256
@@ -99,6 +100,7 @@ _runs: list[URLPattern | URLResolver] = [
     path("git-credentials/", include(_git_credentials)),
     path("snapshots/<sha256:before>/diff/<sha256:after>/", include(_one_diff)),
     path("git-credentials/keys/<int:pk>/", include(_one_git_key)),
+    path("compute/<str:name>/detach/", target_views.detach, name="detach-target"),
     path("experiments/", history_views.experiments, name="experiments"),
     path("experiments/<str:name>/", history_views.experiment, name="experiment"),
 ]

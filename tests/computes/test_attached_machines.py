@@ -119,7 +119,7 @@ def test_secrets_are_nowhere_in_the_clear(
         ({"private_key": ""}, "Neither a private key nor a password was given."),
         ({"private_key": "no key"}, "The private key can't be read."),
         ({"name": "x"}, "Use 2 to 16 letters, digits and dashes"),
-        ({"name": "local"}, "already exists"),
+        ({"name": "local"}, "There is a target of this name"),
         ({"port": 70000}, "less than or equal to 65535"),
         ({"address": ""}, "This field is required."),
         ({"max_runs": 0}, "greater than or equal to 1"),
