@@ -15,6 +15,7 @@ from benchmarks import (
     history,
     idle,
     latency,
+    over_ssh,
     report,
     short_runs,
     startup,
@@ -35,6 +36,7 @@ _MEASURES: dict[str, Measure] = {
     "history": history.measure,
     "folders": lambda *_: folders.measure(),
     "uploads": uploads.measure,
+    "over_ssh": over_ssh.measure,
     "to_target": lambda *_: to_target.measure(),
     "startup": lambda *_: startup.measure(),
 }

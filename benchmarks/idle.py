@@ -15,9 +15,9 @@ def measure(portal: Portal) -> Section:
     time.sleep(_SETTLE_SECONDS)
     pids = portal.pids()
     memory = {name: _memory(pid) for name, pid in pids.items()}
-    before = sum(_cpu_seconds(pid) for pid in pids.values())
+    before = sum(cpu_seconds(pid) for pid in pids.values())
     time.sleep(_WATCH_SECONDS)
-    busy = sum(_cpu_seconds(pid) for pid in pids.values()) - before
+    busy = sum(cpu_seconds(pid) for pid in pids.values()) - before
     parts = ", ".join(f"{name} {size:.0f}" for name, size in memory.items())
     return Section(
         title="The idle portal",
@@ -44,7 +44,7 @@ def _memory(pid: int) -> float:
     return int(found[1]) * 1024 / 1e6
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     fields = stat.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100

@@ -98,11 +98,8 @@ def _source(tree: Path, store: Store, objects: Path) -> Source:
 
 
 def _rsync(tree: Path, to: Path, sshd: Sshd) -> None:
-    key = sshd.folder / "user_key"
-    ssh = ["ssh", f"-p{sshd.port}", f"-i{key}", "-oStrictHostKeyChecking=no"]
-    ssh += ["-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR"]
-    place = f"{sshd.user}@127.0.0.1:{to}/"
-    command = ["rsync", "-a", "-e", shlex.join(ssh), f"{tree}/", place]
+    *ssh, host = sshd.command()
+    command = ["rsync", "-a", "-e", shlex.join(ssh), f"{tree}/", f"{host}:{to}/"]
     subprocess.run(command, check=True)
 
 

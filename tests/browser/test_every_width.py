@@ -65,6 +65,8 @@ def addresses(run: SubmittedRun) -> list[str]:
         "/environments/new/",
         "/compute/",
         "/compute/local/",
+        "/compute/local/edit/",
+        "/compute/new/ssh/",
         "/git-credentials/",
         "/git-credentials/new/",
         "/git-credentials/keys/new/",

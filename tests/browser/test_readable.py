@@ -49,6 +49,8 @@ def addresses(run: SubmittedRun) -> list[str]:
         "/environments/new/",
         "/compute/",
         "/compute/local/",
+        "/compute/local/edit/",
+        "/compute/new/ssh/",
         "/change-password/",
         "/nowhere/",
         *(f"/runs/{run.run_id}/?tab={tab}" for tab in _TABS),

@@ -49,6 +49,13 @@ class Sshd:
         }
         return SshAccount(**{**facts, **changes})  # type: ignore[arg-type]
 
+    def command(self) -> list[str]:
+        """The usual client, as far as the host's name."""
+        options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"]
+        words = [f"-o{option}" for option in (*options, "LogLevel=ERROR")]
+        key = self.folder / "user_key"
+        return ["ssh", f"-p{self.port}", f"-i{key}", *words, f"{self.user}@127.0.0.1"]
+
     def start(self) -> None:
         # As root, it separates its privileges in this folder.
         with suppress(PermissionError):
