@@ -129,7 +129,7 @@ def test_what_the_page_read_is_kept(client: Client, project: Path) -> None:
     assert "azureml.git.dirty" not in run.properties
     page = overview(client, run)
     assert f'href="https://example.org/a/b/commit/{_COMMIT}"' in page
-    assert "Not known" in page
+    assert "Not known: a dropped folder is not compared with its commit" in page
 
 
 @pytest.mark.parametrize(
