@@ -48,6 +48,21 @@ class GitFacts:
             dirty=dirty if isinstance(dirty, bool) else None,
         )
 
+    @classmethod
+    def recorded(cls, properties: Mapping[str, str], patch: str) -> Self:
+        """What a run has kept of a source; a build is of that run alone."""
+        said = {
+            name: properties.get(f"azureml.git.{name}", "")
+            for name in ("branch", "commit", "dirty")
+        }
+        return cls(
+            repository=properties.get("azureml.git.repository_uri", ""),
+            branch=said["branch"],
+            commit=said["commit"],
+            dirty={"True": True, "False": False}.get(said["dirty"]),
+            patch=patch,
+        )
+
     def overridden(self, variables: Mapping[str, str]) -> Self:
         """With what AZUREML_GIT_… variables say instead, as in Azure ML."""
         given = {

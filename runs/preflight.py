@@ -27,9 +27,13 @@ _MOST_LISTED = 200
 
 @dataclass(kw_only=True)
 class Preflight:
-    """A manifest, what changed since `previous` (None for the first), what is odd."""
+    """A manifest, what changed since `previous`, what is odd.
+
+    `previous` is None for the first of the experiment, and while none is named.
+    """
 
     manifest: Manifest
+    experiment: str
     previous: Run | None
     changes: Changes
     largest: list[Entry]
@@ -95,6 +99,7 @@ def preflight(identity: str, experiment: str) -> Preflight:
     files = manifest.files
     return Preflight(
         manifest=manifest,
+        experiment=experiment,
         previous=previous,
         changes=changes(_manifest_of(previous), manifest),
         largest=nlargest(_LARGEST, files, key=lambda entry: entry.size),

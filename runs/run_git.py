@@ -46,7 +46,9 @@ class RunGit:
     @property
     def changes(self) -> str:
         words = {"True": "Yes", "False": "None"}
-        return words.get(self._property("dirty"), "Not known")
+        # A browser has the names of commits, not what is in them.
+        unknown = "Not known: a dropped folder is not compared with its commit"
+        return words.get(self._property("dirty"), unknown)
 
     @property
     def patch_url(self) -> str:

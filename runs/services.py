@@ -139,7 +139,7 @@ def _create_run(owner: "User", submission: Submission) -> Run:
         raise UserError("The snapshot is gone.", "Choose the source once more.")
     experiment = _experiment_of(owner, submission)
     variables = submission.configuration.environment_variables
-    git = submission.git.overridden(variables)
+    git = _git_of(submission).overridden(variables)
     run = Run.objects.create(
         # It names folders as well, and no name of a folder is longer than 255.
         run_id=f"{experiment.name[:200]}_{int(time.time())}_{secrets.token_hex(4)}",
@@ -167,6 +167,15 @@ def _create_run(owner: "User", submission: Submission) -> Run:
     if submission.transfer:
         run.note(f"Source to portal: {submission.transfer}.")
     return run
+
+
+def _git_of(submission: Submission) -> GitFacts:
+    """A source that is taken again is what it was for the run that had it last."""
+    if submission.transfer or submission.git != GitFacts():
+        return submission.git
+    runs = Run.objects.filter(snapshot=submission.snapshot)
+    last = runs.order_by("-id").first()
+    return GitFacts.recorded(last.properties, last.git_patch) if last else GitFacts()
 
 
 def _kept(patch: str) -> str:

@@ -137,6 +137,10 @@ def take_folder(request: HttpRequest, path: str) -> Upload:
 def _allowed(path: str) -> tuple[Path, Path]:
     """The real folder at `path`, and the root that it is in, whatever links say."""
     roots = settings.SOURCE_ROOTS
+    places = " or ".join(map(str, roots)) or "none yet"
+    advice = f"Administrators allow folders below {places}."
+    if not path.startswith("/"):
+        raise UserError("The path of a folder begins with “/”.", advice)
     try:
         folder = Path(path).resolve(strict=True)
     except (OSError, ValueError, RuntimeError):
@@ -144,11 +148,7 @@ def _allowed(path: str) -> tuple[Path, Path]:
     # Nothing is said about what lies outside, not even whether it is there.
     root = next((r for r in roots if folder and folder.is_relative_to(r)), None)
     if folder is None or root is None:
-        places = " or ".join(map(str, roots)) or "none yet"
-        raise UserError(
-            f"“{show(path)}” is no folder that can be read.",
-            f"Administrators allow folders below {places}.",
-        )
+        raise UserError(f"“{show(path)}” is no folder that can be read.", advice)
     if not folder.is_dir():
         raise UserError(f"“{show(path)}” is no folder.", "Name the folder it is in.")
     return folder, root

@@ -131,7 +131,7 @@ class Collector:
         """Keep the manifest of all that was added. Raises SnapshotError."""
         manifest = Manifest.of(self._entries.values())
         if not manifest.files:
-            raise SnapshotError("The source holds no files.", "Send one with a script.")
+            raise _no_files(self._left_out)
         self.limits.check_count(manifest.folder_count)
         self._store.put_manifest(manifest)
         return Intake(
@@ -198,6 +198,18 @@ class _Noticed:
         block = self._content.read(size)
         self.beginning = self.beginning or block[:MOST_SEARCHED]
         return block
+
+
+def _no_files(left_out: dict[str, Rule]) -> SnapshotError:
+    """`nothingIn` in static/js/upload/folder.js says the same."""
+    if not left_out:
+        return SnapshotError("The source holds no files.", "Send one with a script.")
+    path, rule = min(left_out.items())
+    return SnapshotError(
+        "The source holds no files but those that its ignore rules leave out, such as"
+        f" “{show(path)}” ({rule}).",
+        "Change the rules, or send another source.",
+    )
 
 
 def no_file(path: str) -> SnapshotError:

@@ -38,7 +38,8 @@ class Rule:
     expression: bytes | None = None
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.text}" if self.file else self.text
+        place = f"{self.file}:{self.line}" if self.file else "by default"
+        return f"{place}: {self.text}"
 
 
 class IgnoreRules:

@@ -49,7 +49,7 @@ def safe_link(path: str, target: str) -> str:
     if goes_out or target.startswith("/") or "\0" in target or not target:
         raise SnapshotError(
             f"The link “{show(path)}” leads out of the folder.",
-            "Replace it by what it names.",
+            "Replace it by what it names, or leave it out.",
         )
     _check_text(target)
     if len(target.encode()) > _LONGEST_TARGET:

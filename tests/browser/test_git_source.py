@@ -74,7 +74,9 @@ def test_fetch_and_submit(person: Page, server: GitServer) -> None:
     assert lost
     expect(person.get_by_text("These submodules are not fetched")).to_be_visible()
     expect(person.locator("[data-part=pointers]")).to_have_text("weights.bin")
-    expect(person.locator("[data-part=preflight]")).to_contain_text("The first of this")
+    expect(person.locator("[data-part=preflight]")).to_contain_text(
+        "Name the experiment"
+    )
 
     person.get_by_role("combobox", name="Experiment").fill("git")
     person.get_by_role("button", name="Submit run").last.click()

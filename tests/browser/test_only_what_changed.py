@@ -106,7 +106,7 @@ def test_the_second_time_only_what_changed_travels(
     facts = part(person, "facts")
     expect(facts).to_contain_text("to be sent")
     assert sent == Sent(), "Nothing is sent before the person says so."
-    expect(part(person, "preflight")).to_contain_text("The first of this")
+    expect(part(person, "preflight")).to_contain_text("Name the experiment")
     person.locator("[data-part=left-out-box] summary").click()
     left_out = part(person, "left-out")
     expect(left_out).to_contain_text("notes .gitignore:2: /notes")

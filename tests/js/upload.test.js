@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { test } from "node:test";
 
-import { readDrop, readInput } from "../../static/js/upload/folder.js";
+import { nothingIn, readDrop, readInput } from "../../static/js/upload/folder.js";
 import { send } from "../../static/js/upload/send.js";
 import { sendContents } from "../../static/js/upload/sender.js";
 import { tar } from "../../static/js/upload/tar.js";
@@ -85,7 +85,7 @@ test("a chosen folder is what the same folder dropped is", async () => {
   const options = { defaults: DEFAULTS };
   const found = await readInput(list, options);
   assert.deepEqual(paths(found), ["a/b.py", "b.py"]);
-  assert.deepEqual(found.leftOut, [{ path: ".git", rule: ".git" }]);
+  assert.deepEqual(found.leftOut, [{ path: ".git", rule: "by default: .git" }]);
   assert.equal(found.git.name, ".git");
   assert.equal(found.name, "proj");
   assert.equal(found.totalBytes, 3);
@@ -113,6 +113,12 @@ test("ignore files count, those in folders too, and empty folders are kept", asy
     { path: "lib/here", rule: "lib/.gitignore:1: /here" },
   ]);
   assert.deepEqual(found.emptyFolders, ["lib/none"]);
+});
+
+test("where nothing is left, the rule that left it out is told", async () => {
+  const all = folderEntry("p", [fileEntry(".gitignore", "# All\n*\n"), fileEntry("a.py")]);
+  assert.match(nothingIn(await read(drop(all))), /“\.gitignore” \(\.gitignore:2: \*\)\./);
+  assert.match(nothingIn(await read(drop(folderEntry("p", [])))), /holds no files\. Send/);
 });
 
 test("an ignore file that is too large is told", async () => {

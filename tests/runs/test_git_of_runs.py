@@ -1,6 +1,7 @@
 """A run keeps what git knew of its source, and its page shows it."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,25 @@ def test_what_is_not_committed_is_kept_as_a_patch(
         assert (clone / name).read_bytes() == (project / name).read_bytes()
 
 
+def test_a_source_that_is_taken_again_is_still_its_commit(
+    client: Client, project: Path
+) -> None:
+    (project / "new.py").write_text("print(3)\n")
+    first = submitted(client, snapshot=take(client, project))
+    again = submitted(client, snapshot=first.snapshot_id)
+    assert again.properties == first.properties
+    assert again.git_patch == first.git_patch != ""
+
+
+def test_a_copy_without_git_is_no_commit(client: Client, project: Path) -> None:
+    first = submitted(client, snapshot=take(client, project))
+    shutil.rmtree(project / ".git")
+    copy = submitted(client, snapshot=take(client, project))
+    again = submitted(client, snapshot=copy.snapshot_id)
+    assert first.snapshot_id == copy.snapshot_id == again.snapshot_id
+    assert [*copy.properties] == [*again.properties] == ["ContentSnapshotId"]
+
+
 def test_a_change_of_one_letter_right_after_the_commit_is_seen(
     client: Client, project: Path
 ) -> None:
@@ -129,7 +149,7 @@ def test_what_the_page_read_is_kept(client: Client, project: Path) -> None:
     assert "azureml.git.dirty" not in run.properties
     page = overview(client, run)
     assert f'href="https://example.org/a/b/commit/{_COMMIT}"' in page
-    assert "Not known" in page
+    assert "Not known: a dropped folder is not compared with its commit" in page
 
 
 @pytest.mark.parametrize(
@@ -142,6 +162,7 @@ def test_what_the_page_read_is_kept(client: Client, project: Path) -> None:
 def test_what_no_git_would_say_is_no_fact(
     client: Client, project: Path, said: str
 ) -> None:
+    shutil.rmtree(project / ".git")
     snapshot = take(client, project)
     submitted(client, snapshot=snapshot)
     run = submitted(client, snapshot=snapshot, git=said)

@@ -54,13 +54,24 @@ def test_what_lies_elsewhere_can_not_be_read(
     beside = write(tmp_path / "projects-of-others", _FILES)
     paths = (
         *(outside, root / "link", root / ".." / "outside", beside, "/", "/etc"),
-        *(root / "absent", "/absent", "", "relative", "a\0b", "x" * 5000),
+        *(root / "absent", "/absent", "/a\0b", "/" + "x" * 5000),
     )
     for path in paths:
         answer = take(client, path)
         assert answer.status_code == 422, path
         assert "is no folder that can be read" in answer.json()["error"]
         assert str(root) in answer.json()["advice"]
+
+
+@pytest.mark.parametrize("path", ["", "code", "./code", "~/code"])
+def test_a_path_is_not_looked_for_where_the_portal_was_started(
+    client: Client, root: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    write(root / "code", _FILES)
+    monkeypatch.chdir(root)
+    answer = take(client, path)
+    assert answer.json()["error"] == "The path of a folder begins with “/”."
+    assert str(root) in answer.json()["advice"]
 
 
 def test_a_file_is_no_folder(client: Client, root: Path) -> None:

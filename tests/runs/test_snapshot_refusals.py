@@ -143,6 +143,16 @@ def test_a_source_without_files_is_refused(store: Store, tmp_path: Path) -> None
         read_folder(tmp_path / "empty", store, LIMITS)
 
 
+def test_rules_that_leave_all_out_are_told(store: Store, tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("# All\n*\n")
+    (tmp_path / "train.py").write_text("1")
+    with pytest.raises(SnapshotError) as caught:
+        read_folder(tmp_path, store, LIMITS)
+    assert "such as “.gitignore” (.gitignore:2: *)." in caught.value.message
+    with pytest.raises(SnapshotError, match=r"“\.git” \(by default: \.git\)"):
+        read(store, zipped({".git/config": b"1"}))
+
+
 def test_an_encrypted_zip_is_refused(store: Store) -> None:
     data = bytearray(zipped({"train.py": b"1"}))
     for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):

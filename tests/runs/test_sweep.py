@@ -272,9 +272,13 @@ def test_the_command_says_what_it_did(capsys: pytest.CaptureFixture[str]) -> Non
     sha256 = store().put(io.BytesIO(b"x" * 2000)).sha256
     os.utime(store().path(sha256), (1, 1))
     call_command("sweep_snapshots", "--dry-run")
+    tried = capsys.readouterr().out
+    assert tried.startswith("Nothing was changed. ")
+    assert store().path(sha256).exists()
     call_command("sweep_snapshots")
-    said = capsys.readouterr().out
-    assert said.count("set aside: 1 (2.0 kB)") == 2
+    done = capsys.readouterr().out
+    assert tried.endswith(done)
+    assert "set aside: 1 (2.0 kB)" in done
     assert not store().path(sha256).exists()
 
 

@@ -198,8 +198,14 @@ def test_the_page_shows_what_would_go_before_it_went(client: Client) -> None:
     }
     page = look(client, offer(client, files)["manifest"])
     assert "The first of this experiment." in page
+    assert "Whoever may sign in can read a snapshot." in page
     assert "&lt;b&gt;.py" in page
     assert page.count("has a name like those of secrets") == 2
+
+
+def test_what_is_new_is_told_once_the_experiment_has_a_name(client: Client) -> None:
+    page = look(client, offer(client, {"train.py": b"1"})["manifest"], experiment="")
+    assert "Name the experiment to see what is new since its last run." in page
 
 
 def test_names_that_mean_trouble_elsewhere_are_told(client: Client) -> None:

@@ -26,4 +26,6 @@ class Command(BaseCommand):
             report = sweep_snapshots(dry_run=dry_run)
         except PortalError as error:
             raise CommandError(str(error)) from error
+        if dry_run:
+            self.stdout.write("Nothing was changed. A sweep would now report:")
         self.stdout.write(str(report))

@@ -9,7 +9,7 @@
  */
 
 import { formatBytes, formatPlural } from "../log/format.js";
-import { largestOf, readDrop, readInput } from "../upload/folder.js";
+import { largestOf, nothingIn, readDrop, readInput } from "../upload/folder.js";
 import { readGitFacts } from "../upload/git-facts.js";
 import { send } from "../upload/send.js";
 import { Source } from "../upload/source.js";
@@ -172,7 +172,7 @@ class SourceDrop extends HTMLElement {
     try {
       const folder = await reading;
       working.signal.throwIfAborted();
-      if (folder.files.length === 0) throw new Error("There are no files in it.");
+      if (folder.files.length === 0) throw new Error(nothingIn(folder));
       const [{ path, file }] = folder.files;
       const isArchive = folder.files.length === 1 && ARCHIVE.test(path);
       const source = isArchive ? null : await this.#prepared(folder, working.signal);

@@ -45,6 +45,8 @@ class SubmitForm extends HTMLElement {
     const script = this.form.elements.script;
     script.closest("combo-box").options = scripts;
     this.files = new Set(files);
+    script.dataset.missing =
+      scripts.length > 0 ? "Pick the script to run." : "Name the file to run: none is Python.";
     if (!script.value || !this.files.has(script.value)) {
       script.value = guess(scripts);
       script.dispatchEvent(new Event("change", { bubbles: true }));

@@ -70,6 +70,18 @@ export function largestOf(files) {
   return largest.map(({ path, file }) => `${path} (${formatBytes(file.size)})`).join(", ");
 }
 
+/**
+ * @param {Folder} folder one without files
+ * @returns {string} why there are none, as runs/snapshots/collector.py says it
+ */
+export function nothingIn({ leftOut: [first] }) {
+  if (!first) return "The source holds no files. Send one with a script.";
+  return (
+    "The source holds no files but those that its ignore rules leave out, such as " +
+    `“${first.path}” (${first.rule}). Change the rules, or send another source.`
+  );
+}
+
 /** @returns {Promise<Folder>} */
 async function collect(nodes, options) {
   const collector = new Collector(options);
@@ -178,5 +190,5 @@ class Collector {
 }
 
 function spell(rule) {
-  return rule.file ? `${rule.file}:${rule.line}: ${rule.text}` : rule.text;
+  return `${rule.file ? `${rule.file}:${rule.line}` : "by default"}: ${rule.text}`;
 }
