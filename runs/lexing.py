@@ -33,7 +33,8 @@ LONGEST_LINE = 5000
 _MOST_MEMORY = 1024**3
 # So long it works at the texts; what is left then has no colours.
 _SECONDS = 0.5
-_MOST_SECONDS = 10
+# Of the processor; then the system ends it, whatever it is caught in.
+_MOST_SECONDS = 3
 
 # Each has a colour in static/css/highlight.css; what is not here has that of text.
 _CLASSES: dict[Any, str] = {
