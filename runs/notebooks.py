@@ -1,8 +1,10 @@
 """Jupyter notebooks (nbformat 3 and 4) as pages show them: nothing in them is run."""
 
+import re
 from codecs import BOM_UTF8
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import msgspec
 from django.utils.safestring import SafeString, mark_safe
@@ -20,6 +22,8 @@ from runs.notebook_outputs import (
 
 # Cells and outputs together.
 MOST_PARTS = 3000
+# A name in an address may have brackets, if they are pairs.
+_ATTACHED = re.compile(r"attachment:((?:[^\s()<>\"]|\([^\s()<>\"]*\))+)")
 
 
 class NotebookError(ValueError):
@@ -140,9 +144,10 @@ def _kind_and_source(cell: _Cell) -> tuple[Literal["code", "markdown", "raw"], s
 
 
 def _with_attachments(cell: _Cell) -> str:
-    """Each picture that came with the cell in its place."""
-    text = cell.text
-    for name, data in cell.attachments.items():
-        if address := picture_in(data):
-            text = text.replace(f"attachment:{name}", address, 1)
-    return text
+    """Each picture that came with the cell in its place, which is the first."""
+    left = dict(cell.attachments)
+
+    def address(found: re.Match[str]) -> str:
+        return picture_in(left.pop(unquote(found[1]), {})) or found[0]
+
+    return _ATTACHED.sub(address, cell.text)

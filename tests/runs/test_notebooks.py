@@ -3,6 +3,7 @@
 import base64
 import json
 import struct
+import time
 from typing import Any
 
 import pytest
@@ -169,6 +170,29 @@ def test_a_picture_that_came_with_its_cell_is_shown_once() -> None:
     cell["attachments"] = {"a.png": {"image/png": pixels()}}
     source = read(cell)[0].source
     assert source == f"![a](data:image/png;base64,{pixels()}) attachment:a.png"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("![](attachment:a%20b.png)", "a b.png"),
+        ("![](attachment:a%20(1).png)", "a (1).png"),
+        ('<img src="attachment:a.png">', "a.png"),
+    ],
+)
+def test_an_attachment_is_named_as_in_an_address(text: str, name: str) -> None:
+    cell = markdown(text)
+    cell["attachments"] = {"a": {"image/png": pixels()}, name: {"image/png": pixels()}}
+    assert f"data:image/png;base64,{pixels()}" in read(cell)[0].source
+    assert "attachment:" not in read(cell)[0].source
+
+
+def test_many_attachments_in_a_long_text_are_soon_looked_up() -> None:
+    cell = markdown("attachment:(no attachment:a " * 40_000)
+    cell["attachments"] = {f"{n}": {"image/png": "x"} for n in range(20_000)}
+    begin = time.monotonic()
+    assert read(cell)[0].source == "attachment:(no attachment:a " * 40_000
+    assert time.monotonic() - begin < 3
 
 
 def test_what_is_long_is_cut_and_says_so() -> None:
