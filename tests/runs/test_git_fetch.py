@@ -10,7 +10,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from aml_portal.errors import PortalError, UserError
-from runs import git_fetch
+from runs import git_command, git_fetch
 from runs.git_fetch import Fetched, Login, Wanted, fetch
 from runs.git_remotes import Remote
 from runs.snapshots import Limits
@@ -214,6 +214,20 @@ def test_a_tree_that_is_in_itself_a_thousand_times_over(
     bomb = git(project, "commit-tree", "-m", "Bomb", tree)
     git(project, "branch", "bomb", bomb)
     with pytest.raises(UserError, match="more names than the portal reads"):
+        get("bomb")
+
+
+def test_a_commit_that_would_fill_the_memory(
+    get: Get, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent in a few hundred kilobytes."""
+    large = f"{git(project, 'cat-file', 'commit', 'HEAD')}\n{'x' * 200_000_000}"
+    words = ("hash-object", "-t", "commit", "-w", "--stdin")
+    bomb = git(project, *words, given=large.encode())
+    git(project, "update-ref", "refs/heads/bomb", bomb)
+    monkeypatch.setattr(git_command, "_MOST_MEMORY", 150_000_000)
+    assert files(get("main"))
+    with pytest.raises(UserError, match="takes more memory than the portal gives"):
         get("bomb")
 
 
