@@ -220,7 +220,6 @@ def test_a_tree_that_is_in_itself_a_thousand_times_over(
 def test_a_commit_that_would_fill_the_memory(
     get: Get, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is sent in a few hundred kilobytes."""
     tree, words = git(project, "rev-parse", "main:src"), b"x" * 200_000_000
     git(project, "branch", "bomb", git(project, "commit-tree", tree, given=words))
     monkeypatch.setattr(git_command, "_MOST_MEMORY", 150_000_000)
