@@ -3,7 +3,7 @@
 import re
 from codecs import BOM_UTF8
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import unquote
 
 import msgspec
@@ -18,6 +18,7 @@ from runs.notebook_outputs import (
     joined,
     outputs_of,
     picture_in,
+    texts_in,
 )
 
 # Cells and outputs together.
@@ -56,7 +57,7 @@ class _Cell(msgspec.Struct):
     source: Text = ""
     execution_count: float | None = None
     outputs: list[RawOutput] = []
-    attachments: dict[str, dict[str, Any]] = {}
+    attachments: dict[str, dict[str, msgspec.Raw]] = {}
     input: Text = ""
     prompt_number: float | None = None
     level: int = 1
@@ -75,11 +76,23 @@ class _Worksheet(msgspec.Struct):
     cells: list[_Cell] = []
 
 
+class _Named(msgspec.Struct):
+    """A language or a kernel."""
+
+    name: str = ""
+    language: str = ""
+
+
+class _Metadata(msgspec.Struct):
+    language_info: msgspec.Raw = msgspec.Raw(b"{}")
+    kernelspec: msgspec.Raw = msgspec.Raw(b"{}")
+
+
 class _File(msgspec.Struct):
     nbformat: int
     cells: list[_Cell] = []
     worksheets: list[_Worksheet] = []
-    metadata: dict[str, Any] = {}
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
 
 
 def read_notebook(content: bytes) -> Notebook:
@@ -110,15 +123,18 @@ def _bearable(cells: list[_Cell]) -> list[_Cell]:
     return cells
 
 
-def _language(metadata: dict[str, Any]) -> str:
+def _language(metadata: _Metadata) -> str:
     """A notebook that does not say is one of Python."""
-    for key, name in (("language_info", "name"), ("kernelspec", "language")):
-        described = metadata.get(key)
-        language = described.get(name) if isinstance(described, dict) else None
-        if isinstance(language, str):
-            known = {"ipython": "python"}.get(language.lower(), language.lower())
-            return known if known in languages() else ""
-    return "python"
+    said = _named(metadata.language_info).name or _named(metadata.kernelspec).language
+    known = {"": "python", "ipython": "python"}.get(said.lower(), said.lower())
+    return known if known in languages() else ""
+
+
+def _named(raw: msgspec.Raw) -> _Named:
+    try:
+        return msgspec.json.decode(raw, type=_Named)
+    except ValueError:
+        return _Named()
 
 
 def _cell(cell: _Cell, code: list[SafeString]) -> Cell:
@@ -148,6 +164,6 @@ def _with_attachments(cell: _Cell) -> str:
     left = dict(cell.attachments)
 
     def address(found: re.Match[str]) -> str:
-        return picture_in(left.pop(unquote(found[1]), {})) or found[0]
+        return picture_in(texts_in(left.pop(unquote(found[1]), {}))) or found[0]
 
     return _ATTACHED.sub(address, cell.text)

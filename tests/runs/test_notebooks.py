@@ -4,6 +4,7 @@ import base64
 import json
 import struct
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -193,6 +194,23 @@ def test_many_attachments_in_a_long_text_are_soon_looked_up() -> None:
     begin = time.monotonic()
     assert read(cell)[0].source == "attachment:(no attachment:a " * 40_000
     assert time.monotonic() - begin < 3
+
+
+@pytest.mark.parametrize("place", ["metadata", "data", "attachments"])
+def test_what_is_not_shown_takes_no_memory(place: str) -> None:
+    numbers: list[list[int]] = [[]] * 1_000_000
+    cell = code("x", result(application_json=numbers, text_plain="1"))
+    cell = cell if place == "data" else markdown("a")
+    cell["attachments"] = {"a": {"b": numbers}} if place == "attachments" else {}
+    file = {"nbformat": 4, "cells": [cell]}
+    file["metadata"] = {"language_info": {"a": numbers}} if place == "metadata" else {}
+    content = json.dumps(file).encode()
+    tracemalloc.start()
+    try:
+        assert len(read_notebook(content).cells) == 1
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(content)
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_is_long_is_cut_and_says_so() -> None:
