@@ -12,6 +12,7 @@ from itertools import groupby
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from runs.highlight import unescaped
 from runs.snapshots.words import Span
 
 LONGEST = 1000
@@ -41,7 +42,7 @@ def with_note(line: SafeString, note: str) -> SafeString:
 def _pieces(coloured: str) -> Iterator[tuple[str, str]]:
     """The classes and the texts."""
     for css, inner, plain in _PIECE.findall(coloured):
-        yield css, html.unescape(inner or plain)
+        yield css, unescaped(inner or plain)
 
 
 def _marked(pieces: list[tuple[str, str]], spans: Sequence[Span]) -> Iterator[str]:
@@ -91,5 +92,5 @@ def _left_out(count: int) -> str:
 
 
 def _spelled(odd: re.Match[str]) -> str:
-    name = html.unescape(odd[0]).encode("unicode_escape").decode()
+    name = unescaped(odd[0]).encode("unicode_escape").decode()
     return f'<span class="diff-odd">{name}</span>'

@@ -4,6 +4,7 @@ No hook, no filter, no helper and no configuration but that given here takes par
 """
 
 import os
+import resource
 import signal
 import threading
 import time
@@ -43,6 +44,8 @@ _ENVIRONMENT = {
 }
 _MOST_OUTPUT = 32 * 1024 * 1024
 _MOST_ERRORS = 64 * 1024
+# What is sent may be packed into a thousandth of what it is in memory.
+_MOST_MEMORY = 2 * 1024**3
 _BLOCK = 64 * 1024
 # Seconds between two looks at a git that is at work.
 _BEAT = 0.1
@@ -95,6 +98,7 @@ def run_git(
     assert process is not None
     assert process.stdout is not None
     assert process.stderr is not None
+    _limit_memory(process.pid)
     guard = _Guard(process.pid, seconds, trouble)
     errors = _Errors(process.stderr)
     try:
@@ -114,6 +118,12 @@ def run_git(
     if code not in fine:
         raise GitError(errors.text)
     return output
+
+
+def _limit_memory(pid: int) -> None:
+    """That of each process of git by itself; files that it maps do not count."""
+    with suppress(ProcessLookupError):
+        resource.prlimit(pid, resource.RLIMIT_DATA, (_MOST_MEMORY, _MOST_MEMORY))
 
 
 class _Guard(threading.Thread):

@@ -48,6 +48,11 @@ _SENTENCES = [
         _AGAIN,
     ),
     (
+        r"[Oo]ut of memory|cannot allocate memory",
+        "The repository has an object that takes more memory than the portal gives it.",
+        "Name another commit, or a repository without it.",
+    ),
+    (
         r"No space left",
         "The disk of the portal is full.",
         "Ask an administrator to free some space, then try again.",

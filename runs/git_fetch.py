@@ -4,8 +4,8 @@ The server is a stranger: git talks to the addresses that were looked at and to 
 other, runs nothing of what comes, and ends when there is trouble.
 """
 
+import os
 import re
-import stat
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -267,11 +267,11 @@ def _no_commit(commit: str, place: str) -> UserError:
 
 def _size_of(folder: Path) -> int:
     size = 0
-    for path in folder.rglob("*"):
-        # Files come and go while git is at work.
-        with suppress(FileNotFoundError):
-            status = path.lstat()
-            size += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    # Files and folders come and go while git is at work.
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                size += Path(parent, name).lstat().st_size
     return size
 
 

@@ -106,21 +106,21 @@ def carry_out(import_pk: int) -> None:
         asked_for = waiting.filter(pk=import_pk).first() if free else None
         if asked_for is None:
             return
-        with _place(import_pk) as place:
-            try:
+        try:
+            with _place(import_pk) as place:
                 _carry_out(asked_for, place)
-            except (OperationalError, InterfaceError):
-                # The database is busy or away: the reconciler comes back to it.
-                raise
-            except PortalError as error:
-                _fail(asked_for, error)
-            except OSError as error:
-                _fail(asked_for, _told(error))
-            except Exception:
-                mark = uuid.uuid4().hex[:8]
-                _log.exception("Import %d failed (error %s)", import_pk, mark)
-                told = f"The portal made an error; its log has it as {mark}."
-                _fail(asked_for, PortalError(told, "Tell an administrator."))
+        except (OperationalError, InterfaceError):
+            # The database is busy or away: the reconciler comes back to it.
+            raise
+        except PortalError as error:
+            _fail(asked_for, error)
+        except OSError as error:
+            _fail(asked_for, _told(error))
+        except Exception:
+            mark = uuid.uuid4().hex[:8]
+            _log.exception("Import %d failed (error %s)", import_pk, mark)
+            told = f"The portal made an error; its log has it as {mark}."
+            _fail(asked_for, PortalError(told, "Tell an administrator."))
 
 
 def _carry_out(asked_for: GitImport, place: Path) -> None:

@@ -118,6 +118,12 @@ def escaped(text: str) -> SafeString:
     return mark_safe(escape(text, quote=False).replace("\r", "&#13;"))  # noqa: S308
 
 
+def unescaped(code: str) -> str:
+    """The text that `escaped` was given; html.unescape takes seconds for a long one."""
+    code = code.replace("&lt;", "<").replace("&gt;", ">").replace("&#13;", "\r")
+    return code.replace("&amp;", "&")
+
+
 def snippets(language: str, texts: list[str]) -> list[list[SafeString]]:
     """The lines of each text; `language` is one that `language_of` answers."""
     texts = [_sendable(text) for text in texts]

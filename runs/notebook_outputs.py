@@ -6,7 +6,7 @@ shows text and tables alone.
 
 from binascii import Error as NoBase64, a2b_base64
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from django.utils.safestring import SafeString
@@ -20,6 +20,7 @@ MOST_TEXT = 100_000
 _MOST_HTML = 500_000
 _LONGEST_NAMES = 200
 _PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+_TEXTS = ("text/plain", "text/latex", "text/html", "text/markdown")
 # A picture says its size near its beginning; so many characters of base64 have that.
 _PICTURE_HEAD = 256 * 1024
 
@@ -32,7 +33,8 @@ class RawOutput(msgspec.Struct):
     output_type: str = ""
     name: str = ""
     text: Text = ""
-    data: dict[str, Any] = {}
+    # Not decoded unless it is shown, as a file may hold millions of numbers.
+    data: dict[str, msgspec.Raw] = {}
     traceback: list[str] = []
     ename: str = ""
     evalue: str = ""
@@ -84,13 +86,16 @@ def joined(text: Text) -> str:
     return whole.encode(errors="replace").decode()
 
 
-def picture_in(data: dict[str, Any]) -> str:
-    """The address that holds the picture among `data`; "" if none may be shown."""
-    for name in _PICTURES:
-        content = data.get(name)
-        if isinstance(content, str | list) and (address := _picture(content)):
-            return address
-    return ""
+def texts_in(data: dict[str, msgspec.Raw]) -> dict[str, str]:
+    """What among `data` is text, and could be shown."""
+    names = [name for name in (*_PICTURES, *_TEXTS) if name in data]
+    return {name: text for name in names if (text := _text(data[name]))}
+
+
+def picture_in(texts: dict[str, str]) -> str:
+    """The address that holds the picture among `texts`; "" if none may be shown."""
+    found = (_picture(texts[name]) for name in _PICTURES if name in texts)
+    return next(filter(None, found), "")
 
 
 def _output(raw: RawOutput) -> Output:
@@ -110,13 +115,11 @@ def _output(raw: RawOutput) -> Output:
 
 def _shown(raw: RawOutput) -> Output:
     """The best of the ways in which the output is there."""
-    data = {"image/png": raw.png, "image/jpeg": raw.jpeg, "text/html": raw.html}
-    data |= {"text/plain": raw.text} | raw.data
-    texts = {
-        name: joined(each) for name, each in data.items() if each and _is_text(each)
-    }
+    beside = {"image/png": raw.png, "image/jpeg": raw.jpeg, "text/html": raw.html}
+    beside |= {"text/plain": raw.text}
+    texts = {name: joined(text) for name, text in beside.items()} | texts_in(raw.data)
     plain = texts.get("text/plain") or texts.get("text/latex", "")
-    if address := picture_in(data):
+    if address := picture_in(texts):
         return Output(kind="image", image=address, text=plain)
     html = texts.get("text/html", "")
     if html and len(html) <= _MOST_HTML:
@@ -129,15 +132,15 @@ def _shown(raw: RawOutput) -> Output:
     return Output(kind="note", text=f"There is no safe way to show it: {names}.")
 
 
-def _is_text(content: object) -> bool:
-    parts = content if isinstance(content, list) else [content]
-    return all(isinstance(part, str) for part in parts)
-
-
-def _picture(content: Text) -> str:
-    if not _is_text(content):
+def _text(raw: msgspec.Raw) -> str:
+    try:
+        return joined(msgspec.json.decode(raw, type=Text))
+    except ValueError:
         return ""
-    base64 = "".join(joined(content).split())
+
+
+def _picture(content: str) -> str:
+    base64 = "".join(content.split())
     try:
         picture = picture_of(a2b_base64(base64[:_PICTURE_HEAD], strict_mode=True))
     except NoBase64:

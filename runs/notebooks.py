@@ -1,8 +1,10 @@
 """Jupyter notebooks (nbformat 3 and 4) as pages show them: nothing in them is run."""
 
+import re
 from codecs import BOM_UTF8
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
+from urllib.parse import unquote
 
 import msgspec
 from django.utils.safestring import SafeString, mark_safe
@@ -16,10 +18,13 @@ from runs.notebook_outputs import (
     joined,
     outputs_of,
     picture_in,
+    texts_in,
 )
 
 # Cells and outputs together.
 MOST_PARTS = 3000
+# A name in an address may have brackets, if they are pairs.
+_ATTACHED = re.compile(r"attachment:((?:[^\s()<>\"]|\([^\s()<>\"]*\))+)")
 
 
 class NotebookError(ValueError):
@@ -52,7 +57,7 @@ class _Cell(msgspec.Struct):
     source: Text = ""
     execution_count: float | None = None
     outputs: list[RawOutput] = []
-    attachments: dict[str, dict[str, Any]] = {}
+    attachments: dict[str, dict[str, msgspec.Raw]] = {}
     input: Text = ""
     prompt_number: float | None = None
     level: int = 1
@@ -71,11 +76,23 @@ class _Worksheet(msgspec.Struct):
     cells: list[_Cell] = []
 
 
+class _Named(msgspec.Struct):
+    """A language or a kernel."""
+
+    name: str = ""
+    language: str = ""
+
+
+class _Metadata(msgspec.Struct):
+    language_info: msgspec.Raw = msgspec.Raw(b"{}")
+    kernelspec: msgspec.Raw = msgspec.Raw(b"{}")
+
+
 class _File(msgspec.Struct):
     nbformat: int
     cells: list[_Cell] = []
     worksheets: list[_Worksheet] = []
-    metadata: dict[str, Any] = {}
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
 
 
 def read_notebook(content: bytes) -> Notebook:
@@ -106,15 +123,18 @@ def _bearable(cells: list[_Cell]) -> list[_Cell]:
     return cells
 
 
-def _language(metadata: dict[str, Any]) -> str:
+def _language(metadata: _Metadata) -> str:
     """A notebook that does not say is one of Python."""
-    for key, name in (("language_info", "name"), ("kernelspec", "language")):
-        described = metadata.get(key)
-        language = described.get(name) if isinstance(described, dict) else None
-        if isinstance(language, str):
-            known = {"ipython": "python"}.get(language.lower(), language.lower())
-            return known if known in languages() else ""
-    return "python"
+    said = _named(metadata.language_info).name or _named(metadata.kernelspec).language
+    known = {"": "python", "ipython": "python"}.get(said.lower(), said.lower())
+    return known if known in languages() else ""
+
+
+def _named(raw: msgspec.Raw) -> _Named:
+    try:
+        return msgspec.json.decode(raw, type=_Named)
+    except ValueError:
+        return _Named()
 
 
 def _cell(cell: _Cell, code: list[SafeString]) -> Cell:
@@ -140,9 +160,10 @@ def _kind_and_source(cell: _Cell) -> tuple[Literal["code", "markdown", "raw"], s
 
 
 def _with_attachments(cell: _Cell) -> str:
-    """Each picture that came with the cell in its place."""
-    text = cell.text
-    for name, data in cell.attachments.items():
-        if address := picture_in(data):
-            text = text.replace(f"attachment:{name}", address, 1)
-    return text
+    """Each picture that came with the cell in its place, which is the first."""
+    left = dict(cell.attachments)
+
+    def address(found: re.Match[str]) -> str:
+        return picture_in(texts_in(left.pop(unquote(found[1]), {}))) or found[0]
+
+    return _ATTACHED.sub(address, cell.text)

@@ -15,6 +15,8 @@ from computes.hosts.sending import Sender
 from computes.hosts.ssh_connection import SshAccount, SshConnection
 
 _READ_SIZE = 1024 * 1024
+# A host that takes in nothing for so long, as when its disk hangs, is given up.
+_SEND_SECONDS = 60.0
 _CLEAN = 1800.0
 
 
@@ -93,6 +95,7 @@ class SshChannel:
 
     def __init__(self, channel: paramiko.Channel) -> None:
         self._channel = channel
+        self._channel.settimeout(_SEND_SECONDS)
         self._unread = b""
 
     def send(self, data: bytes) -> None:
@@ -105,7 +108,10 @@ class SshChannel:
             return data
         with _broken_told():
             self._channel.settimeout(timeout)
-            return self._channel.recv(most)
+            try:
+                return self._channel.recv(most)
+            finally:
+                self._channel.settimeout(_SEND_SECONDS)
 
     def unread(self, data: bytes) -> None:
         self._unread = data + self._unread
@@ -134,7 +140,7 @@ class SshStream:
 
     def __init__(self, channel: SshChannel) -> None:
         self._channel = channel
-        self._sender = Sender(channel.send)
+        self._sender = Sender(self._send)
 
     def read(self, timeout: float) -> bytes:
         # Unread, they would fill the window that all streams of the session share.
@@ -155,3 +161,11 @@ class SshStream:
     def close(self) -> None:
         self._sender.close()
         self._channel.close()
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._channel.send(data)
+        except OSError:
+            # Whoever reads hears of it, and asks anew for what was lost.
+            self._channel.close()
+            raise

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 from runs.snapshots.manifest import Entry, Manifest
-from runs.snapshots.moves import edited_moves, moves
+from runs.snapshots.moves import edited_moves, moves, without
 
 Kind = Literal["added", "removed", "changed", "moved"]
 
@@ -76,23 +76,12 @@ def changes(
     removed = [entry for path, entry in old.items() if path not in new]
     renamed = moves(removed, added)
     if read:
-        renamed += edited_moves(*_without(removed, added, renamed), read)
-    removed, added = _without(removed, added, renamed)
+        renamed += edited_moves(*without(removed, added, renamed), read)
+    removed, added = without(removed, added, renamed)
     return Changes(
         added=added,
         removed=removed,
         changed=changed,
         renamed=sorted(renamed, key=lambda pair: pair[1].path),
         same=len(both) - len(changed),
-    )
-
-
-def _without(
-    removed: list[Entry], added: list[Entry], moved: list[tuple[Entry, Entry]]
-) -> tuple[list[Entry], list[Entry]]:
-    gone = {before.path for before, _ in moved}
-    came = {after.path for _, after in moved}
-    return (
-        [entry for entry in removed if entry.path not in gone],
-        [entry for entry in added if entry.path not in came],
     )

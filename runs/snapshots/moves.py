@@ -1,8 +1,8 @@
 """Which of the files that are new are those that are gone, at another place."""
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from runs.snapshots.manifest import Entry
 
@@ -14,6 +14,7 @@ _ALIKE = 0.5
 _LARGEST = 1024 * 1024
 # So much is read and compared; beyond, files that moved are told as gone and new.
 _MOST_BYTES = 16 * 1024 * 1024
+_MOST_PIECES = 500_000
 _MOST_FILES = 2000
 # A piece that more files have says nothing about where one came from.
 _COMMON = 20
@@ -23,19 +24,11 @@ _MOST_ALIKE = 10
 
 def moves(removed: list[Entry], added: list[Entry]) -> list[Pair]:
     """Pairs of equal content; of several, those of equal names come first."""
-    by_content: dict[str, list[Entry]] = defaultdict(list)
-    for entry in removed:
-        # Empty files are alike, and say nothing about where one came from.
-        if entry.kind == "file" and entry.size:
-            by_content[entry.sha256].append(entry)
-    pairs = []
-    for entry in added:
-        sources = by_content.get(entry.sha256) if entry.sha256 else None
-        if sources:
-            source = next((s for s in sources if _name(s) == _name(entry)), sources[0])
-            sources.remove(source)
-            pairs.append((source, entry))
-    return pairs
+    # Empty files are alike, and say nothing about where one came from.
+    removed, added = _with_content(removed), _with_content(added)
+    named = list(_equal(removed, added, lambda e: (e.sha256, _name(e))))
+    others = _equal(*without(removed, added, named), lambda e: e.sha256)
+    return [*named, *others]
 
 
 def edited_moves(
@@ -47,7 +40,9 @@ def edited_moves(
     too_many = len(files) > _MOST_FILES
     if not (removed and added) or too_many or _size_of(files) > _MOST_BYTES:
         return []
-    pieces = {entry.path: _pieces(read(entry)) for entry in files}
+    pieces = _pieces_of(files, read)
+    if pieces is None:
+        return []
     likely = _likely_sources(removed, added, pieces)
     scored = [
         ((score, _name(source) == _name(entry)), source, entry)
@@ -59,12 +54,49 @@ def edited_moves(
     return list(_each_once((source, entry) for _, source, entry in scored))
 
 
+def without(
+    removed: list[Entry], added: list[Entry], moved: list[Pair]
+) -> tuple[list[Entry], list[Entry]]:
+    """Those that are in none of the pairs."""
+    gone = {before.path for before, _ in moved}
+    came = {after.path for _, after in moved}
+    return (
+        [entry for entry in removed if entry.path not in gone],
+        [entry for entry in added if entry.path not in came],
+    )
+
+
+def _with_content(entries: list[Entry]) -> list[Entry]:
+    return [e for e in entries if e.kind == "file" and e.size]
+
+
+def _equal(
+    removed: list[Entry], added: list[Entry], key: Callable[[Entry], Hashable]
+) -> Iterator[Pair]:
+    sources: dict[Hashable, deque[Entry]] = defaultdict(deque)
+    for entry in removed:
+        sources[key(entry)].append(entry)
+    for entry in added:
+        if found := sources.get(key(entry)):
+            yield found.popleft(), entry
+
+
 def _bearable(entries: list[Entry]) -> list[Entry]:
-    return [e for e in entries if e.kind == "file" and 0 < e.size <= _LARGEST]
+    return [e for e in _with_content(entries) if e.size <= _LARGEST]
 
 
-def _pieces(content: bytes) -> Counter[bytes]:
-    return Counter(_PIECE.findall(content))
+def _pieces_of(
+    files: list[Entry], read: Callable[[Entry], bytes]
+) -> dict[str, Counter[bytes]] | None:
+    """By path; None if they are too many, as files of very short lines have them."""
+    pieces, room = {}, _MOST_PIECES
+    for entry in files:
+        found = _PIECE.findall(read(entry))
+        room -= len(found)
+        if room < 0:
+            return None
+        pieces[entry.path] = Counter(found)
+    return pieces
 
 
 def _likely_sources(

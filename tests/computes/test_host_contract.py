@@ -18,7 +18,6 @@ from computes.hosts import Host, Source
 from computes.hosts.base import DamagedSourceError
 from computes.hosts.local import LocalHost
 from computes.hosts.ssh import SshHost
-from tests.computes.jobs import is_alive
 from tests.computes.objects import contents, source
 from tests.services.sshd import Sshd
 from tests.waiting import eventually
@@ -49,7 +48,8 @@ class Place:
         return word
 
     def log(self) -> str:
-        return (self.jobs / "job/logs/std_log.txt").read_text()
+        path = self.jobs / "job/logs/std_log.txt"
+        return path.read_text() if path.exists() else ""
 
 
 def spec(**changes: Any) -> dict[str, Any]:
@@ -91,10 +91,12 @@ def test_a_job_goes_its_way(place: Place) -> None:
     assert host.state("job")["state"] == "absent"
     place.stage({"train.py": b"import sys; print(sys.path[0])"})
     assert host.state("job")["state"] == "not_started"
-    assert is_alive(host.start("job")["pid"])
+    pid = host.start("job")["pid"]
+    assert json.loads((place.jobs / "job/runner.json").read_bytes())["pid"] == pid
     assert place.last_word()["exit_code"] == 0
     assert place.log() == f"{place.jobs / 'job/work'}\n"
-    assert host.state("job")["state"] == "ended"
+    # Its supervisor goes after its last word.
+    eventually(lambda: host.state("job")["state"] == "ended", "the job has ended")
     host.clean("job")
     host.clean("job")
     assert host.state("job")["state"] == "absent"
@@ -159,8 +161,10 @@ def test_a_lost_file_of_the_portal_is_told(place: Place) -> None:
 
 
 def test_a_job_is_canceled_with_a_reason(place: Place) -> None:
-    place.stage({"train.py": b"import time; time.sleep(600)"})
+    place.stage({"train.py": b"import time; print(1, flush=True); time.sleep(600)"})
     place.host.start("job")
+    # Before, there would be nothing to end.
+    eventually(place.log, "the script is at work")
     place.host.cancel("job", grace_seconds=1.5, reason="Enough; $(rm -rf /).")
     assert place.last_word()["receipt"]["grace_seconds"] == 1.5
     request = json.loads((place.jobs / "job/cancel.json").read_bytes())

@@ -1,6 +1,7 @@
 """Machines over SSH that are not as they should be, each a real sshd."""
 
 import os
+import signal
 import socket
 import sys
 import threading
@@ -12,7 +13,7 @@ import pytest
 
 from aml_portal.errors import TargetError
 from computes.checks import Checks
-from computes.hosts import StreamClosed, TargetAwayError
+from computes.hosts import Source, StreamClosed, TargetAwayError, ssh
 from computes.hosts.ssh import SshHost
 from computes.hosts.ssh_connection import (
     HostKeyChangedError,
@@ -48,6 +49,15 @@ def refusal(account: SshAccount, root: Path, python: str = sys.executable) -> st
         far.state("job")
     far.close()
     return str(caught.value)
+
+
+def process_of(root: Path) -> int:
+    """That which answers questions for `root`."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        words = path.read_bytes().split(b"\0")[:-1]
+        if words[-2:] == [b"serve", os.fsencode(root)]:
+            return int(path.parent.name)
+    raise AssertionError("There is none.")
 
 
 def test_another_key_does_not_sign_in(sshd: Sshd, tmp_path: Path) -> None:
@@ -201,6 +211,27 @@ def test_it_goes_on_after_the_server_was_killed(own_sshd: Sshd, tmp_path: Path) 
     with pytest.raises(TargetAwayError):
         far.state("job")
     own_sshd.start()
+    assert far.state("job")["state"] == "absent"
+    far.close()
+
+
+def test_a_host_that_takes_nothing_in_is_given_up(
+    sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = host(sshd.account(), tmp_path)
+    monkeypatch.setattr(ssh, "_SEND_SECONDS", 0.5)
+    far.state("job")
+    pid = process_of(tmp_path / "far")
+    os.kill(pid, signal.SIGSTOP)
+    # The question alone is more than is sent before it is taken in.
+    entries = [
+        {"path": f"{n}", "size": 1, "sha256": f"{n:064x}"} for n in range(90_000)
+    ]
+    try:
+        with pytest.raises(TargetAwayError, match="did not answer"):
+            far.stage("job", {}, Source(entries=entries, objects=tmp_path))
+    finally:
+        os.kill(pid, signal.SIGKILL)
     assert far.state("job")["state"] == "absent"
     far.close()
 

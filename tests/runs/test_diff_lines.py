@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import time
 from collections.abc import Mapping
 from html import unescape
 from itertools import pairwise
@@ -167,6 +168,13 @@ def test_of_a_long_line_the_part_that_changed_is_shown() -> None:
     assert "y" in came
     assert "more" in gone
     assert len(gone) < LONGEST + 60
+
+
+def test_a_line_of_megabytes_is_soon_cut() -> None:
+    begin = time.monotonic()
+    shown = line_html("&lt;" * 8_000_000)
+    assert time.monotonic() - begin < 3
+    assert shown.endswith('<span class="diff-end">… 7,999,000 more …</span>')
 
 
 def test_a_line_is_cut_where_nothing_is_marked() -> None:

@@ -10,13 +10,13 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from aml_portal.errors import PortalError, UserError
-from runs import git_fetch, git_transport
+from runs import git_command, git_fetch, git_transport
 from runs.git_fetch import Fetched, Wanted, fetch
 from runs.git_remotes import Remote
 from runs.git_transport import Login
 from runs.snapshots import Limits
 from tests.runs.sources import LIMITS
-from tests.services.git import commit, git, repository, write
+from tests.services.git import branched, commit, git, repository, write
 from tests.services.git_server import GitServer, make_certificate, serving
 
 _FILES = {"train.py": "print(1)\n", "src/deep/model.py": "x = 1\n", "src/run.sh": "ls"}
@@ -24,17 +24,7 @@ _FILES = {"train.py": "print(1)\n", "src/deep/model.py": "x = 1\n", "src/run.sh"
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A repository with a branch, two tags, and a commit that only history has."""
-    project = repository(tmp_path / "served" / "project", _FILES)
-    git(project, "tag", "light")
-    git(project, "tag", "--annotate", "--message=First", "v1.0")
-    write(project, {"train.py": "print(2)\n"})
-    commit(project)
-    git(project, "checkout", "--quiet", "-b", "feature/new")
-    write(project, {"extra.py": "print(3)\n"})
-    commit(project)
-    git(project, "checkout", "--quiet", "main")
-    return project
+    return branched(tmp_path / "served" / "project", _FILES)
 
 
 @pytest.fixture
@@ -215,6 +205,17 @@ def test_a_tree_that_is_in_itself_a_thousand_times_over(
     bomb = git(project, "commit-tree", "-m", "Bomb", tree)
     git(project, "branch", "bomb", bomb)
     with pytest.raises(UserError, match="more names than the portal reads"):
+        get("bomb")
+
+
+def test_a_commit_that_would_fill_the_memory(
+    get: Get, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree, words = git(project, "rev-parse", "main:src"), b"x" * 200_000_000
+    git(project, "branch", "bomb", git(project, "commit-tree", tree, given=words))
+    monkeypatch.setattr(git_command, "_MOST_MEMORY", 150_000_000)
+    assert files(get("main"))
+    with pytest.raises(UserError, match="takes more memory than the portal gives"):
         get("bomb")
 
 

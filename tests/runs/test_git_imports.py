@@ -332,6 +332,17 @@ def test_an_error_of_the_portal_is_told_by_its_id(
     assert "its log has it as" in look(client, asked_for).json()["error"]
 
 
+def test_a_disk_without_room_for_a_folder_is_told(
+    client: Client, server: GitServer, settings: Settings, tmp_path: Path
+) -> None:
+    settings.IMPORTS_FOLDER = tmp_path / "no folder"
+    settings.IMPORTS_FOLDER.write_bytes(b"")
+    asked_for = asked(client, server)
+    carry_out(asked_for.pk)
+    error = look(client, asked_for).json()["error"]
+    assert error == "The portal could not keep the repository: File exists."
+
+
 def test_a_full_disk_is_told(
     client: Client, server: GitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

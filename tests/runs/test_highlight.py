@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 from pygments.lexers import find_lexer_class_by_name
 
-from runs.highlight import language_of, languages, lines, snippets
+from runs.highlight import (
+    escaped,
+    language_of,
+    languages,
+    lines,
+    snippets,
+    unescaped,
+)
 from runs.lexing import LONGEST_LINE
 
 _ELEMENT = re.compile(r"</?span[^>]*>")
@@ -95,6 +102,11 @@ def test_every_file_of_a_real_package_keeps_its_text() -> None:
             found = lines(path.name, text)
             assert "\n".join(map(text_of, found)) == text.removesuffix("\n")
             assert '<span class="hl-' in "".join(found) or len(text) < 100
+
+
+@pytest.mark.parametrize("text", ["<&lt;&amp;lt;>", "a\r&#13;\r", "&\"'&#x3c;&notit"])
+def test_what_was_escaped_comes_back(text: str) -> None:
+    assert unescaped(escaped(text)) == text
 
 
 def test_many_texts_are_coloured_at_once() -> None:

@@ -3,6 +3,8 @@
 import base64
 import json
 import struct
+import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -169,6 +171,46 @@ def test_a_picture_that_came_with_its_cell_is_shown_once() -> None:
     cell["attachments"] = {"a.png": {"image/png": pixels()}}
     source = read(cell)[0].source
     assert source == f"![a](data:image/png;base64,{pixels()}) attachment:a.png"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("![](attachment:a%20b.png)", "a b.png"),
+        ("![](attachment:a%20(1).png)", "a (1).png"),
+        ('<img src="attachment:a.png">', "a.png"),
+    ],
+)
+def test_an_attachment_is_named_as_in_an_address(text: str, name: str) -> None:
+    cell = markdown(text)
+    cell["attachments"] = {"a": {"image/png": pixels()}, name: {"image/png": pixels()}}
+    assert f"data:image/png;base64,{pixels()}" in read(cell)[0].source
+    assert "attachment:" not in read(cell)[0].source
+
+
+def test_many_attachments_in_a_long_text_are_soon_looked_up() -> None:
+    cell = markdown("attachment:(no attachment:a " * 40_000)
+    cell["attachments"] = {f"{n}": {"image/png": "x"} for n in range(20_000)}
+    begin = time.monotonic()
+    assert read(cell)[0].source == "attachment:(no attachment:a " * 40_000
+    assert time.monotonic() - begin < 3
+
+
+@pytest.mark.parametrize("place", ["metadata", "data", "attachments"])
+def test_what_is_not_shown_takes_no_memory(place: str) -> None:
+    numbers: list[list[int]] = [[]] * 1_000_000
+    cell = code("x", result(application_json=numbers, text_plain="1"))
+    cell = cell if place == "data" else markdown("a")
+    cell["attachments"] = {"a": {"b": numbers}} if place == "attachments" else {}
+    file = {"nbformat": 4, "cells": [cell]}
+    file["metadata"] = {"language_info": {"a": numbers}} if place == "metadata" else {}
+    content = json.dumps(file).encode()
+    tracemalloc.start()
+    try:
+        assert len(read_notebook(content).cells) == 1
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(content)
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_is_long_is_cut_and_says_so() -> None:

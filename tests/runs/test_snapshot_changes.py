@@ -166,6 +166,30 @@ def test_a_thousand_gone_and_a_thousand_new_are_soon_compared() -> None:
     assert time.monotonic() - begin < 10
 
 
+def test_files_that_are_all_the_same_are_soon_paired() -> None:
+    old = {f"old/{n}": "the same" for n in range(20_000)}
+    new = {f"new/other-{n}": "the same" for n in range(20_000)}
+    begin = time.monotonic()
+    changed = found(old, new)
+    assert time.monotonic() - begin < 5
+    assert len(changed.renamed) == 20_000
+
+
+def test_an_equal_name_counts_before_the_order() -> None:
+    changed = found({"old/a": "1", "old/b": "1"}, {"new/0": "1", "new/a": "1"})
+    assert told(changed) == [("moved", "old/b", "new/0"), ("moved", "old/a", "new/a")]
+
+
+def test_files_of_very_short_lines_are_soon_told_as_gone_and_new() -> None:
+    content = "".join(f"{n:x}\n" for n in range(150_000))
+    old = {f"old/{n}": f"{content}{n}\n" for n in range(8)}
+    new = {f"new/{n}": f"{n}\n{content}" for n in range(8)}
+    begin = time.monotonic()
+    changed = found(old, new)
+    assert time.monotonic() - begin < 3
+    assert not changed.renamed
+
+
 def test_too_many_or_too_large_files_are_not_read() -> None:
     def read(entry: Entry) -> bytes:
         raise AssertionError(f"{entry.path} was read.")

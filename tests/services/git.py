@@ -48,3 +48,19 @@ def commit(folder: Path, message: str = "Work") -> Path:
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--allow-empty", "--message", message)
     return folder
+
+
+def branched(folder: Path, files: Mapping[str, str | bytes]) -> Path:
+    """A repository of `files` with a branch, two tags, and a commit that only history
+    has; `train.py` changes with each commit of `main`.
+    """
+    repository(folder, files)
+    git(folder, "tag", "light")
+    git(folder, "tag", "--annotate", "--message=First", "v1.0")
+    write(folder, {"train.py": "print(2)\n"})
+    commit(folder)
+    git(folder, "checkout", "--quiet", "-b", "feature/new")
+    write(folder, {"extra.py": "print(3)\n"})
+    commit(folder)
+    git(folder, "checkout", "--quiet", "main")
+    return folder
