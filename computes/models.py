@@ -68,6 +68,8 @@ class ComputeTarget(models.Model):
     # What the machine said of itself then: see computes/runner/facts.py.
     facts = models.JSONField(default=dict, blank=True)
     checked_at = models.DateTimeField(null=True, blank=True)
+    # When what no run needs any more was last removed there.
+    swept_at = models.DateTimeField(null=True, blank=True)
     check_asked_at = models.DateTimeField(null=True, blank=True)
 
     objects = ComputeTargetQuerySet.as_manager()

@@ -1,6 +1,7 @@
 """What people and the portal itself do with compute targets."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 
@@ -21,6 +22,7 @@ from computes.targets import account_of, host_of
 _BACK_OFF = timedelta(seconds=20)
 # How often the portal checks the targets by itself.
 _CHECK_EVERY = timedelta(minutes=5)
+_SWEEP_EVERY = timedelta(days=1)
 # A check that was asked for so long ago was lost, with its worker or its broker.
 _LOST_AFTER = timedelta(minutes=3)
 
@@ -144,5 +146,14 @@ def check_target(target: ComputeTarget) -> None:
     wrong = next((each for each in outcomes if each.is_fine is False), None)
     if wrong is None:
         note_seen([target.pk])
+        _sweep_if_due(target)
     else:
         note_trouble(target, wrong.detail)
+
+
+def _sweep_if_due(target: ComputeTarget) -> None:
+    """Once a day; should it fail, that of the next day makes up for it."""
+    due = Q(swept_at=None) | Q(swept_at__lt=timezone.now() - _SWEEP_EVERY)
+    if ComputeTarget.objects.filter(due, pk=target.pk).update(swept_at=timezone.now()):
+        with suppress(PortalError):
+            host_of(target).sweep()

@@ -103,6 +103,10 @@ class Host(Protocol):
         """What the machine has and how busy it is: see computes/runner/facts.py."""
         ...
 
+    def sweep(self) -> None:
+        """Remove the contents of files that no job there has needed for long."""
+        ...
+
     def follow(self) -> Stream:
         """Open the stream that tells what grows in the job folders."""
         ...

@@ -65,6 +65,9 @@ class LocalHost:
     def facts(self) -> dict[str, Any]:
         return facts.facts(str(self._jobs))
 
+    def sweep(self) -> None:
+        """Nothing: the contents are those of the portal's store, which has its own."""
+
     def follow(self) -> "PipeStream":
         self._jobs.mkdir(mode=0o700, parents=True, exist_ok=True)
         return PipeStream([*_runner_command("follow"), str(self._jobs)])
@@ -116,7 +119,7 @@ class PipeStream:
         # poll, since select knows no file descriptor above 1,023.
         self._arrivals = select.poll()
         self._arrivals.register(self._out, select.POLLIN | select.POLLHUP)
-        self._sender = Sender(self._send)
+        self._sender = Sender(self._send, self._in.close)
 
     @property
     def pid(self) -> int:
@@ -138,7 +141,6 @@ class PipeStream:
         self._process.wait()
         self._sender.close()
         self._out.close()
-        self._in.close()
 
     def _send(self, data: bytes) -> None:
         while data:

@@ -18,6 +18,8 @@ _READ_SIZE = 1024 * 1024
 # A host that takes in nothing for so long, as when its disk hangs, is given up.
 _SEND_SECONDS = 60.0
 _CLEAN = 1800.0
+# Contents of files are kept on a host for a month after they were needed last.
+_KEEP_FOR = 30 * 86400.0
 
 
 class SshHost:
@@ -61,6 +63,9 @@ class SshHost:
     def facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = self._questions().ask("facts")
         return facts
+
+    def sweep(self) -> None:
+        self._questions().ask("sweep", age=_KEEP_FOR, seconds=_CLEAN)
 
     def follow(self) -> "SshStream":
         return SshStream(self._run("follow"))
@@ -140,7 +145,7 @@ class SshStream:
 
     def __init__(self, channel: SshChannel) -> None:
         self._channel = channel
-        self._sender = Sender(self._send)
+        self._sender = Sender(channel.send, channel.close)
 
     def read(self, timeout: float) -> bytes:
         # Unread, they would fill the window that all streams of the session share.
@@ -161,11 +166,3 @@ class SshStream:
     def close(self) -> None:
         self._sender.close()
         self._channel.close()
-
-    def _send(self, data: bytes) -> None:
-        try:
-            self._channel.send(data)
-        except OSError:
-            # Whoever reads hears of it, and asks anew for what was lost.
-            self._channel.close()
-            raise

@@ -45,7 +45,7 @@ class Server:
             "receive": self._receive,
             "stage": self._stage,
             "facts": lambda *_: facts.facts(self._root),
-            "sweep": lambda asked, _: self._objects.sweep(asked["seconds"]),
+            "sweep": lambda asked, _: self._objects.sweep(asked["age"]),
         }
 
     def serve(self, questions: IO[bytes], answers: IO[bytes]) -> None:

@@ -176,6 +176,23 @@ def test_what_the_runner_refuses_is_an_error_of_the_target(place: Place) -> None
         place.host.start("nowhere")
 
 
+def test_what_was_not_needed_for_a_month_is_swept(place: Place) -> None:
+    files = {"train.py": b"print(1)"}
+    place.stage(files)
+    kept = [path for path in place.jobs.parent.rglob("objects/??/*")]
+    assert len(kept) == (1 if place.keeps else 0)
+    place.host.sweep()
+    for path in kept:
+        assert path.exists()
+        os.utime(path, (1, 1))
+    place.host.sweep()
+    assert not any(path.exists() for path in kept)
+    # It is sent again when it is needed.
+    place.host.clean("job")
+    place.stage(files)
+    assert contents(place.jobs / "job/work") == files
+
+
 def test_it_tells_what_the_machine_has(place: Place) -> None:
     facts = place.host.facts()
     assert facts["python"] == platform.python_version()
