@@ -179,7 +179,7 @@ def test_what_the_runner_refuses_is_an_error_of_the_target(place: Place) -> None
 def test_what_was_not_needed_for_a_month_is_swept(place: Place) -> None:
     files = {"train.py": b"print(1)"}
     place.stage(files)
-    kept = [path for path in place.jobs.parent.rglob("objects/??/*")]
+    kept = list(place.jobs.parent.rglob("objects/??/*"))
     assert len(kept) == (1 if place.keeps else 0)
     place.host.sweep()
     for path in kept:
