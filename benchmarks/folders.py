@@ -45,6 +45,7 @@ def make_tree(folder: Path) -> Path:
         path.write_bytes(chance.randbytes(chance.randrange(200, 9000)))
     for number in range(_LARGE):
         (folder / f"weights{number}.bin").write_bytes(chance.randbytes(_LARGE_BYTES))
+    (folder / "train.py").write_text("print('ready')\n")
     (folder / ".gitignore").write_text("*.pyc\n*.log\n/build/\ndist/\n**/tmp/*\n")
     time.sleep(_AGE)
     return folder

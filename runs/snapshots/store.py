@@ -63,6 +63,8 @@ class Store:
             sha256 = hashlib.sha256(first).hexdigest()
             if self.has(sha256, len(first)):
                 return Kept(sha256, len(first), is_new=False)
+            self._write_small(sha256, first)
+            return Kept(sha256, len(first), is_new=True)
         with full_disk_told():
             return self._write(chain((first, second), blocks))
 
@@ -75,9 +77,9 @@ class Store:
             try:
                 if _fill(fresh, _blocks(stream, size)) != (sha256, size):
                     raise something_else()
-                _move(fresh, self.path(sha256))
+                _move(fresh, self._place(sha256))
             finally:
-                fresh.unlink(missing_ok=True)
+                _remove(fresh)
 
     def adopt(self, path: Path, sha256: str) -> None:
         """Make the file at `path` an object. Raises SnapshotError if it is not that,
@@ -87,7 +89,7 @@ class Store:
             if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
                 path.unlink()
                 raise something_else()
-        _move(path, self.path(sha256))
+        _move(str(path), self._place(sha256))
 
     def lacking(self, manifest: Manifest) -> list[Entry]:
         """The files whose content is not here, one for each content.
@@ -153,8 +155,7 @@ class Store:
 
     def size(self, sha256: str) -> int | None:
         """How many bytes an object has; None if there is none."""
-        # Asked for each file of a folder, so without making a Path.
-        path = f"{self._folder}/{sha256[:2]}/{sha256[2:]}"
+        path = self._place(sha256)
         try:
             return os.stat(path).st_size  # noqa: PTH116
         except FileNotFoundError:
@@ -205,24 +206,42 @@ class Store:
         try:
             sha256, size = _fill(fresh, blocks)
             if not self.has(sha256, size):
-                _move(fresh, self.path(sha256))
+                _move(fresh, self._place(sha256))
                 return Kept(sha256, size, is_new=True)
         except BaseException:
-            fresh.unlink(missing_ok=True)
+            _remove(fresh)
             raise
-        fresh.unlink()
+        _remove(fresh)
         return Kept(sha256, size, is_new=False)
 
-    def _fresh(self) -> Path:
+    def _write_small(self, sha256: str, data: bytes) -> None:
+        """Keep what is in memory already, and not in the store."""
+        fresh = self._fresh()
+        with full_disk_told():
+            try:
+                with _created(fresh) as file:
+                    write_all(file, data)
+                _move(fresh, self._place(sha256))
+            except BaseException:
+                _remove(fresh)
+                raise
+
+    # Strings, since these are asked for each file of a folder, and a Path takes as long
+    # to make as the system takes to do something with it.
+
+    def _place(self, sha256: str) -> str:
+        return f"{self._folder}/{sha256[:2]}/{sha256[2:]}"
+
+    def _fresh(self) -> str:
         """A path for what is no object; in a day, `tidy` takes it away."""
-        return self.new_folder / uuid.uuid4().hex
+        return f"{self.new_folder}/{uuid.uuid4().hex}"
 
     def _set_aside(self, sha256: str, file: io.FileIO) -> None:
         path = self.path(sha256)
         with suppress(FileNotFoundError):
             # Another may have mended it meanwhile.
             if os.path.samestat(path.stat(), os.fstat(file.fileno())):
-                _move(path, self._fresh())
+                _move(str(path), self._fresh())
 
 
 def damaged_store() -> SnapshotError:
@@ -255,11 +274,10 @@ def _blocks(stream: Readable, limit: int | None) -> Iterator[bytes]:
         yield block
 
 
-def _fill(path: Path, blocks: Iterable[bytes]) -> tuple[str, int]:
+def _fill(path: str, blocks: Iterable[bytes]) -> tuple[str, int]:
     """Write a new file; its SHA-256 and size."""
     sha256, size = hashlib.sha256(), 0
-    with os.fdopen(_create(path), "wb", buffering=0) as file:
-        hold(file.fileno())
+    with _created(path) as file:
         for block in blocks:
             sha256.update(block)
             size += len(block)
@@ -267,21 +285,33 @@ def _fill(path: Path, blocks: Iterable[bytes]) -> tuple[str, int]:
     return sha256.hexdigest(), size
 
 
-def _create(path: Path) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    with suppress(FileNotFoundError):
-        return os.open(path, flags, 0o600)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _created(path: str) -> io.FileIO:
+    """A new file, which is held until it is closed."""
+    try:
+        file = io.FileIO(path, "x", opener=_open_private)
+    except FileNotFoundError:
+        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = io.FileIO(path, "x", opener=_open_private)
+    hold(file.fileno())
+    return file
+
+
+def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _move(path: Path, to: Path) -> None:
+def _move(path: str, to: str) -> None:
     # Nearly always, the folder is there.
     with suppress(FileNotFoundError):
-        path.rename(to)
+        os.rename(path, to)  # noqa: PTH104
         return
-    to.parent.mkdir(mode=0o700, exist_ok=True)
-    path.rename(to)
+    Path(to).parent.mkdir(mode=0o700, exist_ok=True)
+    os.rename(path, to)  # noqa: PTH104
+
+
+def _remove(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)  # noqa: PTH108
 
 
 def _objects_in(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
