@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -25,9 +24,11 @@ _WITHOUT_BROKER = 1.0
 # After this many seconds without a word the broker is asked whether it is there, and
 # after as many again taken for gone.
 _SILENCE = 2.0
-# All watchers look this often anyway, in seconds: who had news to tell may have ended
-# before the broker listened again.
+# Each watcher looks this often anyway, in seconds: who had news to tell may have ended
+# before the broker listened again. One after another, however many have come at once:
+# looks take time, in which no socket is served.
 _LOOK_EVERY = 30.0
+_GOLDEN = 0.618
 
 
 class Watcher:
@@ -69,7 +70,7 @@ class Hub:
     def __init__(self) -> None:
         self._watchers: dict[str, set[Watcher]] = defaultdict(set)
         self._listening: asyncio.Task[None] | None = None
-        self._look_at = 0.0
+        self._count = 0
 
     @contextlib.contextmanager
     def watching(self, run_id: str = "") -> Iterator[Watcher]:
@@ -78,9 +79,11 @@ class Hub:
             self._listening = asyncio.create_task(self._listen())
         watcher = Watcher()
         self._watchers[run_id].add(watcher)
+        looking = asyncio.create_task(self._look_now_and_then(watcher))
         try:
             yield watcher
         finally:
+            looking.cancel()
             self._watchers[run_id].discard(watcher)
             if not self._watchers[run_id]:
                 del self._watchers[run_id]
@@ -114,8 +117,6 @@ class Hub:
                     self._let_all_look()
                 elif message["type"] == "message":
                     self._take(message["data"])
-                if time.monotonic() >= self._look_at:
-                    self._let_all_look()
 
     def _take(self, data: bytes) -> None:
         """Hand out a notice; who else may use the broker can send anything."""
@@ -136,8 +137,15 @@ class Hub:
             for watcher in self._watchers.get("", ()):
                 watcher.tell(notice)
 
+    async def _look_now_and_then(self, watcher: Watcher) -> None:
+        # Multiples of this share lie far from each other within a turn.
+        self._count += 1
+        await asyncio.sleep(self._count * _GOLDEN % 1 * _LOOK_EVERY)
+        while not _is_canceled():
+            watcher.look()
+            await asyncio.sleep(_LOOK_EVERY)
+
     def _let_all_look(self) -> None:
-        self._look_at = time.monotonic() + _LOOK_EVERY
         for watchers in self._watchers.values():
             for watcher in watchers:
                 watcher.look()
