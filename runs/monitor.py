@@ -82,19 +82,7 @@ class Monitor:
         self._bell.set()
 
     def _tick(self) -> None:
-        hosts: dict[str, Host] = {}
-        runs: dict[str, list[Run]] = defaultdict(list)
-        # The stream is opened while a run is prepared, so that it is there in time.
-        for run in Run.objects.placed().select_related("target__jump"):
-            try:
-                host = host_of(run.target)
-            except PortalError:
-                # It is told where somebody can do something about it.
-                continue
-            hosts[host.key] = host
-            self._targets[host.key].add(run.target_id)
-            if run.status in FOLLOWED:
-                runs[host.key].append(run)
+        hosts, runs = self._placed()
         for key, host in hosts.items():
             if key not in self._followers and self._holds(key):
                 self._followers[key] = Follower(host)
@@ -106,9 +94,36 @@ class Monitor:
                 self._let_go(key)
         self._reconcile()
 
+    def _placed(self) -> "tuple[dict[str, Host], dict[str, list[Run]]]":
+        """The hosts that have runs, and those to be followed, by the host's key.
+
+        A stream is opened while a run is prepared, so that it is there in time.
+        """
+        by_target: dict[int, list[Run]] = defaultdict(list)
+        for run in Run.objects.placed().select_related("target__jump"):
+            by_target[run.target_id].append(run)
+        hosts: dict[str, Host] = {}
+        runs: dict[str, list[Run]] = defaultdict(list)
+        for placed in by_target.values():
+            # Once for each target: to find it opens the target's secrets.
+            if host := self._find(placed[0].target):
+                hosts[host.key] = host
+                runs[host.key] += [run for run in placed if run.status in FOLLOWED]
+        return hosts, runs
+
+    def _find(self, target: ComputeTarget) -> "Host | None":
+        """Its host; None where that is told to who can do something about it."""
+        try:
+            host = host_of(target)
+        except PortalError:
+            return None
+        self._targets[host.key].add(target.pk)
+        return host
+
     def _let_go(self, key: str) -> None:
         self._followers.pop(key).stop()
         self._renewed.pop(key, None)
+        self._targets.pop(key, None)
         leases.release(f"host-{key}", self._owner)
 
     def _holds(self, key: str) -> bool:
