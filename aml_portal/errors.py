@@ -1,5 +1,10 @@
 """The errors a person may see: what happened, and what to do about it."""
 
+import errno
+
+# What the system says of a full disk; the last is for a limit on the size of files.
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 class PortalError(Exception):
     """An expected failure with words for a person.

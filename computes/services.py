@@ -13,7 +13,7 @@ from django.utils import timezone
 from aml_portal.errors import PortalError, UserError
 from aml_portal.queues import enqueue, imports_queue, job_name
 from computes.checks import Checks, Outcome
-from computes.hosts.ssh_connection import host_key_of, read_key
+from computes.hosts.ssh_connection import host_key_of, read_key, spelled
 from computes.models import ComputeTarget
 from computes.ssh_settings import SshSettings, is_host_key
 from computes.targets import account_of, host_of
@@ -66,8 +66,7 @@ def _check_secrets(secrets: Mapping[str, str]) -> None:
 def offered_host_key(target: ComputeTarget) -> str:
     """The key with which the machine answers now. Raises TargetError."""
     via = account_of(target.jump) if target.jump else None
-    key = host_key_of(target.ssh.address, target.ssh.port, via=via)
-    return f"{key.get_name()} {key.get_base64()}"
+    return spelled(host_key_of(target.ssh.address, target.ssh.port, via=via))
 
 
 def pin_host_key(target: ComputeTarget, host_key: str) -> None:

@@ -1,6 +1,5 @@
 """Follows the jobs of one host: writes their mirrors and tells what happened."""
 
-import errno
 import json
 import logging
 import threading
@@ -12,7 +11,7 @@ from typing import Any
 
 from django.db import DatabaseError, close_old_connections, connection
 
-from aml_portal.errors import PortalError
+from aml_portal.errors import FULL_DISK, PortalError
 from computes.frames import Frame, FrameReader
 from computes.hosts import Host, Stream, StreamClosed
 from runs import progress
@@ -37,7 +36,6 @@ _LOOK_EVERY, _ANNOUNCE_EVERY = 1.0, 0.01
 _CANCEL_AGAIN = 10.0
 # How many runs that have ended are brought to the disk at once.
 _FINISHERS = 2
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass
@@ -310,7 +308,7 @@ class Follower(threading.Thread):
 
 
 def _trouble(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if isinstance(error, OSError) and error.errno in FULL_DISK:
         return (
             "The portal's disk is full. The run goes on, and the portal takes up what"
             " it writes as soon as there is room: nothing is lost."

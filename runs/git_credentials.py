@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from aml_portal.errors import TargetError, UserError
 from aml_portal.vault import Secret
-from computes.hosts.ssh_connection import host_key_of, read_key
+from computes.hosts.ssh_connection import host_key_of, read_key, spelled
 from runs.git_networks import addresses_of
 from runs.git_remotes import Remote, checked_host
 from runs.git_transport import Key, Login
@@ -56,7 +56,7 @@ def keep_key(
         defaults={
             "private_key": Secret.of(private_key),
             "passphrase": Secret.of(passphrase),
-            "host_key": f"{found.get_name()} {found.get_base64()}",
+            "host_key": spelled(found),
             "is_confirmed": False,
         },
     )

@@ -1,12 +1,10 @@
 """Repositories that are fetched as sources of runs, and the credentials for them."""
 
-import base64
-import hashlib
-
 from django.conf import settings
 from django.db import models
 
 from aml_portal.vault import SecretField
+from computes.ssh_settings import fingerprint_of
 
 # A person has so many on their way at once, in any number of windows.
 MOST_AT_ONCE = 3
@@ -121,6 +119,4 @@ class GitKey(models.Model):
     @property
     def fingerprint(self) -> str:
         """Of the host's key, as ssh and the pages of hosts show it."""
-        data = base64.b64decode(self.host_key.partition(" ")[2])
-        digest = base64.b64encode(hashlib.sha256(data).digest()).decode("ascii")
-        return f"SHA256:{digest.rstrip('=')}"
+        return fingerprint_of(self.host_key)

@@ -28,10 +28,10 @@ def command(python: str) -> str:
     return f"exec {shlex.quote(python)} -I -S -c {shlex.quote(_LINE)}"
 
 
-def become_runner(channel: Channel, *, verb: str, root: str, name: str) -> str:
+def become_runner(channel: Channel, *, verb: str, root: str, name: str) -> None:
     """Have the runner started as `verb` in `root`, for example `~/.aml-portal`.
 
-    The home folder there. Raises TargetError with what is wrong on the host.
+    Raises TargetError with what is wrong on the host.
     """
     mark = secrets.token_hex(16)
     files = {path.name: path.read_text(encoding="utf-8") for path in SHIPPED}
@@ -51,7 +51,6 @@ def become_runner(channel: Channel, *, verb: str, root: str, name: str) -> str:
         raise TargetAwayError(f"{name} did not answer ({error}).") from error
     if "error" in said:
         raise TargetError(f"{name}: {said['error']}", said.get("advice", ""))
-    return str(said["home"])
 
 
 class _Reader:

@@ -1,6 +1,5 @@
 """The machine that the portal runs on."""
 
-import errno
 import json
 import os
 import select
@@ -10,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any
 
-from aml_portal.errors import TargetError
+from aml_portal.errors import FULL_DISK, TargetError
 from computes.hosts.base import DamagedSourceError, Source, StreamClosed
 from computes.hosts.sending import Sender
 from computes.runner import RUNNER, facts, staging
@@ -19,8 +18,6 @@ from computes.runner import RUNNER, facts, staging
 _VERB_TIMEOUT = 60
 _CLEAN_TIMEOUT = 1800
 _READ_SIZE = 1024 * 1024
-# The last is what a limit on the size of files says.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # The portal's own settings are none of a script's business, its secrets least.
 _PRIVATE_PREFIXES = ("AML_PORTAL_", "DJANGO_", "RQ_")
 _PRIVATE_NAMES = {"REDIS_URL", "REDIS_URL_FILE"}
@@ -42,7 +39,7 @@ class LocalHost:
         except staging.Lacking as error:
             raise DamagedSourceError from error
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in FULL_DISK:
                 raise
             raise TargetError(
                 "The disk of the portal is full.",

@@ -227,6 +227,11 @@ def host_key_of(
             hop.close()
 
 
+def spelled(key: paramiko.PKey) -> str:
+    """A host key as it is pinned: such as "ssh-ed25519 AAAA…"."""
+    return f"{key.get_name()} {key.get_base64()}"
+
+
 def _key(account: SshAccount) -> paramiko.PKey | None:
     if not account.private_key:
         return None

@@ -68,7 +68,7 @@ def main() -> None:
     place = os.path.join(root, "jobs") if ASKED["verb"] == "follow" else root
     os.makedirs(place, mode=0o700, exist_ok=True)
     os.chdir("/")
-    say(home=os.path.expanduser("~"))
+    say(ready=True)
     os.execv(sys.executable, [sys.executable, "-I", "-S", folder, ASKED["verb"], place])
 
 

@@ -1,13 +1,9 @@
 """What can be wrong with a source, and with the disk that is to keep it."""
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from aml_portal.errors import UserError
-
-# The last is what a limit on the size of files says.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from aml_portal.errors import FULL_DISK, UserError
 
 
 class SnapshotError(UserError):
@@ -24,7 +20,7 @@ def full_disk_told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in FULL_DISK:
             raise
         raise SnapshotError(
             "The disk of the portal is full.",
