@@ -27,9 +27,7 @@ _HTMX = {"HX-Request": "true"}
 _OPEN = {"sign-in", "sign-out", "first-sign-in"}
 _CAPTURED = {
     "run_id": "digits_1_ab",
-    "panel": "log",
-    "kind": "ssh",
-    "name": "digits",
+    **{"panel": "log", "kind": "ssh", "name": "digits"},
     "uidb64": "MQ",
     "token": "t",
     "object_id": "1",
