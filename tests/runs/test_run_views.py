@@ -27,7 +27,9 @@ _HTMX = {"HX-Request": "true"}
 _OPEN = {"sign-in", "sign-out", "first-sign-in"}
 _CAPTURED = {
     "run_id": "digits_1_ab",
-    **{"panel": "log", "kind": "ssh", "name": "digits"},
+    "panel": "log",
+    "kind": "ssh",
+    "name": "digits",
     "uidb64": "MQ",
     "token": "t",
     "object_id": "1",
@@ -64,9 +66,7 @@ def run() -> Run:
 
 
 def signed_in(name: str) -> Client:
-    client = Client()
-    client.force_login(factories.person(name))
-    return client
+    return factories.signed_in(factories.person(name))
 
 
 def text_of(response: Any) -> str:
