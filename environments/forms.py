@@ -4,6 +4,7 @@ import re
 
 from django import forms
 
+from environments.definition import Definition
 from environments.models import Environment
 
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
@@ -45,3 +46,8 @@ class EnvironmentForm(forms.Form):
                 )
             variables[match[1]] = match[2]
         return variables
+
+    @property
+    def definition(self) -> Definition:
+        data = self.cleaned_data
+        return Definition.user_managed(data["interpreter_path"], data["variables"])

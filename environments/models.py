@@ -1,9 +1,18 @@
 """Environments: the Python that a script runs with."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.core.validators import RegexValidator
 from django.db import models
 
 from computes.models import ComputeTarget
+from environments.definition import Definition
+
+
+def user_managed() -> dict[str, Any]:
+    """The content that a new row has: the Python of the target, as it is."""
+    return Definition.user_managed().to_json()
 
 
 class EnvironmentQuerySet(models.QuerySet["Environment"]):
@@ -12,11 +21,7 @@ class EnvironmentQuerySet(models.QuerySet["Environment"]):
 
 
 class Environment(models.Model):
-    """A named, versioned environment, never changed once a run has used it.
-
-    So far each is user-managed: the interpreter is used as it is, and the person who
-    names it is responsible for its packages.
-    """
+    """A named, versioned environment, never changed once a run has used it."""
 
     name = models.CharField(
         max_length=255,
@@ -30,9 +35,9 @@ class Environment(models.Model):
     )
     version = models.PositiveIntegerField(default=1)
     description = models.CharField(max_length=255, blank=True)
-    # Empty: the Python of the target, on the portal's machine that of the portal.
-    interpreter_path = models.CharField(max_length=4096, blank=True)
-    environment_variables = models.JSONField(default=dict, blank=True)
+    # As environments/definition.py has it.
+    content = models.JSONField(default=user_managed)
+    # What the interpreter said of itself, where one is used as it is.
     python_version = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     archived_at = models.DateTimeField(null=True, blank=True)
@@ -50,5 +55,18 @@ class Environment(models.Model):
     def __str__(self) -> str:
         return f"{self.name}:{self.version}"
 
+    @property
+    def definition(self) -> Definition:
+        return Definition.from_json(self.content)
+
+    @property
+    def interpreter_path(self) -> str:
+        return self.definition.python.interpreter_path
+
+    @property
+    def environment_variables(self) -> Mapping[str, str]:
+        return self.definition.environment_variables
+
     def interpreter_on(self, target: ComputeTarget) -> str:
+        """Of what is user-managed; empty paths mean the Python of the target."""
         return self.interpreter_path or target.python

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from aml_portal.errors import UserError
+from environments.definition import Definition
 from environments.models import Environment
 
 _TIMEOUT = 10
@@ -91,19 +91,19 @@ def _check_file(program: Path) -> None:
 
 
 def save_environment(
-    *,
-    name: str,
-    interpreter_path: str,
-    variables: Mapping[str, str],
-    description: str = "",
+    *, name: str, definition: Definition, description: str = ""
 ) -> Environment:
-    """Save a definition: a new version, unless it is the latest one unchanged."""
-    facts = check_interpreter(interpreter_path)
+    """Save a definition: a new version, unless it is the latest one unchanged.
+
+    Raises UserError.
+    """
+    version = _interpreter_version(definition)
+    content = definition.to_json()
     with transaction.atomic():
         latest = Environment.objects.filter(name=name).order_by("-version").first()
-        if latest and _is_same(latest, interpreter_path, variables):
+        if latest and latest.definition == definition:
             Environment.objects.filter(pk=latest.pk).update(
-                description=description, python_version=facts.version, archived_at=None
+                description=description, python_version=version, archived_at=None
             )
             latest.refresh_from_db()
             return latest
@@ -111,9 +111,8 @@ def save_environment(
             name=name,
             version=latest.version + 1 if latest else 1,
             description=description,
-            interpreter_path=interpreter_path,
-            environment_variables=dict(variables),
-            python_version=facts.version,
+            content=content,
+            python_version=version,
         )
         try:
             environment.full_clean()
@@ -123,13 +122,11 @@ def save_environment(
     return environment
 
 
-def _is_same(
-    latest: Environment, interpreter_path: str, variables: Mapping[str, str]
-) -> bool:
-    return (
-        latest.interpreter_path == interpreter_path
-        and latest.environment_variables == dict(variables)
-    )
+def _interpreter_version(definition: Definition) -> str:
+    """Of an interpreter that is used as it is, which has to be there."""
+    if not definition.is_user_managed:
+        return ""
+    return check_interpreter(definition.python.interpreter_path).version
 
 
 def archive_environment(environment: Environment) -> None:

@@ -28,7 +28,11 @@ def new(request: HttpRequest) -> HttpResponse:
     form = EnvironmentForm(request.POST or None, initial=_initial(request))
     if request.method == "POST" and form.is_valid():
         try:
-            saved = save_environment(**form.cleaned_data)
+            saved = save_environment(
+                name=form.cleaned_data["name"],
+                definition=form.definition,
+                description=form.cleaned_data["description"],
+            )
         except UserError as error:
             form.add_error("interpreter_path", str(error))
         else:

@@ -8,6 +8,7 @@ from django.test import Client
 
 from aml_portal.errors import UserError
 from computes.models import ComputeTarget
+from environments.definition import Definition
 from environments.models import Environment
 from environments.services import archive_environment, save_environment
 from tests.factories import person, submit, this_python
@@ -54,8 +55,8 @@ def test_an_environment_is_saved_with_what_its_interpreter_says(client: Client) 
 
 def test_a_name_that_exists_gets_a_new_version_if_anything_changed() -> None:
     def save(**variables: str) -> int:
-        saved = save_environment(name="mine", interpreter_path="", variables=variables)
-        return saved.version
+        definition = Definition.user_managed("", variables)
+        return save_environment(name="mine", definition=definition).version
 
     assert [save(A="1"), save(A="1"), save(A="2"), save(A="1")] == [1, 1, 2, 3]
 
@@ -85,7 +86,7 @@ def test_a_bad_name_is_refused(client: Client, name: str) -> None:
 
 
 def test_a_form_begins_with_the_environment_it_is_to_replace(client: Client) -> None:
-    save_environment(name="mine", interpreter_path="", variables={"A": "1"})
+    save_environment(name="mine", definition=Definition.user_managed("", {"A": "1"}))
     saved = Environment.objects.get(name="mine")
     assert b"A=1" in client.get(NEW, {"from": str(saved.pk)}).content
     assert client.get(NEW, {"from": "999999"}).status_code == 404

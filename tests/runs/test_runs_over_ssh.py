@@ -8,6 +8,7 @@ import pytest
 
 from computes.models import ComputeTarget
 from computes.targets import host_of
+from environments.definition import Definition
 from runs import execution, follower, services
 from runs.mirror import last_word, log_path
 from runs.models import Run
@@ -171,7 +172,7 @@ def test_an_interpreter_that_is_not_there_is_told(
     monitor: Monitor, target: ComputeTarget
 ) -> None:
     environment = factories.this_python()
-    environment.interpreter_path = "/no/such/python"
+    environment.content = Definition.user_managed("/no/such/python").to_json()
     environment.save()
     run = started("print(1)", target=target)
     monitor.wait_for_end(run)
