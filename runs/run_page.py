@@ -28,6 +28,8 @@ ADVICE = {
     " script continue from what it has saved.",
     EndReason.START_FAILED: "Check the environment's interpreter and the script, then"
     " resubmit.",
+    EndReason.PREPARE_FAILED: "The beginning of the log tells it in full. Change the"
+    " environment, then resubmit the run.",
     EndReason.SUBMIT_FAILED: "Resubmit the run; its settings are kept.",
     EndReason.HOST_SIGNAL: "The compute target was shut down or the system was stopped."
     " Resubmit the run.",
