@@ -125,6 +125,13 @@ class Host(Protocol):
         """End the job, or see to it that it never starts."""
         ...
 
+    def lay_out(self, name: str, source: Source) -> str:
+        """Make the folder `name` of files that jobs share, once; where it is there.
+
+        Another content needs another name. Raises DamagedSourceError.
+        """
+        ...
+
     def write_log(self, job: str, data: bytes) -> None:
         """Add to the log of a job that is staged and has not been started."""
         ...

@@ -62,6 +62,16 @@ class LocalHost:
     def cancel(self, job: str, *, grace_seconds: float, reason: str) -> None:
         self._ask("cancel", job, "--grace", str(grace_seconds), "--reason", reason)
 
+    def lay_out(self, name: str, source: Source) -> str:
+        folder = self._jobs.parent / "tools" / name
+        try:
+            staging.Objects(str(source.objects)).lay_out(source.entries, str(folder))
+        except staging.Lacking as error:
+            raise DamagedSourceError from error
+        except OSError as error:
+            raise TargetError(f"{folder} can't be made: {error.strerror}.") from error
+        return str(folder)
+
     def write_log(self, job: str, data: bytes) -> None:
         try:
             commands.write_log(str(self._jobs / job), data)

@@ -60,6 +60,9 @@ class SshHost:
             "cancel", job=job, grace_seconds=grace_seconds, reason=reason
         )
 
+    def lay_out(self, name: str, source: Source) -> str:
+        return self._questions().lay_out(name, source)
+
     def write_log(self, job: str, data: bytes) -> None:
         self._questions().ask("log", job=job, body=[data], size=len(data))
 

@@ -9,6 +9,7 @@ SHIPPED = tuple(
     for name in (
         "__main__.py",
         "commands.py",
+        "environment.py",
         "facts.py",
         "runner.py",
         "server.py",

@@ -10,6 +10,10 @@ if sys.argv[1:2] == ["serve"]:
     from server import main as serve  # type: ignore[import-not-found]
 
     sys.exit(serve(sys.argv[2]))
+if sys.argv[1:2] == ["prepare"]:
+    from environment import main as prepare  # type: ignore[import-not-found]
+
+    sys.exit(prepare(sys.argv[2]))
 from runner import main  # type: ignore[import-not-found]
 
 sys.exit(main())

@@ -458,6 +458,7 @@ class Supervisor:
         self.who: Json = {}
         self.child = 0
         self.status: Optional[int] = None
+        self.environment: Any = None
         self.started = 0.0
         self.begun = 0.0
         self.ending: Optional[Ending] = None
@@ -494,8 +495,10 @@ class Supervisor:
             request = job.read("cancel.json") or {}
             job.finish("canceled_before_start", detail=request.get("reason", ""))
             return
+        if not self._prepare():
+            return
         try:
-            self.child = self._spawn()
+            self.child = self._spawn(self.spec["argv"], self.spec["cwd"])
         except OSError as error:
             detail = self._why_not_started(error)
             job.event("start_failed", detail=detail)
@@ -508,13 +511,53 @@ class Supervisor:
         self.begun = time.monotonic()
         self._finish(self._supervise())
 
+    def _prepare(self) -> bool:
+        """Have the environment made that the script needs; False if the job is over.
+
+        It is the job's own process, under the same limits, and writes into its log.
+        """
+        if not self.spec.get("prepare"):
+            return True
+        package = os.path.dirname(os.path.abspath(__file__))
+        if package not in sys.path:
+            # Run as a single file, Python does not look beside it.
+            sys.path.insert(0, package)
+        from environment import hold  # type: ignore[import-not-found]
+
+        command = [sys.executable, "-I", "-S", package, "prepare", self.job.folder]
+        while True:
+            self.child = self._spawn(command, self.job.folder)
+            self.begun = time.monotonic()
+            status = self._supervise()
+            answer = self.job.read("prepared.json") or {}
+            if self.reason != "exited":
+                self._finish(status)
+                return False
+            if status:
+                detail = answer.get("error") or "The environment could not be made."
+                self.job.finish("prepare_failed", detail=detail, **how_ended(status))
+                return False
+            # Open as long as this process lives, so that nobody removes it.
+            self.environment = hold(self.job)
+            if self.environment:
+                break
+            self.status, self.ending = None, None
+        self.status, self.ending = None, None
+        python = answer["python"]
+        path = os.path.dirname(python) + os.pathsep + os.environ.get("PATH", os.defpath)
+        env = dict({"PATH": path}, **self.spec["env"])
+        self.spec = dict(self.spec, argv=[python, *self.spec["argv"][1:]], env=env)
+        log_bytes = os.stat(self.job.path(LOG)).st_size
+        self.job.event("prepared", log_bytes=log_bytes)
+        return True
+
     def _why_not_started(self, error: OSError) -> str:
         if not os.path.isdir(self.job.path(self.spec["cwd"])):
             return "The working folder of the job is missing."
         return "%s can't be started: %s." % (self.spec["argv"][0], error.strerror)
 
-    def _spawn(self) -> int:
-        """Fork and execute the script; raises the OSError of what failed."""
+    def _spawn(self, argv: List[str], cwd: str) -> int:
+        """Fork and execute a program; raises the OSError of what failed."""
         spec, job = self.spec, self.job
         for name in spec.get("collect", ()):
             with contextlib.suppress(OSError):
@@ -530,7 +573,7 @@ class Supervisor:
         pid = os.fork()
         if pid == 0:
             try:
-                self._become_script(log, env)
+                self._become(argv, cwd, log, env)
             except BaseException as error:
                 os.write(say, b"%d" % (getattr(error, "errno", None) or 22))
             os._exit(127)
@@ -543,17 +586,16 @@ class Supervisor:
             raise OSError(int(trouble), os.strerror(int(trouble)))
         return pid
 
-    def _become_script(self, log: int, env: Dict[str, str]) -> None:
+    def _become(self, argv: List[str], cwd: str, log: int, env: Dict[str, str]) -> None:
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        os.chdir(self.job.path(self.spec["cwd"]))
+        os.chdir(self.job.path(cwd))
         signal.set_wakeup_fd(-1)
         for number in range(1, signal.NSIG):
             with contextlib.suppress(OSError, ValueError):
                 signal.signal(number, signal.SIG_DFL)
-        argv = self.spec["argv"]
         os.execvpe(argv[0], argv, env)
 
     def _supervise(self) -> int:
@@ -600,7 +642,8 @@ class Supervisor:
             self.samples.count_ended(pid, usage.ru_utime + usage.ru_stime)
             if pid == self.child:
                 self.status = status
-                self.job.event("exited", **how_ended(status))
+                if self.started:
+                    self.job.event("exited", **how_ended(status))
 
     def _end_if_due(self, limit: Optional[float]) -> None:
         if self.told:
@@ -634,7 +677,7 @@ class Supervisor:
         reason = self.reason
         if reason == "exited" and facts["signal"]:
             reason = "signaled"
-        self.job.finish(reason, started=self.started, **facts)
+        self.job.finish(reason, started=self.started or None, **facts)
 
 
 def how_ended(status: int) -> Json:

@@ -46,6 +46,7 @@ class Server:
             "lacking": self._lacking,
             "receive": self._receive,
             "stage": self._stage,
+            "lay_out": self._lay_out,
             "log": self._write_log,
             "place": self._place,
             "run": self._run,
@@ -96,6 +97,11 @@ class Server:
         folder = os.path.join(self._jobs, asked["job"])
         staging.stage(folder, asked["spec"], json.loads(body.read()), self._objects)
         return {}
+
+    def _lay_out(self, asked: Json, body: Body) -> str:
+        folder = os.path.join(self._root, "tools", asked["name"])
+        self._objects.lay_out(json.loads(body.read()), folder)
+        return folder
 
     def _write_log(self, asked: Json, body: Body) -> Json:
         commands.write_log(self._job(asked).folder, body.read())

@@ -6,7 +6,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -270,3 +270,14 @@ def test_where_a_job_is_can_be_told(place: Place) -> None:
     assert place.host.run(command).code == 0
     assert place.log() == "apart\n"
     assert place.host.state("job")["state"] == "ended"
+
+
+def test_what_jobs_share_is_laid_out_once(place: Place) -> None:
+    shared = place.source({"tool": b"#!/bin/sh\necho $1\n"})
+    entries = [{**entry, "executable": True} for entry in shared.entries]
+    shared = replace(shared, entries=entries)
+    folder = place.host.lay_out("tool-1", shared)
+    assert place.host.run([f"{folder}/tool", "works"]).out == b"works\n"
+    before = os.stat(f"{folder}/tool").st_ino
+    assert place.host.lay_out("tool-1", shared) == folder
+    assert os.stat(f"{folder}/tool").st_ino == before

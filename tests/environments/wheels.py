@@ -1,0 +1,61 @@
+"""Packages that the tests make, in a folder that serves as an index."""
+
+import base64
+import hashlib
+import zipfile
+from pathlib import Path
+
+
+class Wheels:
+    """A folder of wheels; `lock` pins some of them as `uv pip compile` would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def add(
+        self, name: str, version: str = "1.0", code: str = "", tag: str = "py3-none-any"
+    ) -> Path:
+        info = f"{name}-{version}.dist-info"
+        files = {
+            f"{name}/__init__.py": f"VERSION = {version!r}\n{code}",
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\n"
+            f"Version: {version}\n",
+            f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
+        }
+        record = "".join(
+            f"{path},sha256={_digest(text)},{len(text)}\n"
+            for path, text in files.items()
+        )
+        files[f"{info}/RECORD"] = record + f"{info}/RECORD,,\n"
+        wheel = self.folder / f"{name}-{version}-{tag}.whl"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            for path, text in files.items():
+                archive.writestr(path, text)
+        return wheel
+
+    def lock(self, *wheels: Path) -> str:
+        return "".join(
+            "{}=={} --hash=sha256:{}\n".format(
+                *wheel.name.split("-")[:2],
+                hashlib.sha256(wheel.read_bytes()).hexdigest(),
+            )
+            for wheel in wheels
+        )
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """For uv and pip: this folder, and no index."""
+        return {
+            "UV_NO_INDEX": "1",
+            "UV_FIND_LINKS": str(self.folder),
+            "UV_OFFLINE": "1",
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": str(self.folder),
+            "PIP_CONFIG_FILE": "/dev/null",
+        }
+
+
+def _digest(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
