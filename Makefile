@@ -62,6 +62,7 @@ install: ## Make .venv with what the portal and its example need
 test-install: ## Add what the tests need, system packages too
 	@scripts/install test $(TEST_REQUIREMENTS)
 	@command -v chromium >/dev/null || scripts/apt-install "The browser tests" chromium fonts-liberation
+	@$(PYTHON_BIN) -m tests.services.azureml
 	@test -x /usr/sbin/sshd || scripts/apt-install "The tests of SSH" openssh-server
 
 .PHONY: assets

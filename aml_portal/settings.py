@@ -99,6 +99,22 @@ SNAPSHOT_LARGE_FILE_BYTES = env_int(
 SNAPSHOT_MAX_FILES = env_int("AML_PORTAL_SNAPSHOT_MAX_FILES", 50_000, minimum=1)
 WORKERS = env_int("AML_PORTAL_WORKERS", 1, minimum=1)
 
+# Where packages come from: environments/indexes.py hands it on. Without a setting of
+# the portal's own, what uv and pip would themselves look at counts.
+PYTHON_INDEX = (
+    env_secret("AML_PORTAL_PYTHON_INDEX")
+    or env_str("UV_DEFAULT_INDEX")
+    or env_str("PIP_INDEX_URL")
+)
+PYTHON_EXTRA_INDEXES = env_secret("AML_PORTAL_PYTHON_EXTRA_INDEXES").split()
+PYTHON_FIND_LINKS = env_secret("AML_PORTAL_PYTHON_FIND_LINKS").split()
+PYTHON_CA_BUNDLE = env_str("AML_PORTAL_PYTHON_CA_BUNDLE") or env_str("SSL_CERT_FILE")
+PYTHON_PROXY = env_secret("AML_PORTAL_PYTHON_PROXY") or env_str("HTTPS_PROXY")
+PYTHON_NO_PROXY = env_str("AML_PORTAL_PYTHON_NO_PROXY") or env_str("NO_PROXY")
+PYTHON_NETRC = env_str("NETRC")
+# What uv keeps of the packages that it has looked at.
+PACKAGES_FOLDER = DATA / "packages"
+
 INSTALLED_APPS = [
     "aml_portal.apps.PortalAdminConfig",
     "django.contrib.auth",

@@ -1,0 +1,84 @@
+"""Runs `uv`, the program that resolves packages, with the portal's own indexes.
+
+It comes with the portal as a package. Nothing of a definition is on its command line,
+and no secret is: those are in its environment alone.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from django.conf import settings
+
+from environments.indexes import Indexes
+
+_ALWAYS = (
+    *("--no-python-downloads", "--no-config", "--no-progress", "--color", "never"),
+    "--quiet",
+)
+
+
+class UvTimeout(Exception):
+    """It took longer than it may."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UvAnswer:
+    has_succeeded: bool
+    output: str
+    # What it says beside: errors, warnings.
+    remarks: str
+
+
+def program() -> Path:
+    return Path(sys.executable).with_name("uv")
+
+
+def run_uv(
+    *arguments: str, files: Mapping[str, bytes], seconds: float, loud: bool = False
+) -> UvAnswer:
+    """Run uv in a folder of its own that holds `files`; `loud` has it tell warnings.
+
+    Raises UvTimeout.
+    """
+    indexes = Indexes.configured()
+    always = _ALWAYS[:-1] if loud else _ALWAYS
+    with TemporaryDirectory(prefix="aml-uv-") as folder:
+        for name, data in files.items():
+            Path(folder, name).write_bytes(data)
+        process = subprocess.Popen(
+            [program(), *always, *arguments],
+            cwd=folder,
+            env={**_environment(), **indexes.for_uv()},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        with process:
+            try:
+                output, remarks = process.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired as error:
+                # With the git that it may have started.
+                os.killpg(process.pid, signal.SIGKILL)
+                raise UvTimeout from error
+    return UvAnswer(
+        has_succeeded=process.returncode == 0,
+        output=output.decode(errors="replace"),
+        remarks=indexes.covered(remarks.decode(errors="replace")),
+    )
+
+
+def _environment() -> dict[str, str]:
+    return {
+        "PATH": os.defpath,
+        "UV_CACHE_DIR": str(settings.PACKAGES_FOLDER),
+        "UV_PYTHON": sys.executable,
+        # Nobody is there to type a password.
+        "GIT_TERMINAL_PROMPT": "0",
+    }

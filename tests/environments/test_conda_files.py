@@ -1,0 +1,107 @@
+"""`conda.yml`, hand-written and hostile."""
+
+import pytest
+
+from aml_portal.errors import UserError
+from environments.definition import CondaDependencies, Definition
+from environments.formats import conda
+
+_BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n"
+    for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+def dependencies(text: str) -> CondaDependencies:
+    return conda.read(text.encode()).definition.python.conda_dependencies
+
+
+def test_channels_packages_pip_and_variables_are_read() -> None:
+    read = conda.read(
+        b"""\xef\xbb\xbf# by hand
+name: train\r
+channels: [conda-forge, https://h/channel]
+dependencies:
+- python=3.10
+- conda-forge::cudatoolkit>=11,<12
+- pip:
+  - numpy  # fast
+  - --extra-index-url https://h/simple
+variables: {A: 1.10, B: yes, C: }
+prefix: /opt/conda/envs/train
+"""
+    )
+    found = read.definition.python.conda_dependencies
+    assert (read.name, read.notes) == ("train", ())
+    assert found.channels == ("conda-forge", "https://h/channel")
+    assert found.packages == ("python=3.10", "conda-forge::cudatoolkit>=11,<12")
+    assert found.pip == ("numpy", "--extra-index-url https://h/simple")
+    # As they were written: 1.10 is no number, and yes is no truth.
+    assert read.definition.environment_variables == {"A": "1.10", "B": "yes", "C": ""}
+
+
+def test_anchors_and_merge_keys_work() -> None:
+    found = dependencies(
+        "x: &x [numpy, scipy]\ny: &y {pip: *x}\ndependencies: [python=3.9, {<<: *y}]"
+    )
+    assert found.pip == ("numpy", "scipy")
+
+
+def test_unknown_keys_are_told_and_ignored() -> None:
+    read = conda.read(b"dependencies: [python=3.9]\nplatforms: [linux-64]\n")
+    assert read.notes == (
+        "conda_dependencies.yml: “platforms” is not known, and ignored.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (_BOMB, "unfolds to more than 20,000 values"),
+        ("a: &a [*a]", "an alias that contains itself"),
+        ("dependencies: [python: [x]]", "neither a package nor a list under “pip”"),
+        ("dependencies: [[numpy]]", "neither a package nor a list under “pip”"),
+        ("dependencies: [{pip: [{a: b}]}]", "under “pip” has to be lines"),
+        ("dependencies: [{pip: [-r base.txt]}]", "includes another file"),
+        ("dependencies: [{pip: [nu mpy]}]", "names no package"),
+        ("dependencies: numpy", "“dependencies” has to be a list"),
+        ("dependencies: ['numpy; rm -rf /']", "is no package of conda"),
+        ("channels: ['-x']", "is no channel of conda"),
+        ("channels: ['https://me:pw@h/c']", "is no channel of conda"),
+        ("variables: [A=1]", "“variables” has to hold names and values"),
+        ("variables: {A: [1]}", "“variables” has to hold names and values"),
+        ("- numpy", "has to hold names and values"),
+        ("", "is empty"),
+        ("a: [", r"is not YAML \(line 1\)"),
+        ("a: b: c", r"is not YAML \(line 1\)"),
+        ("a: *b", r"is not YAML \(line 1\): found undefined"),
+        ("a: !!python/object/apply:os.system [true]", "could not determine"),
+        ("a: 1\n---\nb: 2", "expected a single document"),
+        ("[" * 5_000, "is not YAML"),
+        ("? {a: b}\n: c", "unhashable"),
+        ("#" * 200_000, "is larger than"),
+    ],
+)
+def test_what_is_no_definition_is_refused(text: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        dependencies(text)
+
+
+def test_what_is_written_is_read_again() -> None:
+    value = {
+        "environmentVariables": {"A": "yes", "B": "a: b\n"},
+        "python": {
+            "condaDependencies": {
+                "name": "mine",
+                "channels": ["conda-forge"],
+                "dependencies": [
+                    "python=3.10",
+                    "git",
+                    {"pip": ["numpy>=2", "a @ https://h/a"]},
+                ],
+            }
+        },
+    }
+    definition = Definition.from_json(value)
+    read = conda.read(conda.write(definition).encode())
+    assert (read.definition, read.name) == (definition, "mine")
