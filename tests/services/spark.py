@@ -20,6 +20,8 @@ SPARK_HOME = Path(pyspark.__file__).parent
 QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 # What a small job needs on a small machine.
 CONF = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.memory": "512m",
     "spark.executor.memory": "512m",
     "spark.driver.extraJavaOptions": QUICK_JVM,
@@ -89,7 +91,8 @@ class SparkCluster:
         return (self.folder / "log").read_text(errors="replace")
 
     def _launch(self, name: str, *words: str) -> "subprocess.Popen[bytes]":
-        command = [SPARK_HOME / "bin/spark-class", f"org.apache.spark.deploy.{name}"]
+        program = SPARK_HOME / "bin/spark-class"
+        command = [str(program), f"org.apache.spark.deploy.{name}", "--host"]
         environment = {
             **os.environ,
             "SPARK_HOME": str(SPARK_HOME),
@@ -103,7 +106,7 @@ class SparkCluster:
         }
         with (self.folder / "log").open("ab") as log:
             return subprocess.Popen(
-                [*command, "--host", "127.0.0.1", *words],
+                [*command, "127.0.0.1", *words],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -2,7 +2,7 @@
 
 from computes.kinds import Kind
 from computes.launchers.spark.forms import SparkForm, SparkRunForm
-from computes.launchers.spark.launcher import SparkLauncher
+from computes.launchers.spark.launcher import SparkLauncher, check_run
 
 KIND = Kind(
     name="spark",
@@ -12,5 +12,7 @@ KIND = Kind(
     launcher=SparkLauncher,
     form=SparkForm,
     run_form=SparkRunForm,
+    check_run=check_run,
+    framework="PySpark",
     icon="sparkles",
 )

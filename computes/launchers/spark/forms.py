@@ -8,10 +8,24 @@ from django.core.validators import URLValidator
 
 from aml_portal.errors import UserError
 from computes.forms import OnMachineForm
-from computes.launchers.spark import conf
+from computes.launchers.spark.notation import (
+    check_master,
+    check_memory,
+    check_py_files,
+    looks_secret,
+    parse_conf,
+    spell_conf,
+)
 from computes.run_options import RunOptionsForm
 
 _MOST_CORES = 4096
+# What a run can choose by a name of its own, as Azure ML's Spark jobs call it.
+_NAMED = {
+    "driver_memory": "spark.driver.memory",
+    "executor_memory": "spark.executor.memory",
+    "executor_cores": "spark.executor.cores",
+    "executor_instances": "spark.executor.instances",
+}
 _LINES = {"rows": 4, "autocomplete": "off", "spellcheck": "false"}
 _PLAIN = {"autocomplete": "off", "spellcheck": "false"}
 
@@ -35,7 +49,7 @@ class MemoryField(forms.CharField):
         super().__init__(
             required=False,
             max_length=16,
-            validators=[_checking(conf.check_memory)],
+            validators=[_checking(check_memory)],
             help_text="Such as 512m or 4g.",
             widget=forms.TextInput(attrs=_PLAIN),
         )
@@ -49,12 +63,12 @@ class ConfField(forms.CharField):
     def to_python(self, value: Any) -> Any:
         text = super().to_python(value)
         try:
-            return conf.parse_conf(text or "")
+            return parse_conf(text or "")
         except UserError as error:
             raise forms.ValidationError(str(error)) from error
 
     def prepare_value(self, value: Any) -> Any:
-        return conf.spell_conf(value) if isinstance(value, Mapping) else value
+        return spell_conf(value) if isinstance(value, Mapping) else value
 
 
 class PyFilesField(forms.CharField):
@@ -63,10 +77,10 @@ class PyFilesField(forms.CharField):
     widget = forms.Textarea(attrs={**_LINES, "rows": 2})
 
     def to_python(self, value: Any) -> Any:
-        text = super().to_python(value)
+        text = super().to_python(value) or ""
         names = [line.strip() for line in text.splitlines() if line.strip()]
         try:
-            conf.check_py_files(names)
+            check_py_files(names)
         except UserError as error:
             raise forms.ValidationError(str(error)) from error
         return names
@@ -86,7 +100,7 @@ class SparkForm(OnMachineForm):
 
     master = forms.CharField(
         max_length=2048,
-        validators=[_checking(conf.check_master)],
+        validators=[_checking(check_master)],
         help_text="spark://HOST:7077, with HOST:PORT,… for each that stands by;"
         " local[*], local[4], yarn or k8s://HOST:PORT.",
         widget=forms.TextInput(attrs=_PLAIN),
@@ -124,7 +138,7 @@ class SparkForm(OnMachineForm):
         label="Secret configuration",
         required=False,
         max_length=32_000,
-        validators=[_checking(conf.parse_conf)],
+        validators=[_checking(parse_conf)],
         help_text="Lines of the same kind with passwords and tokens. They are kept"
         " encrypted, are not shown again, and reach Spark in a file.",
         widget=forms.Textarea(attrs=_LINES),
@@ -136,9 +150,9 @@ class SparkForm(OnMachineForm):
             self.fields["secret_conf"].help_text += " Empty: what is kept stays."
 
     def clean_conf(self) -> dict[str, str]:
-        given: dict[str, str] = self.cleaned_data["conf"]
-        _check_for_secrets(given, "Write it under “Secret configuration”.")
-        return given
+        conf: dict[str, str] = self.cleaned_data["conf"]
+        _check_for_secrets(conf, "Write it under “Secret configuration”.")
+        return conf
 
 
 class SparkRunForm(RunOptionsForm):
@@ -164,23 +178,35 @@ class SparkRunForm(RunOptionsForm):
         " line.",
     )
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        conf = dict(self.initial.get("conf", {}))
+        named = {name: conf.pop(key) for name, key in _NAMED.items() if key in conf}
+        self.initial = {**self.initial, **named, "conf": conf}
+
     def clean_conf(self) -> dict[str, str]:
-        given: dict[str, str] = self.cleaned_data["conf"]
+        conf: dict[str, str] = self.cleaned_data["conf"]
         _check_for_secrets(
-            given,
+            conf,
             "Everybody may read what a run was given: have an administrator keep it"
             " with the compute target.",
         )
-        for name, key in conf.OPTIONS.items():
-            if key in given and self.cleaned_data.get(name):
-                label = self.fields[name].label or name.replace("_", " ")
-                raise forms.ValidationError(
-                    f"{key} is also given as “{label}”. Remove one of them."
-                )
-        return given
+        for name, key in _NAMED.items():
+            if key in conf and self.cleaned_data.get(name):
+                raise forms.ValidationError(f"{key} has a field of its own as well.")
+        return conf
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The configuration, with what has a field of its own, and the Python files."""
+        given = super().options
+        named = {key: str(given[name]) for name, key in _NAMED.items() if name in given}
+        conf = {**given.get("conf", {}), **named}
+        options = {"conf": conf, "py_files": given.get("py_files", [])}
+        return {name: value for name, value in options.items() if value}
 
 
-def _check_for_secrets(given: Mapping[str, str], advice: str) -> None:
-    for key in given:
-        if conf.looks_secret(key):
+def _check_for_secrets(conf: Mapping[str, str], advice: str) -> None:
+    for key in conf:
+        if looks_secret(key):
             raise forms.ValidationError(f"{key} looks like a secret. {advice}")

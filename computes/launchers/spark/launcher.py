@@ -12,13 +12,23 @@ from typing import Any
 
 from aml_portal.errors import TargetError, UserError
 from computes.hosts import Host
+from computes.kinds import HasFile
 from computes.launchers.base import Leftover, Sight, Spec
-from computes.launchers.spark import conf
+from computes.launchers.spark.notation import addresses_of, as_properties, parse_conf
 from computes.models import ComputeTarget
 
 _THERE = Path(__file__).with_name("there.py").read_text(encoding="utf-8")
 # Beside the working folder of the job, readable for its account alone.
 _PROPERTIES = "spark.conf"
+
+
+# What an application waits for, as there.py tells it, in words.
+_WAITS = {
+    "": "",
+    "master": "The driver can't reach the Spark master yet.",
+    "executors": "Spark application {application} waits for executors: no worker has"
+    " the cores and the memory free.",
+}
 
 
 class SparkLauncher:
@@ -36,7 +46,6 @@ class SparkLauncher:
         if script == "-c":
             # The job of a check. It tells of the runner; Spark has checks of its own.
             return spec
-        _check_script(script, arguments)
         env = {"JAVA_HOME": self._settings["java_home"], **spec["env"]}
         home = self._find(interpreter, env)
         argv = [
@@ -52,18 +61,18 @@ class SparkLauncher:
             **spec,
             "argv": [*argv, script, *arguments],
             "env": {**ours, **named, "SPARK_HOME": home},
-            "spark": {"conf": _conf_of(options)},
+            "spark": {"conf": dict(options.get("conf", {}))},
         }
 
     def start(self, job: str, spec: Spec) -> dict[str, Any]:
         if "spark" in spec:
-            kept = conf.parse_conf(self._target.reveal_secrets().get("secret_conf", ""))
-            given = {**self._settings["conf"], **kept, **spec["spark"]["conf"]}
+            secret = self._target.reveal_secrets().get("secret_conf", "")
+            of_all = {**self._settings["conf"], **parse_conf(secret)}
             self._ask(
                 "write_conf",
                 home=spec["env"]["SPARK_HOME"],
                 path=f"{self._host.place(job).folder}/{_PROPERTIES}",
-                properties=conf.as_properties(given),
+                properties=as_properties({**of_all, **spec["spark"]["conf"]}),
             )
         return self._host.start(job)
 
@@ -97,15 +106,11 @@ class SparkLauncher:
         )
         return str(found["home"])
 
-    def _sight(self, *, application: str, waits: str, hint: str) -> Sight:
+    def _sight(self, *, application: str, waits_for: str, hint: str) -> Sight:
         page = self._settings["web_ui"].rstrip("/")
-        known = bool(page and application)
-        return Sight(
-            words=waits,
-            hint=hint,
-            name=application,
-            url=f"{page}/app/?appId={application}" if known else "",
-        )
+        words = _WAITS[waits_for].format(application=application)
+        url = f"{page}/app/?appId={application}" if page and application else ""
+        return Sight(words=words, hint=hint, name=application, url=url)
 
     def _check_java(self) -> str:
         found = self._ask("java", java_home=self._settings["java_home"])
@@ -122,7 +127,7 @@ class SparkLauncher:
 
     def _check_master(self) -> str:
         master = self._settings["master"]
-        addresses = conf.addresses_of(master)
+        addresses = addresses_of(master)
         if not addresses:
             return f"Nothing to be reached beforehand: it is {master}."
         web_ui = self._settings["web_ui"]
@@ -130,8 +135,8 @@ class SparkLauncher:
         words = f"{found['address']} takes connections."
         if page := found["page"]:
             words += (
-                f" {page['aliveworkers']} workers, {page['coresused']} of"
-                f" {page['cores']} cores in use."
+                f" Workers: {page['workers']}; cores: {page['used']} of"
+                f" {page['cores']} in use."
             )
         return words
 
@@ -149,23 +154,16 @@ class SparkLauncher:
         return said["answer"]
 
 
-def _check_script(script: str, arguments: Collection[str]) -> None:
-    """Raise UserError for what spark-submit would take for something else."""
+def check_run(script: str, options: Mapping[str, Any], has_file: HasFile) -> None:
+    """Raise UserError for a script or Python files that Spark can't run."""
     if not script.endswith(".py"):
         raise UserError(
-            f"{script} is no .py file, which Spark would take for a Java program.",
+            f"{script} is no .py file: Spark would take it for a Java program.",
             "Name the script so that it ends with .py.",
         )
-    if any("\r" in argument for argument in arguments):
-        raise UserError(
-            "An argument has a carriage return, which spark-submit leaves out.",
-            "Put the text into a file and give its name.",
-        )
-
-
-def _conf_of(options: Mapping[str, Any]) -> dict[str, str]:
-    """The configuration of a run: its own lines, and what has a field of its own."""
-    named = {
-        key: str(options[name]) for name, key in conf.OPTIONS.items() if name in options
-    }
-    return {**options.get("conf", {}), **named}
+    for name in options.get("py_files", ()):
+        if not has_file(name):
+            raise UserError(
+                f"The Python file “{name}” is not among the files of the snapshot.",
+                "Name one of its files.",
+            )

@@ -279,7 +279,7 @@ def _hint_of(said: bytes) -> str:
     return next((hint for words, hint in _HINTS.items() if words in said), "")
 
 
-_VERBS = {
+_VERBS: dict[str, Any] = {
     "find": find,
     "write_conf": write_conf,
     "java": java,

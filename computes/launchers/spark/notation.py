@@ -21,14 +21,6 @@ _SECRET = re.compile(r"secret|password|token|access[.]?key|credential", re.IGNOR
 _LONGEST_VALUE = 32_000
 _PY_FILES = {".py", ".zip", ".egg"}
 
-# What a run can choose by a name of its own, as Azure ML's Spark jobs call it.
-OPTIONS = {
-    "driver_memory": "spark.driver.memory",
-    "executor_memory": "spark.executor.memory",
-    "executor_cores": "spark.executor.cores",
-    "executor_instances": "spark.executor.instances",
-}
-
 # What the portal itself says to spark-submit, and why nobody else may.
 _TAKEN = {
     "spark.master": "The master is a setting of the compute target.",
