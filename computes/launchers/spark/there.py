@@ -54,6 +54,8 @@ _HINTS = {
     b"ExecutorLostFailure": "Executors were lost during the work: look whether their"
     " workers still run, and whether they had enough memory.",
 }
+# How spark-submit says what it does not accept.
+_REFUSAL = re.compile(rb'Exception in thread "main" [\w.$]+: ([^\r\n]{1,300})')
 
 
 class Trouble(Exception):
@@ -276,7 +278,11 @@ def _ends(path: str) -> tuple[bytes, bytes]:
 
 
 def _hint_of(said: bytes) -> str:
-    return next((hint for words, hint in _HINTS.items() if words in said), "")
+    known = next((hint for words, hint in _HINTS.items() if words in said), "")
+    refusal = _REFUSAL.search(said)
+    if known or not refusal:
+        return known
+    return f"Spark says: {refusal[1].decode(errors='replace').strip()}"
 
 
 _VERBS: dict[str, Any] = {
