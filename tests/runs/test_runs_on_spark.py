@@ -14,7 +14,7 @@ from computes.launchers import Sight
 from computes.models import ComputeTarget
 from computes.targets import host_of, launcher_of
 from runs import execution, services, sights
-from runs.mirror import last_word, log_path
+from runs.mirror import last_word, log_path, mirror_folder
 from runs.models import Run
 from runs.reports import LastWord
 from runs.status import EndReason, RunStatus
@@ -23,12 +23,16 @@ from tests.computes.jobs import is_alive
 from tests.computes.objects import source
 from tests.services.monitor import Monitor, job_folder, placed, started
 from tests.services.spark import CONF, SparkCluster
+from tests.services.sshd import Sshd
 from tests.waiting import eventually, free_port
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("redis_server"),
 ]
+EXAMPLE = Path(__file__).parents[2] / "examples/spark_digits"
+# Several JVMs have to start for a run.
+PATIENCE = 90
 SECRET = "open-sesame-of-the-cluster"
 # Tells all that it was given; a module that is sent along does the work.
 TELLS = """
@@ -54,16 +58,24 @@ sys.exit(7)
 """
 FILES = {"train.py": TELLS, "lib/squares.py": "def square(n): return n * n"}
 WORKS = """
-import os, subprocess, sys
+import os
 from pyspark.sql import SparkSession
 
 spark = SparkSession.builder.getOrCreate()
-subprocess.Popen(["setsid", sys.executable, "-c", "import time; time.sleep(600)"])
 total, rounds = 0, 0
 while not os.path.exists("go") or rounds < 2:
     total = spark.sparkContext.parallelize(range(100), 2).sum()
     rounds += 1
     print("round", rounds, total, flush=True)
+"""
+WAITS = """
+import subprocess, sys, time
+from pyspark.sql import SparkSession
+
+SparkSession.builder.getOrCreate()
+subprocess.Popen(["setsid", sys.executable, "-c", "import time; time.sleep(600)"])
+print("it waits", flush=True)
+time.sleep(600)
 """
 SAYS_HELLO = """
 from pyspark.sql import SparkSession
@@ -88,6 +100,12 @@ def attach(
     answer = factories.signed_in(boss).post("/compute/new/spark/", fields)
     assert answer.status_code == 302, answer.content.decode()
     return ComputeTarget.objects.get(name=name)
+
+
+@pytest.fixture
+def sshd() -> Iterator[Sshd]:
+    with Sshd() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -169,12 +187,13 @@ def test_a_target_is_checked(
 
 
 def test_a_script_gets_all_that_it_was_given_and_its_exit_code_counts(
-    monitor: Monitor, spark_cluster: SparkCluster
+    sshd: Sshd, monitor: Monitor, spark_cluster: SparkCluster, tmp_path: Path
 ) -> None:
-    target = attach(
-        spark_cluster,
-        secret_conf=f"spark.test.password={SECRET}",
-    )
+    """On a machine over SSH, as clusters usually are reached."""
+    machine = factories.machine(sshd, tmp_path / "far")
+    secret = f"spark.test.password={SECRET}"
+    target = attach(spark_cluster, machine=machine.pk, secret_conf=secret)
+    monitor.begin(host_of(target))
     keys = "spark.test.password,spark.test.path,spark.executor.cores,spark.app.name"
     arguments = (keys, "--name", "", "ä $(x) 'y' \\ \n", "--conf=spark.test.path=other")
     run = started(
@@ -186,12 +205,13 @@ def test_a_script_gets_all_that_it_was_given_and_its_exit_code_counts(
             "py_files": ["lib/squares.py"],
         },
     )
-    told = job_folder(run) / "work/outputs/told.json"
-    monitor.wait(told.exists, "the script has told all")
+    folder = tmp_path / "far/jobs" / run.run_id
+    told = folder / "work/outputs/told.json"
+    monitor.wait(told.exists, "the script has told all", PATIENCE)
     sights.look(target)
     assert SECRET not in command_lines()
-    assert (job_folder(run) / "spark.conf").stat().st_mode & 0o077 == 0
-    assert SECRET not in (job_folder(run) / "job.json").read_text()
+    assert (folder / "spark.conf").stat().st_mode & 0o077 == 0
+    assert SECRET not in (folder / "job.json").read_text()
     said = json.loads(told.read_text())
     assert said == {
         "arguments": list(arguments),
@@ -208,8 +228,8 @@ def test_a_script_gets_all_that_it_was_given_and_its_exit_code_counts(
     address = f"{run.get_absolute_url()}?tab=overview"
     page = factories.signed_in(run.owner).get(address).content.decode()
     assert f'{spark_cluster.web_ui}/app/?appId={said["application"]}"' in page
-    (job_folder(run) / "work/go").touch()
-    monitor.wait_for_end(run)
+    (folder / "work/go").touch()
+    monitor.wait_for_end(run, PATIENCE)
     assert (run.status, run.end_reason) == (RunStatus.FAILED, EndReason.EXIT_CODE)
     assert word_of(run).exit_code == 7
     assert SECRET not in log_of(run)
@@ -219,11 +239,11 @@ def test_a_script_gets_all_that_it_was_given_and_its_exit_code_counts(
 def test_a_cancel_leaves_no_driver_and_no_application(
     monitor: Monitor, spark_cluster: SparkCluster
 ) -> None:
-    run = started(WORKS, target=attach(spark_cluster), grace_seconds=10)
-    monitor.wait(lambda: "round 2" in log_of(run), "it works")
+    run = started(WAITS, target=attach(spark_cluster), grace_seconds=10)
+    monitor.wait(lambda: "it waits" in log_of(run), "it waits", PATIENCE)
     assert len(spark_cluster.applications()) == 1
     services.cancel_run(run, by="the test")
-    monitor.wait_for_end(run)
+    monitor.wait_for_end(run, PATIENCE)
     assert run.status == RunStatus.CANCELED
     receipt = word_of(run).receipt
     assert receipt is not None
@@ -240,10 +260,10 @@ def test_a_run_outlives_the_loss_of_a_worker(
 ) -> None:
     target = attach(spark_cluster)
     run = started(WORKS, target=target)
-    monitor.wait(lambda: "round 1 " in log_of(run), "it works")
+    monitor.wait(lambda: "round 1 " in log_of(run), "it works", PATIENCE)
     spark_cluster.kill_worker()
     try:
-        monitor.wait(lambda: "Lost executor" in log_of(run), "the executor is lost")
+        monitor.wait(lambda: "Lost executor" in log_of(run), "it is lost", PATIENCE)
         eventually(lambda: _sight_of(run, target), "the run says that it waits")
         assert _sight_of(run, target) == (
             f"Spark application {run.properties['TargetJobName']} waits for executors:"
@@ -253,7 +273,7 @@ def test_a_run_outlives_the_loss_of_a_worker(
         (job_folder(run) / "work/go").touch()
     finally:
         spark_cluster.start_worker()
-    monitor.wait_for_end(run)
+    monitor.wait_for_end(run, PATIENCE)
     assert run.status == RunStatus.COMPLETED
     assert f" {sum(range(100))}\n" in log_of(run)
     assert launcher_of(target).look([run.run_id])[run.run_id].words == ""
@@ -263,6 +283,20 @@ def _sight_of(run: Run, target: ComputeTarget) -> str:
     sights.look(target)
     run.refresh_from_db()
     return run.sight
+
+
+def test_the_example_finds_what_is_found_without_a_cluster(
+    monitor: Monitor, spark_cluster: SparkCluster
+) -> None:
+    files = {path.name: path.read_bytes() for path in EXAMPLE.iterdir()}
+    target = attach(spark_cluster)
+    run = started(snapshot=factories.snapshot(files), target=target)
+    monitor.wait_for_end(run, PATIENCE)
+    assert run.status == RunStatus.COMPLETED, log_of(run)
+    metrics = (mirror_folder(run.run_id) / "files/outputs/metrics.json").read_text()
+    # By the nearest centroid of scikit-learn, or by this script without a cluster.
+    assert json.loads(metrics) == {"accuracy": 412 / 450, "right": 412, "tests": 450}
+    assert "91.56% of the test images were read correctly" in log_of(run)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +321,7 @@ def test_a_configuration_that_spark_refuses_is_told(
 ) -> None:
     conf = {"spark.executor.memory": "plenty"}
     run = started(SAYS_HELLO, target=attach(spark_cluster), launch={"conf": conf})
-    monitor.wait_for_end(run)
+    monitor.wait_for_end(run, PATIENCE)
     assert word_of(run).exit_code == 1
     execution.clean_run(run.pk)
     run.refresh_from_db()
