@@ -102,10 +102,9 @@ def as_python(
         lines.append(f"    max_run_duration_seconds={limit!r},")
     lines.append(")")
     if configuration.framework == PYSPARK:
-        lines += [
-            f"config.run_config.framework = {PYSPARK!r}",
-            f"config.run_config.spark.configuration = {_spark(configuration)!r}",
-        ]
+        lines.append(f"config.run_config.framework = {PYSPARK!r}")
+        if conf := _spark(configuration):
+            lines.append(f"config.run_config.spark.configuration = {conf!r}")
     submitted = "config, tags=" + repr(tags) if tags else "config"
     lines.append(f"run = experiment.submit({submitted})")
     if display_name:

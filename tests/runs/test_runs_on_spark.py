@@ -103,9 +103,16 @@ def attach(
 
 
 @pytest.fixture
-def sshd() -> Iterator[Sshd]:
-    with Sshd() as server:
-        yield server
+def far(tmp_path: Path) -> Iterator[tuple[Monitor, ComputeTarget]]:
+    """A machine over SSH, and who follows the runs there."""
+    with Sshd() as sshd:
+        machine = factories.machine(sshd, tmp_path / "far")
+        host, monitor = host_of(machine), Monitor()
+        monitor.begin(host)
+        yield monitor, machine
+        for run in Run.objects.all():
+            host.cancel(run.run_id, grace_seconds=0, reason="The test is over.")
+        monitor.stop()
 
 
 @pytest.fixture(scope="module")
@@ -187,13 +194,12 @@ def test_a_target_is_checked(
 
 
 def test_a_script_gets_all_that_it_was_given_and_its_exit_code_counts(
-    sshd: Sshd, monitor: Monitor, spark_cluster: SparkCluster, tmp_path: Path
+    far: tuple[Monitor, ComputeTarget], spark_cluster: SparkCluster, tmp_path: Path
 ) -> None:
     """On a machine over SSH, as clusters usually are reached."""
-    machine = factories.machine(sshd, tmp_path / "far")
+    monitor, machine = far
     secret = f"spark.test.password={SECRET}"
     target = attach(spark_cluster, machine=machine.pk, secret_conf=secret)
-    monitor.begin(host_of(target))
     keys = "spark.test.password,spark.test.path,spark.executor.cores,spark.app.name"
     arguments = (keys, "--name", "", "ä $(x) 'y' \\ \n", "--conf=spark.test.path=other")
     run = started(
