@@ -7,8 +7,8 @@ from computes.launchers.spark.launcher import SparkLauncher, check_run
 KIND = Kind(
     name="spark",
     label="Spark",
-    summary="A Spark cluster, standalone or on YARN or Kubernetes. The driver runs on a"
-    " machine with Spark and Java, and is the run.",
+    summary="A cluster for PySpark scripts: standalone, YARN or Kubernetes. The drivers"
+    " run on an attached machine that has Spark and Java.",
     launcher=SparkLauncher,
     form=SparkForm,
     run_form=SparkRunForm,

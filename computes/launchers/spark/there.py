@@ -12,10 +12,8 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,6 +171,8 @@ def spark(*, interpreter: str, spark_home: str, java_home: str) -> Json:
 
 def master(*, addresses: list[str], web_ui: str) -> Json:
     """The first address that takes a connection; and what the master's page tells."""
+    import socket
+
     refusals = []
     for address in addresses:
         host, _, port = address.rpartition(":")
@@ -192,6 +192,9 @@ def master(*, addresses: list[str], web_ui: str) -> Json:
 
 def _master_page(web_ui: str) -> Json:
     """What a standalone master tells of itself as JSON."""
+    # It takes longer to import than all the rest, and not each question needs it.
+    import urllib.request
+
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     url = f"{web_ui.rstrip('/')}/json/"
     try:
