@@ -17,9 +17,12 @@ WAITS = "WARN TaskSchedulerImpl: Initial job has not accepted any resources; che
 NOTHING = {"application": "", "waits_for": "", "hint": ""}
 
 
-def ask(verb: str, **fields: Any) -> dict[str, Any]:
+def ask(
+    verb: str, *, environment: dict[str, str] | None = None, **fields: Any
+) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", THERE.read_text()],
+        env=environment,
         input=json.dumps({"verb": verb, **fields}),
         capture_output=True,
         text=True,
@@ -49,11 +52,24 @@ def test_it_runs_on_an_older_python_with_nothing_installed() -> None:
 def test_spark_is_found_where_it_is_said_to_be(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/spark-submit").touch()
-    named = {"interpreter": "/nowhere", "java_home": ""}
+    named: dict[str, Any] = {"interpreter": "/nowhere", "java_home": ""}
     said = ask("find", spark_home=str(tmp_path), **named)
-    assert said == {"answer": {"home": str(tmp_path)}}
+    assert said == {"answer": {"home": str(tmp_path), "java_home": ""}}
     said = ask("find", spark_home=str(tmp_path / "bin"), **named)
     assert "There is no Spark in" in said["error"]
+
+
+def test_a_home_may_be_below_that_of_the_account(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    for name in ("spark-submit", "java"):
+        (tmp_path / "bin" / name).touch(mode=0o755)
+    there: dict[str, Any] = {"spark_home": "~", "java_home": "~"}
+    environment = {"HOME": str(tmp_path), "PATH": ""}
+    said = ask("find", interpreter="/nowhere", environment=environment, **there)
+    assert said["answer"] == {"home": str(tmp_path), "java_home": str(tmp_path)}
+    environment["HOME"] = "/nowhere"
+    said = ask("find", interpreter="/nowhere", environment=environment, **there)
+    assert said["error"] == "There is no Java in ~."
 
 
 def test_the_properties_of_a_machine_come_first(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from tests.waiting import eventually, free_port
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("redis_server"),
+    pytest.mark.timeout(240),
 ]
 EXAMPLE = Path(__file__).parents[2] / "examples/spark_digits"
 # Several JVMs have to start for a run.

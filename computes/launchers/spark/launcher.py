@@ -20,8 +20,6 @@ from computes.models import ComputeTarget
 _THERE = Path(__file__).with_name("there.py").read_text(encoding="utf-8")
 # Beside the working folder of the job, readable for its account alone.
 _PROPERTIES = "spark.conf"
-
-
 # What an application waits for, as there.py tells it, in words.
 _WAITS = {
     "": "",
@@ -46,21 +44,26 @@ class SparkLauncher:
         if script == "-c":
             # The job of a check. It tells of the runner; Spark has checks of its own.
             return spec
-        env = {"JAVA_HOME": self._settings["java_home"], **spec["env"]}
-        home = self._find(interpreter, env)
+        found = self._find(interpreter, spec["env"])
         argv = [
-            *(f"{home}/bin/spark-submit", "--master", self._settings["master"]),
+            *(
+                f"{found['home']}/bin/spark-submit",
+                "--master",
+                self._settings["master"],
+            ),
             *("--deploy-mode", "client", "--name", spec["id"]),
             *("--properties-file", f"../{_PROPERTIES}"),
         ]
         if py_files := options.get("py_files"):
             argv += ["--py-files", ",".join(py_files)]
-        ours = {"PYSPARK_PYTHON": interpreter, "PYSPARK_DRIVER_PYTHON": interpreter}
-        named = {name: value for name, value in env.items() if value}
+        pythons = {"PYSPARK_PYTHON": interpreter, "PYSPARK_DRIVER_PYTHON": interpreter}
+        homes = {"SPARK_HOME": found["home"]}
+        if found["java_home"]:
+            homes["JAVA_HOME"] = found["java_home"]
         return {
             **spec,
             "argv": [*argv, script, *arguments],
-            "env": {**ours, **named, "SPARK_HOME": home},
+            "env": {**pythons, **spec["env"], **homes},
             "spark": {"conf": dict(options.get("conf", {}))},
         }
 
@@ -97,14 +100,15 @@ class SparkLauncher:
             "Spark master": self._check_master,
         }
 
-    def _find(self, interpreter: str, env: Mapping[str, str]) -> str:
-        found = self._ask(
+    def _find(self, interpreter: str, env: Mapping[str, str]) -> dict[str, str]:
+        """Where Spark and Java are; the variables of a run win over the settings."""
+        found: dict[str, str] = self._ask(
             "find",
             interpreter=interpreter,
             spark_home=env.get("SPARK_HOME") or self._settings["spark_home"],
-            java_home=env["JAVA_HOME"],
+            java_home=env.get("JAVA_HOME") or self._settings["java_home"],
         )
-        return str(found["home"])
+        return found
 
     def _sight(self, *, application: str, waits_for: str, hint: str) -> Sight:
         page = self._settings["web_ui"].rstrip("/")

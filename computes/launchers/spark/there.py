@@ -73,14 +73,20 @@ def find(*, interpreter: str, spark_home: str, java_home: str) -> Json:
     Else the account's, from its SPARK_HOME or its PATH. Without Java it is of no use.
     """
     _java(java_home)
+    java_home = str(Path(java_home).expanduser()) if java_home else ""
+    home = _home(interpreter, spark_home)
+    return {"home": str(home), "java_home": java_home}
+
+
+def _home(interpreter: str, spark_home: str) -> Path:
     if spark_home:
         named = Path(spark_home).expanduser()
         if not _is_home(named):
             raise Trouble(f"There is no Spark in {named}.", "Correct its folder.")
-        return {"home": str(named)}
+        return named
     for home in _guesses(interpreter):
         if _is_home(home):
-            return {"home": str(home)}
+            return home
     raise Trouble(
         f"No Spark was found: {interpreter} has no pyspark, and there is no"
         " spark-submit in the PATH.",
@@ -115,6 +121,7 @@ def _is_home(folder: Path) -> bool:
 
 def _java(home: str) -> str:
     """The program, as spark-submit finds it."""
+    home = home or os.environ.get("JAVA_HOME", "")
     named = str(Path(home).expanduser() / "bin/java")
     program = shutil.which(named if home else "java")
     if not program:
@@ -136,9 +143,12 @@ def write_conf(*, home: str, path: str, properties: str) -> Json:
     defaults = b""
     with contextlib.suppress(OSError):
         defaults = (folder / "spark-defaults.conf").read_bytes() + b"\n"
+    # Whole or not at all: a driver that was started already may be reading it.
+    temporary = Path(f"{path}.{os.getpid()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+    with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
         file.write(defaults + properties.encode())
+    temporary.replace(path)
     return {}
 
 
@@ -159,8 +169,8 @@ def spark(*, interpreter: str, spark_home: str, java_home: str) -> Json:
     found = find(interpreter=interpreter, spark_home=spark_home, java_home=java_home)
     home = found["home"]
     more = {"SPARK_HOME": home}
-    if java_home:
-        more["JAVA_HOME"] = str(Path(java_home).expanduser())
+    if found["java_home"]:
+        more["JAVA_HOME"] = found["java_home"]
     said = _run([f"{home}/bin/spark-submit", "--version"], more)
     version = re.search(r"version (\d[\w.-]*)", said)
     if version:
