@@ -21,7 +21,7 @@ from runs import mirror
 from runs.dispatch import dispatch
 from runs.leases import holding, is_held
 from runs.models import Run
-from runs.sights import explain_end
+from runs.sights import look_back
 from runs.status import TERMINAL, EndReason, RunStatus
 from runs.storage import read_manifest, source_of
 from runs.transfers import Transfer
@@ -85,8 +85,8 @@ def clean_run(run_pk: int) -> None:
 def remove_job(run: Run) -> None:
     """Remove what a run that has ended left on its target. Raises TargetError."""
     launcher = launcher_of(run.target)
-    if run.status != RunStatus.COMPLETED:
-        explain_end(run, launcher.look([run.run_id]).get(run.run_id))
+    if sight := launcher.look([run.run_id]).get(run.run_id):
+        look_back(run, sight)
     launcher.end(run.run_id)
     host_of(run.target).clean(run.run_id)
 
