@@ -70,7 +70,9 @@ class Environment(models.Model):
         return self.definition.environment_variables
 
     def interpreter_on(self, target: ComputeTarget) -> str:
-        """Of what is user-managed; empty paths mean the Python of the target."""
+        """What runs scripts there; "python" is that of a folder that will be built."""
+        if not self.definition.is_user_managed:
+            return "python"
         return self.interpreter_path or target.python
 
 

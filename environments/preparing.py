@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,30 @@ from environments.models import Environment
 from environments.uv import program
 
 
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """`python` will run the script; `spec` is the `prepare` of its job, if it needs one
+    (computes/runner/environment.py).
+    """
+
+    python: str
+    spec: dict[str, Any] | None = None
+
+
 def preparation(
-    environment: Environment, target: ComputeTarget, host: Host
-) -> dict[str, Any] | None:
-    """The `prepare` of a job (computes/runner/environment.py); None if it needs none.
+    environment: Environment, target: ComputeTarget, host: Host, job: str
+) -> Preparation:
+    """How a job on `target` gets the environment.
 
     Resolves what was not resolved for that machine yet. Raises PortalError.
     """
     if environment.definition.is_user_managed:
-        return None
+        return Preparation(python=environment.interpreter_on(target))
     machine = str(target.facts.get("machine") or host.facts()["machine"])
     lock = lock_of(environment, machine)
-    return {
+    # Beside the folder of the jobs.
+    root = Path(host.place(job).folder).parent.parent
+    spec = {
         "key": lock.key,
         "python": lock.python,
         "lock": lock.text,
@@ -35,6 +48,8 @@ def preparation(
         "env": {**Indexes.configured().for_uv(), **Indexes.configured().for_pip()},
         "keep_bytes": settings.ENVIRONMENTS_MAX_BYTES,
     }
+    python = root / "environments" / lock.key / "bin/python"
+    return Preparation(python=str(python), spec=spec)
 
 
 def _bring_uv(host: Host) -> str:

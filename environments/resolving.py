@@ -37,7 +37,9 @@ def resolve(
             "Try again, or name their versions more exactly.",
         ) from error
     if not answer.has_succeeded:
-        raise UserError(f"These packages can't be installed together: {_why(answer.remarks)}")
+        raise UserError(
+            f"These packages can't be installed together: {_why(answer.remarks)}"
+        )
     return answer.output
 
 

@@ -17,6 +17,7 @@ from aml_portal.errors import PortalError
 from computes.hosts import DamagedSourceError, Host, TargetAwayError
 from computes.services import note_trouble
 from computes.targets import host_of, launcher_of
+from environments.preparing import Preparation, preparation
 from runs import mirror
 from runs.dispatch import dispatch
 from runs.leases import holding, is_held
@@ -102,7 +103,8 @@ def _submit(run: Run) -> None:
     if run.handle is not None:
         return
     host, launcher = host_of(run.target), launcher_of(run.target)
-    spec = launcher.spec(job_spec(run), run.configuration.launch)
+    prepared = preparation(run.environment, run.target, host, run.run_id)
+    spec = launcher.spec(job_spec(run, prepared), run.configuration.launch)
     if run.status in (RunStatus.PREPARING, RunStatus.STARTING):
         # Also what an earlier try laid out is looked at once more, and mended.
         sent = _stage(run, host, spec)
@@ -152,13 +154,14 @@ def _prevent_start(run: Run, sentence: str) -> None:
         host.cancel(run.run_id, grace_seconds=0, reason=sentence)
 
 
-def job_spec(run: Run) -> dict[str, Any]:
+def job_spec(run: Run, prepared: Preparation) -> dict[str, Any]:
     """What the runner reads as `job.json`, but for what the target's launcher adds."""
     configuration = run.configuration
     return {
         "id": run.run_id,
+        "prepare": prepared.spec,
         "argv": [
-            run.environment.interpreter_on(run.target),
+            prepared.python,
             # With the folder before it, no name is taken for an option.
             f"./{configuration.script}",
             *configuration.arguments,

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
 from computes.hosts import Host
 from computes.hosts.local import LocalHost
+from environments.preparing import Preparation
 from runs import execution
 from runs.follower import Follower
 from runs.models import Run
@@ -49,6 +51,12 @@ class Monitor:
     def stop(self, *, keep: int = 0) -> None:
         while len(self._followers) > keep:
             self._followers.pop().stop()
+
+
+def spec_of(run: Run) -> dict[str, Any]:
+    """What its job.json says, with the Python of its target."""
+    prepared = Preparation(python=run.environment.interpreter_on(run.target))
+    return execution.job_spec(run, prepared)
 
 
 def placed(code: str = "", **changes: object) -> Run:
