@@ -113,7 +113,9 @@ PYTHON_CA_BUNDLE = env_str("AML_PORTAL_PYTHON_CA_BUNDLE") or env_str("SSL_CERT_F
 PYTHON_PROXY = env_secret("AML_PORTAL_PYTHON_PROXY") or env_str("HTTPS_PROXY")
 PYTHON_NO_PROXY = env_str("AML_PORTAL_PYTHON_NO_PROXY") or env_str("NO_PROXY")
 PYTHON_NETRC = env_str("NETRC")
-# What uv keeps of the packages that it has looked at.
+# Below it, channels of conda are that are given by a name.
+CONDA_CHANNEL_ALIAS = env_secret("AML_PORTAL_CONDA_CHANNEL_ALIAS")
+# What uv and rattler keep of the packages that it has looked at.
 PACKAGES_FOLDER = DATA / "packages"
 # Programs that machines are sent, such as uv.
 TOOLS_FOLDER = DATA / "sent-tools"

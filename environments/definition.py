@@ -7,6 +7,7 @@ is ignored, one that is missing has Azure's default.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -15,6 +16,8 @@ from aml_portal.errors import UserError
 
 DEFAULT_PYTHON = "3.11"
 _DEFAULT_SHM = "2g"
+# uv knows no Python that is older than 3.8.
+_OLDEST_MINOR = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,17 @@ class CondaDependencies:
         """What only conda can install: all but Python and pip themselves."""
         own = ("python", "pip")
         return tuple(each for each in self.packages if _name_of(each) not in own)
+
+    @property
+    def needs_conda(self) -> bool:
+        """Whether uv and pip alone can't make it."""
+        found = re.match(r"3\.(\d+)", self.python, re.ASCII)
+        is_too_old = found is not None and int(found[1]) < _OLDEST_MINOR
+        return bool(self.beyond_pip or (self.channels and is_too_old))
+
+    @property
+    def names_python(self) -> bool:
+        return any(_name_of(package) == "python" for package in self.packages)
 
 
 @dataclass(frozen=True, kw_only=True)

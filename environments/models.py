@@ -85,12 +85,15 @@ class Lock(models.Model):
     environment = models.ForeignKey(
         Environment, on_delete=models.CASCADE, related_name="locks"
     )
-    # As uv names it, such as "x86_64-manylinux_2_28".
+    # As uv names it, such as "x86_64-manylinux_2_28", or conda with what its packages
+    # look at, such as "linux-64 glibc=2.36".
     platform = models.CharField(max_length=64)
     # The Python that it is for, such as "3.11".
     python = models.CharField(max_length=16)
     # A requirements file with versions and hashes.
     text = models.TextField(blank=True)
+    # JSON: the packages of conda, as the indexes of their channels have them.
+    conda = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -106,7 +109,7 @@ class Lock(models.Model):
     @property
     def key(self) -> str:
         """Names what is built of it; equal ones are the same on the disk."""
-        whole = json.dumps([self.platform, self.python, self.text])
+        whole = json.dumps([self.platform, self.python, self.text, self.conda])
         return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
 

@@ -1,6 +1,7 @@
 """What a job has to be told so that its machine makes the environment it needs."""
 
 import hashlib
+import json
 import platform
 from dataclasses import dataclass
 from functools import cache
@@ -11,10 +12,14 @@ from django.conf import settings
 
 from computes.hosts import Host, Source
 from computes.models import ComputeTarget
+from environments import channels
 from environments.indexes import Indexes
 from environments.locks import lock_of
-from environments.models import Environment
+from environments.models import Environment, Lock
 from environments.uv import program
+
+# The version of rattler that the portal itself solves with, and its hashes.
+_INSTALLER = Path(__file__).with_name("rattler.txt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,20 +41,33 @@ def preparation(
     """
     if environment.definition.is_user_managed:
         return Preparation(python=environment.interpreter_on(target))
-    machine = str(target.facts.get("machine") or host.facts()["machine"])
-    lock = lock_of(environment, machine)
+    # A machine that was attached by an older portal may not have told all.
+    facts = target.facts if "glibc" in target.facts else host.facts()
+    lock = lock_of(environment, facts)
     # Beside the folder of the jobs.
     root = Path(host.place(job).folder).parent.parent
     spec = {
         "key": lock.key,
         "python": lock.python,
         "lock": lock.text,
-        "uv": _bring_uv(host) if machine == platform.machine() else None,
+        "conda": _conda(lock) if lock.conda else None,
+        "uv": _bring_uv(host) if facts["machine"] == platform.machine() else None,
         "env": {**Indexes.configured().for_uv(), **Indexes.configured().for_pip()},
         "keep_bytes": settings.ENVIRONMENTS_MAX_BYTES,
     }
     python = root / "environments" / lock.key / "bin/python"
     return Preparation(python=str(python), spec=spec)
+
+
+def _conda(lock: Lock) -> dict[str, Any]:
+    """The packages, and the environment of what installs them."""
+    pinned = _INSTALLER.read_text()
+    name = hashlib.sha256(f"{pinned}{lock.platform}".encode()).hexdigest()[:16]
+    return {
+        "records": json.loads(lock.conda),
+        "auth": channels.credentials(),
+        "installer": {"key": f"rattler-{name}", "python": ">=3.10", "lock": pinned},
+    }
 
 
 def _bring_uv(host: Host) -> str:

@@ -1,24 +1,33 @@
 """Resolves the packages of a definition to exact versions, with uv."""
 
 import re
+from collections.abc import Mapping
 
 from aml_portal.errors import UserError
 from environments.definition import Definition
 from environments.uv import UvTimeout, run_uv
 
 _FILE = "requirements.in"
+_CONSTRAINTS = "constraints.txt"
 _MARKS = re.compile(r"^\s*(?:×|├─▶|╰─▶|error:|cause:|hint:)\s*", re.MULTILINE)  # noqa: RUF001
 _LONGEST = 700
 
 
 def resolve(
-    definition: Definition, *, python: str, platform: str, seconds: float
+    definition: Definition,
+    *,
+    python: str,
+    platform: str,
+    seconds: float,
+    installed: Mapping[str, str] | None = None,
 ) -> str:
     """A requirements file with each package's version and hashes.
 
-    `python` is a version such as "3.11", `platform` as uv names it. Raises UserError
-    with what can't be, in one sentence.
+    `python` is a version such as "3.11", `platform` as uv names it; packages that are
+    `installed`, in some version, keep that, and are left out. Raises UserError with
+    what can't be, in one sentence.
     """
+    kept = installed or {}
     conda = definition.python.conda_dependencies
     if not conda.pip:
         return ""
@@ -27,8 +36,14 @@ def resolve(
         answer = run_uv(
             *("pip", "compile", _FILE, "--generate-hashes", "--no-header"),
             *("--no-annotate", "--python-version", python),
-            *("--python-platform", platform),
-            files={_FILE: lines.encode()},
+            *("--python-platform", platform, "--constraint", _CONSTRAINTS),
+            *(word for name in kept for word in ("--no-emit-package", name)),
+            files={
+                _FILE: lines.encode(),
+                _CONSTRAINTS: "".join(
+                    f"{name}=={version}\n" for name, version in kept.items()
+                ).encode(),
+            },
             seconds=seconds,
         )
     except UvTimeout as error:

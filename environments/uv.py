@@ -5,8 +5,6 @@ and no secret is: those are in its environment alone.
 """
 
 import os
-import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,15 +14,14 @@ from tempfile import TemporaryDirectory
 from django.conf import settings
 
 from environments.indexes import Indexes
+from environments.programs import ProgramTimeout, run_program
 
 _ALWAYS = (
     *("--no-python-downloads", "--no-config", "--no-progress", "--color", "never"),
     "--quiet",
 )
 
-
-class UvTimeout(Exception):
-    """It took longer than it may."""
+UvTimeout = ProgramTimeout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,24 +48,14 @@ def run_uv(
     with TemporaryDirectory(prefix="aml-uv-") as folder:
         for name, data in files.items():
             Path(folder, name).write_bytes(data)
-        process = subprocess.Popen(
+        code, output, remarks = run_program(
             [program(), *always, *arguments],
-            cwd=folder,
-            env={**_environment(), **indexes.for_uv()},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
+            folder=Path(folder),
+            environment={**_environment(), **indexes.for_uv()},
+            seconds=seconds,
         )
-        with process:
-            try:
-                output, remarks = process.communicate(timeout=seconds)
-            except subprocess.TimeoutExpired as error:
-                # With the git that it may have started.
-                os.killpg(process.pid, signal.SIGKILL)
-                raise UvTimeout from error
     return UvAnswer(
-        has_succeeded=process.returncode == 0,
+        has_succeeded=code == 0,
         output=output.decode(errors="replace"),
         remarks=indexes.covered(remarks.decode(errors="replace")),
     )

@@ -9,6 +9,7 @@ SHIPPED = tuple(
     for name in (
         "__main__.py",
         "commands.py",
+        "conda.py",
         "environment.py",
         "facts.py",
         "runner.py",

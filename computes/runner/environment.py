@@ -11,25 +11,34 @@ Beside the folder of the jobs there is one of environments:
 What is built here is told in a job's `prepare`: `key`, the `lock` (a requirements file
 with every version and hash), the `python` that it is for, `uv` (the program's path; pip
 does it where there is none), `env` for the installer, and `keep_bytes`, beyond which
-those that were not used for longest are removed.
+those that were not used for longest are removed. With `conda` its packages come first,
+Python among them: the `records` that conda.py is given, and the `installer`: `key`,
+`lock` and `python` of one more environment, whose Python runs conda.py.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from typing import IO, Any, Dict, Iterator, List, Optional, Tuple
+from functools import partial
+from typing import IO, Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 # The folder that Python was given is the first in its path.
 from runner import Job, read_json, write_json  # type: ignore[import-not-found]
 
 Json = Dict[str, Any]
+# Told what becomes of an environment, as fields of an event.
+Tell = Callable[..., None]
+# Runs a step of a build: _run with the settings of all steps.
+Run = Callable[..., None]
 
 _SAID = re.compile(r"^\s*(?:error:|cause:|\xd7|├─▶|╰─▶|ERROR:)\s*(.+)$")
 # The last line of a traceback, as of a package whose own build fails.
@@ -49,13 +58,15 @@ def main(folder: str) -> int:
     os.makedirs(root, mode=0o700, exist_ok=True)
     environment = Environment(root, asked["key"])
     try:
-        environment.make(job, asked)
+        environment.make(partial(job.event, "environment"), asked)
     except (Failed, OSError) as error:
         say("The environment can't be made: %s" % error)
         job.event("environment", state="failed", key=asked["key"])
         job.write("prepared.json", {"error": str(error)})
         return 1
-    job.write("prepared.json", {"python": environment.python})
+    # What programs of conda find their files by.
+    env = {"CONDA_PREFIX": environment.folder} if asked.get("conda") else {}
+    job.write("prepared.json", {"python": environment.python, "env": env})
     remove_unused(root, asked.get("keep_bytes"))
     return 0
 
@@ -77,19 +88,29 @@ class Environment:
     def is_ready(self) -> bool:
         return read_json(self.facts) is not None and os.path.exists(self.python)
 
-    def make(self, job: Job, asked: Json) -> None:
+    def make(self, tell: Tell, asked: Json) -> None:
         """Build it, unless that was done; wait for whoever is doing so."""
         if self.is_ready():
-            self._note_use(job)
+            self._note_use(tell)
             return
         with self.lock(fcntl.LOCK_EX, wait=False) as mine:
             if mine:
-                self._build_if_absent(job, asked)
+                self._build_if_absent(tell, asked)
                 return
-        job.event("environment", state="waiting", key=self.key)
+        tell(state="waiting", key=self.key)
         say("Another run builds this environment; this one waits.")
         with self.lock(fcntl.LOCK_EX):
-            self._build_if_absent(job, asked)
+            self._build_if_absent(tell, asked)
+
+    @contextlib.contextmanager
+    def kept(self, asked: Json) -> Iterator[None]:
+        """Make it, and have nobody remove it meanwhile."""
+        while True:
+            self.make(lambda **_: None, asked)
+            with self.lock(fcntl.LOCK_SH):
+                if self.is_ready():
+                    yield
+                    return
 
     @contextlib.contextmanager
     def lock(self, how: int, *, wait: bool = True) -> Iterator[bool]:
@@ -106,11 +127,11 @@ class Environment:
         finally:
             os.close(descriptor)
 
-    def _build_if_absent(self, job: Job, asked: Json) -> None:
+    def _build_if_absent(self, tell: Tell, asked: Json) -> None:
         if self.is_ready():
-            self._note_use(job)
+            self._note_use(tell)
             return
-        job.event("environment", state="building", key=self.key)
+        tell(state="building", key=self.key)
         begun = time.monotonic()
         self.remove()
         try:
@@ -120,15 +141,13 @@ class Environment:
             raise
         seconds, size = time.monotonic() - begun, size_of(self.folder)
         write_json(self.facts, {"bytes": size, "seconds": seconds, "made": time.time()})
-        job.event(
-            "environment", state="built", key=self.key, seconds=seconds, bytes=size
-        )
+        tell(state="built", key=self.key, seconds=seconds, bytes=size)
 
-    def _note_use(self, job: Job) -> None:
+    def _note_use(self, tell: Tell) -> None:
         with contextlib.suppress(OSError):
             os.utime(self.facts)
         size = (read_json(self.facts) or {}).get("bytes")
-        job.event("environment", state="hit", key=self.key, bytes=size)
+        tell(state="hit", key=self.key, bytes=size)
 
     def remove(self) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -138,71 +157,90 @@ class Environment:
 
 
 def _build(environment: Environment, asked: Json) -> None:
+    run = partial(_run, env=asked.get("env", {}), root=environment.root)
+    if asked.get("conda"):
+        _install_conda(environment, asked, run)
+    elif asked.get("uv"):
+        venv = [asked["uv"], "venv", "--no-project", "--python", asked["python"]]
+        run([*venv, environment.folder])
+    else:
+        run([_find_python(asked["python"]), "-m", "venv", environment.folder])
+    if asked["lock"].strip():
+        _install_wheels(environment, asked, run)
+
+
+def _install_conda(environment: Environment, asked: Json, run: Run) -> None:
+    conda = asked["conda"]
+    installer = Environment(environment.root, conda["installer"]["key"])
+    given = {
+        "records": conda["records"],
+        "auth": conda.get("auth"),
+        "folder": environment.folder,
+        "cache": os.path.join(environment.root, "cache", "conda"),
+    }
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "conda.py")
+    with installer.kept(dict(asked, conda=None, **conda["installer"])):
+        run([installer.python, "-I", program], given=given)
+    if not os.path.exists(environment.python):
+        raise Failed("Python is not among the packages of conda.")
+
+
+def _install_wheels(environment: Environment, asked: Json, run: Run) -> None:
+    if asked.get("uv"):
+        # A Python of conda may say that it is managed by others.
+        pip = [asked["uv"], "pip", "install", "--break-system-packages"]
+        pip += ["--python", environment.python]
+    else:
+        pip = [environment.python, "-m", "pip", "install", "--no-input"]
+        pip += ["--disable-pip-version-check"]
     lock = environment.folder + ".txt"
     with open(lock, "w", encoding="utf-8") as file:
         file.write(asked["lock"])
     try:
-        builder = _by_uv if asked.get("uv") else _by_pip
-        for command in builder(environment, asked, lock):
-            _run(command, asked.get("env", {}), environment.root)
+        run([*pip, "--no-deps", "--require-hashes", "-r", lock])
     finally:
         os.unlink(lock)
 
 
-def _by_uv(environment: Environment, asked: Json, lock: str) -> Iterator[List[str]]:
-    uv, folder = asked["uv"], environment.folder
-    yield [uv, "venv", "--no-project", "--python", asked["python"], folder]
-    if asked["lock"].strip():
-        install = [uv, "pip", "install", "--no-deps", "--require-hashes"]
-        yield [*install, "--python", environment.python, "-r", lock]
-
-
-def _by_pip(environment: Environment, asked: Json, lock: str) -> Iterator[List[str]]:
-    yield [_find_python(asked["python"]), "-m", "venv", environment.folder]
-    if asked["lock"].strip():
-        pip = [
-            environment.python,
-            "-m",
-            "pip",
-            "install",
-            "--disable-pip-version-check",
-        ]
-        yield [*pip, "--no-input", "--no-deps", "--require-hashes", "-r", lock]
-
-
 def _find_python(version: str) -> str:
-    wanted = tuple(version.split(".")[:2])
-    own = tuple(str(each) for each in sys.version_info[:2])
-    found = (
-        sys.executable if wanted == own else shutil.which("python" + ".".join(wanted))
-    )
+    """A version such as "3.11", or the oldest that will do, such as ">=3.10"."""
+    wanted = tuple(int(part) for part in version.lstrip(">=").split(".")[:2])
+    own = sys.version_info[:2]
+    if own == wanted or (version.startswith(">=") and own > wanted):
+        return sys.executable
+    found = shutil.which("python%d.%d" % wanted)
     if not found:
         raise Failed("There is no Python %s on this machine, and no uv." % version)
     return found
 
 
-def _run(command: List[str], env: Json, root: str) -> None:
+def _run(
+    command: List[str], *, env: Json, root: str, given: Optional[Json] = None
+) -> None:
     """Run a step of the build, whose words go to the job's log; raises Failed."""
     surroundings = dict(os.environ)
     # On the disk of the environments, so that it links what it would have to copy.
     surroundings.update({"UV_CACHE_DIR": os.path.join(root, "cache"), "NO_COLOR": "1"})
     surroundings.update(env)
     say("$ " + " ".join(os.path.basename(each) for each in command[:3]))
-    try:
-        with subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=surroundings,
-            cwd=root,
-        ) as process:
+    with tempfile.TemporaryFile(dir=root) as words:
+        words.write(json.dumps(given).encode() if given else b"")
+        words.seek(0)
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=words,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=surroundings,
+                cwd=root,
+            )
+        except OSError as error:
+            why = "%s can't be started: %s." % (command[0], error.strerror)
+            raise Failed(why) from None
+        with process:
             assert process.stdout
             reason = _pass_on(process.stdout)
-    except OSError as error:
-        raise Failed(
-            "%s can't be started: %s." % (command[0], error.strerror)
-        ) from None
     if process.returncode:
         raise Failed(reason or "%s ended with %d." % (command[0], process.returncode))
 

@@ -6,6 +6,7 @@ Shipped to compute targets: standard library only, Python 3.8 or newer.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import platform
 import shutil
@@ -29,6 +30,8 @@ def facts(root: str) -> Json:
         "python": platform.python_version(),
         "executable": sys.executable,
         "machine": platform.machine(),
+        "glibc": platform.libc_ver()[1],
+        "cuda": _cuda(),
         "cpus": os.cpu_count(),
         "load": _load(),
         "memory": memory.get("MemTotal"),
@@ -71,6 +74,18 @@ def _gpu(line: str) -> Json:
         "memory_used": int(used) << 20 if used.isdigit() else None,
         "memory": int(total) << 20 if total.isdigit() else None,
     }
+
+
+def _cuda() -> str:
+    """The newest CUDA that the driver knows, such as "12.4"; "" without a driver."""
+    version = ctypes.c_int()
+    try:
+        # Told without waking a GPU.
+        ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(version))
+    except (OSError, AttributeError):
+        return ""
+    # 12.4 is 12040.
+    return "%d.%d" % divmod(version.value // 10, 100) if version.value else ""
 
 
 def _load() -> Optional[float]:

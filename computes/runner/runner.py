@@ -545,7 +545,7 @@ class Supervisor:
         self.status, self.ending = None, None
         python = answer["python"]
         path = os.path.dirname(python) + os.pathsep + os.environ.get("PATH", os.defpath)
-        env = dict({"PATH": path}, **self.spec["env"])
+        env = {"PATH": path, **answer.get("env", {}), **self.spec["env"]}
         self.spec = dict(self.spec, env=env)
         log_bytes = os.stat(self.job.path(LOG)).st_size
         self.job.event("prepared", log_bytes=log_bytes)

@@ -104,7 +104,7 @@ def test_a_build_that_fails_ends_the_run_with_its_reason(
     needed = environment("tiny==1.0")
     run = placed(SHOW, environment=needed)
     # What is locked is not what comes.
-    lock_of(needed, platform.machine())
+    lock_of(needed, {"machine": platform.machine()})
     wheels.add("tiny", "1.0", code="tampered = True")
     execution.start_run(run.pk)
     monitor.wait_for_end(run)

@@ -1,0 +1,43 @@
+"""Channels of conda: the addresses behind their names, and what signs in to them.
+
+What signs in stays out of the addresses, since those are kept in locks and shown.
+"""
+
+from collections.abc import Sequence
+from urllib.parse import unquote, urlsplit
+
+from django.conf import settings
+
+DEFAULT = ("conda-forge",)
+_PUBLIC = "https://conda.anaconda.org"
+# Of conda itself, and not below the address that all other names are.
+_DEFAULTS = "https://repo.anaconda.com/pkgs/main"
+
+
+def addresses(names: Sequence[str]) -> list[str]:
+    """The channels in order, as rattler takes them."""
+    # Another's rules for them all, which have no meaning in a list of one's own.
+    named = [name for name in names if name != "nodefaults"] or DEFAULT
+    return [_address(name) for name in named]
+
+
+def credentials() -> dict[str, dict[str, dict[str, str]]]:
+    """What rattler's file of credentials has to say, if anything."""
+    alias = urlsplit(settings.CONDA_CHANNEL_ALIAS)
+    if not alias.username:
+        return {}
+    account = {
+        "username": unquote(alias.username),
+        "password": unquote(alias.password or ""),
+    }
+    return {alias.hostname or "": {"BasicHTTP": account}}
+
+
+def _address(name: str) -> str:
+    if "://" in name:
+        return name
+    alias = urlsplit(settings.CONDA_CHANNEL_ALIAS or _PUBLIC)
+    if name == "defaults" and not settings.CONDA_CHANNEL_ALIAS:
+        return _DEFAULTS
+    place = alias.netloc.rpartition("@")[2]
+    return f"{alias.scheme}://{place}{alias.path.rstrip('/')}/{name}"

@@ -1,0 +1,152 @@
+"""Environments of conda: which packages one comes to on a platform."""
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+from django.conf import settings
+
+from aml_portal.errors import UserError
+from environments import channels
+from environments.definition import DEFAULT_PYTHON, CondaDependencies
+from environments.indexes import Indexes
+from environments.programs import ProgramTimeout, run_program
+
+Record = dict[str, Any]
+
+_SOLVER = Path(__file__).with_name("conda_solver.py")
+_SUBDIRS = {
+    "x86_64": "linux-64",
+    "aarch64": "linux-aarch64",
+    "ppc64le": "linux-ppc64le",
+}
+_LONGEST = 700
+_TREE = re.compile(r"[├└│─]+")
+_NONE_FOUND = re.compile(r"No candidates were found for (.+?)(?: \*)?\.$")
+_NO_CHANNEL = re.compile(r"could not find subdir '.*' in channel '(.*?)/?'")
+_REFUSED = re.compile(r"HTTP status client error \((\d+ [^)]*)\) for url \((.*?)\)")
+_AWAY = re.compile(r"error sending request for url \((.*?)\)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """What packages of conda look at of a machine; versions that it lacks are ""."""
+
+    machine: str
+    glibc: str = ""
+    cuda: str = ""
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Self:
+        """Of a machine as computes/runner/facts.py tells it."""
+        return cls(
+            machine=str(facts["machine"]),
+            glibc=str(facts.get("glibc") or ""),
+            cuda=str(facts.get("cuda") or ""),
+        )
+
+    def __str__(self) -> str:
+        versions = {"glibc": self.glibc, "cuda": self.cuda}
+        known = [f"{name}={version}" for name, version in versions.items() if version]
+        return " ".join([self.subdir, *known])
+
+    @property
+    def subdir(self) -> str:
+        """The platform's name with conda. Raises UserError if it has none."""
+        subdir = _SUBDIRS.get(self.machine)
+        if subdir is None:
+            raise UserError(f"There are no packages of conda for {self.machine}.")
+        return subdir
+
+    @property
+    def virtual_packages(self) -> dict[str, str]:
+        versions = {"__unix": "0", "__linux": "0"}
+        versions |= {"__glibc": self.glibc, "__cuda": self.cuda}
+        return {name: version for name, version in versions.items() if version}
+
+
+def solve(
+    dependencies: CondaDependencies, platform: Platform, *, seconds: float
+) -> list[Record]:
+    """The packages, as the index of their channel has them: address, hash, size, ….
+
+    Raises UserError with what can't be, in one sentence.
+    """
+    specs = list(dependencies.packages)
+    if not dependencies.names_python:
+        specs.append(f"python={DEFAULT_PYTHON}")
+    asked = {
+        "specs": specs,
+        "channels": channels.addresses(dependencies.channels),
+        "subdir": platform.subdir,
+        "virtual": platform.virtual_packages,
+        "auth": channels.credentials(),
+        "cache": str(settings.PACKAGES_FOLDER / "conda"),
+    }
+    answer = _ask(asked, seconds)
+    if "records" not in answer:
+        raise UserError(_sentence(answer))
+    records: list[Record] = answer["records"]
+    if not all(each.get("sha256") for each in records):
+        raise UserError("A channel tells no SHA-256 of its packages.")
+    return sorted(records, key=lambda each: str(each["name"]))
+
+
+def versions_of(records: list[Record]) -> dict[str, str]:
+    return {str(each["name"]): str(each["version"]) for each in records}
+
+
+def python_packages(records: list[Record]) -> dict[str, str]:
+    """Those that pip would find to be installed, and their versions."""
+    return {
+        name: version
+        for each in records
+        for name, version in versions_of([each]).items()
+        if name != "pip"
+        and any(str(need).split()[0] == "python" for need in each["depends"])
+    }
+
+
+def _ask(asked: dict[str, Any], seconds: float) -> dict[str, Any]:
+    with TemporaryDirectory(prefix="aml-conda-") as folder:
+        try:
+            _, output, remarks = run_program(
+                [sys.executable, "-I", _SOLVER],
+                folder=Path(folder),
+                environment={"TMPDIR": folder, **Indexes.configured().for_uv()},
+                seconds=seconds,
+                given=json.dumps(asked).encode(),
+            )
+        except ProgramTimeout as error:
+            raise UserError(
+                f"The packages could not be resolved within {seconds:.0f} seconds.",
+                "Try again, or name their versions more exactly.",
+            ) from error
+    try:
+        answer: dict[str, Any] = json.loads(output)
+    except ValueError:
+        words = " ".join(remarks.decode(errors="replace").split())[-_LONGEST:]
+        answer = {"error": "", "text": words or "the solver ended without a word"}
+    return answer
+
+
+def _sentence(answer: dict[str, Any]) -> str:
+    """What rattler says of it, for a person."""
+    text = str(answer["text"]).strip()
+    if found := _NO_CHANNEL.search(text):
+        return f"There is no channel of conda at {found[1]}."
+    if found := _REFUSED.search(text):
+        return f"{found[2]} can't be read: the server says {found[1]}."
+    if found := _AWAY.search(text):
+        why = text.rpartition("Caused by: ")[2]
+        return f"{found[1]} can't be reached: {why}."
+    if found := _NONE_FOUND.search(text):
+        return f"There is no “{found[1]}” in the channels of this environment."
+    words = " ".join(_TREE.sub(" ", text).split())
+    words = words.removeprefix("Cannot solve the request because of: ")
+    return f"These packages can't be installed together: {words[:_LONGEST]}"
