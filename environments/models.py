@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,11 @@ from django.db import models
 
 from computes.models import ComputeTarget
 from environments.definition import Definition
+
+# A line of a lock: NAME==VERSION, or NAME @ ADDRESS.
+_PACKAGE = re.compile(
+    r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?(?:==([^\s;\\]+)| @ (\S+))", re.MULTILINE
+)
 
 
 def user_managed() -> dict[str, Any]:
@@ -112,6 +118,26 @@ class Lock(models.Model):
         whole = json.dumps([self.platform, self.python, self.text, self.conda])
         return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
+    @property
+    def packages(self) -> dict[str, str]:
+        """The version of each package by its name, that of Python first."""
+        found = {"python": self.python}
+        for record in json.loads(self.conda or "[]"):
+            found[str(record["name"])] = str(record["version"])
+        for name, version, address in _PACKAGE.findall(self.text):
+            found[name] = version or address
+        return found
+
+    def as_requirements(self) -> str:
+        """The packages of pip, as pip and uv can install them."""
+        return f"# {self}, for Python {self.python}\n{self.text}"
+
+    def as_explicit(self) -> str:
+        """The packages of conda, as conda and its kin can install them."""
+        records = json.loads(self.conda or "[]")
+        lines = [f"{each['url']}#sha256:{each['sha256']}" for each in records]
+        return "\n".join([f"# {self}", "@EXPLICIT", *lines, ""])
+
 
 class Build(models.Model):
     """An environment as it is on a machine, or was: what its runs have told."""
@@ -120,6 +146,8 @@ class Build(models.Model):
         BUILDING = "building", "is being built"
         READY = "ready", "ready"
         FAILED = "failed", "failed"
+        # To make room for others; what it took to build is still known.
+        REMOVED = "removed", "was removed"
 
     machine = models.ForeignKey(
         ComputeTarget, on_delete=models.CASCADE, related_name="builds"
@@ -129,6 +157,7 @@ class Build(models.Model):
     # How long the last build took, and how much it takes on the disk.
     seconds = models.FloatField(null=True)
     bytes = models.PositiveBigIntegerField(null=True)
+    built_at = models.DateTimeField(null=True)
     used_at = models.DateTimeField()
 
     class Meta:

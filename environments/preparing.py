@@ -25,11 +25,12 @@ _INSTALLER = Path(__file__).with_name("rattler.txt")
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
     """`python` will run the script; `spec` is the `prepare` of its job, if it needs one
-    (computes/runner/environment.py).
+    (computes/runner/environment.py), and `lock` what that comes from.
     """
 
     python: str
     spec: dict[str, Any] | None = None
+    lock: Lock | None = None
 
 
 def preparation(
@@ -56,7 +57,7 @@ def preparation(
         "keep_bytes": settings.ENVIRONMENTS_MAX_BYTES,
     }
     python = root / "environments" / lock.key / "bin/python"
-    return Preparation(python=str(python), spec=spec)
+    return Preparation(python=str(python), spec=spec, lock=lock)
 
 
 def _conda(lock: Lock) -> dict[str, Any]:

@@ -104,6 +104,7 @@ def _submit(run: Run) -> None:
         return
     host, launcher = host_of(run.target), launcher_of(run.target)
     prepared = preparation(run.environment, run.target, host, run.run_id)
+    Run.objects.filter(pk=run.pk).update(lock=prepared.lock)
     spec = launcher.spec(job_spec(run, prepared), run.configuration.launch)
     if run.status in (RunStatus.PREPARING, RunStatus.STARTING):
         # Also what an earlier try laid out is looked at once more, and mended.

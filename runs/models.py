@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from computes.models import ComputeTarget
-from environments.models import Environment
+from environments.models import Environment, Lock
 from runs.configuration import ScriptRunConfiguration
 from runs.git_models import GitCredential, GitImport, GitKey
 from runs.notices import announce_change, announce_status
@@ -177,6 +177,14 @@ class Run(models.Model):
     environment = models.ForeignKey(
         Environment, on_delete=models.PROTECT, related_name="runs"
     )
+    # What its packages came to; None before that is known, and where none were needed.
+    lock = models.ForeignKey(
+        Lock,
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="runs",
+    )
     properties = models.JSONField(default=dict, blank=True)
     # What was not committed of the source: the SHA-256 of an object in the store.
     git_patch = models.CharField(max_length=64, blank=True, editable=False)
@@ -254,7 +262,9 @@ class Run(models.Model):
     @property
     def previous(self) -> "Run | None":
         """The run before this one in its experiment."""
-        runs = Run.objects.select_related("experiment", "snapshot")
+        runs = Run.objects.select_related(
+            "experiment", "snapshot", "environment", "lock"
+        )
         before = runs.filter(experiment_id=self.experiment_id, id__lt=self.pk)
         return before.order_by("-id").first()
 

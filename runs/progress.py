@@ -87,15 +87,22 @@ def settle(run: Run, word: LastWord) -> None:
         only_from=(RunStatus.PREPARING, *FOLLOWED),
     )
     if ended:
-        dispatch(run.target)
-        enqueue_clean(run)
+        _let_go(run)
 
 
 def lose(run: Run, sentence: str) -> None:
     """End a run of which nothing more can ever be known."""
     if run.end(EndReason.LOST, detail=sentence, only_from=FOLLOWED):
-        dispatch(run.target)
-        enqueue_clean(run)
+        _let_go(run)
+
+
+def _let_go(run: Run) -> None:
+    """What the end of a run means to others."""
+    others = Run.objects.active().filter(lock=run.lock)
+    if run.lock and not others.exists():
+        builds.give_up(run.target, run.lock)
+    dispatch(run.target)
+    enqueue_clean(run)
 
 
 def stop_responding(run: Run, sentence: str) -> bool:

@@ -15,6 +15,7 @@ from runs.masking import looks_secret, mask_variables, masked
 from runs.mirror import RESOURCES, last_word, mirror_folder
 from runs.models import Run, RunEvent
 from runs.requests import PageRequest
+from runs.run_environment import run_environment
 from runs.run_git import RunGit
 from runs.sights import JOB_NAME, JOB_URL
 from runs.status import CANCELABLE, WITHOUT_JOB, EndReason, RunStatus
@@ -98,6 +99,7 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
         ],
         "children": run.children.order_by("id")[:_MOST_CHILDREN],
         "git": RunGit(run=run),
+        "packages": run_environment(run),
         "word": None if run.is_active else last_word(run.run_id),
     }
 

@@ -17,6 +17,7 @@ from aml_portal.bodies import largest_upload
 from aml_portal.errors import UserError
 from aml_portal.sizes import spell_size
 from computes.models import ComputeTarget
+from environments.builds import outlook
 from environments.models import Environment
 from runs.access import may_change
 from runs.configuration import ScriptRunConfiguration
@@ -189,6 +190,7 @@ def preview_context(form: SubmitForm) -> dict[str, Any]:
             ),
         ),
         "targets": _targets(),
+        "outlook": outlook(environment, target) if environment and target else None,
         "readings": _readings(form),
     }
 

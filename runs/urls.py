@@ -64,6 +64,7 @@ _one_run = [
     path("snapshot/", output_views.snapshot, name="snapshot-tree"),
     path("snapshot/file/", output_views.snapshot_file, name="snapshot-file"),
     path("patch/", output_views.patch, name="patch"),
+    path("lock/<str:name>", output_views.lock, name="lock"),
     path("snapshot/zip/", output_views.snapshot_zip, name="snapshot-zip"),
     path("log/lines", log_views.lines, name="log-lines"),
     path("log/search", log_views.search, name="log-search"),

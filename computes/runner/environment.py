@@ -67,7 +67,7 @@ def main(folder: str) -> int:
     # What programs of conda find their files by.
     env = {"CONDA_PREFIX": environment.folder} if asked.get("conda") else {}
     job.write("prepared.json", {"python": environment.python, "env": env})
-    remove_unused(root, asked.get("keep_bytes"))
+    remove_unused(root, asked.get("keep_bytes"), partial(job.event, "environment"))
     return 0
 
 
@@ -290,7 +290,7 @@ def known(root: str) -> List[Tuple[float, str, Json]]:
     return sorted(found, key=lambda each: each[0])
 
 
-def remove_unused(root: str, keep_bytes: Optional[int]) -> None:
+def remove_unused(root: str, keep_bytes: Optional[int], tell: Tell) -> None:
     """Remove those that were not used for longest, until the rest is small enough."""
     if keep_bytes is None:
         return
@@ -305,6 +305,7 @@ def remove_unused(root: str, keep_bytes: Optional[int]) -> None:
                 with contextlib.suppress(OSError):
                     environment.remove()
                     total -= facts.get("bytes", 0)
+                    tell(state="removed", key=key)
 
 
 def hold(job: Job) -> Optional[IO[str]]:

@@ -197,7 +197,9 @@ def test_those_not_used_for_longest_go_first_and_none_in_use(
     ended(run("older"))
     ended(run("newer"))
     assert made() == {"in-use", "older", "newer"}
-    ended(run("last", keep=1))
+    last = run("last", keep=1)
+    ended(last)
     assert made() == {"in-use", "last"}
+    assert states(last) == ["building", "built", "removed", "removed"]
     (used.work / "go").touch()
     assert ended(used)["exit_code"] == 0

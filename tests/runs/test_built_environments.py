@@ -1,11 +1,13 @@
 """Runs whose environment is built on their machine, here and over SSH."""
 
 import platform
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import override_settings
 
 from computes.models import ComputeTarget
@@ -88,6 +90,23 @@ def test_the_first_run_builds_it_and_the_second_finds_it(
     assert log_path(again.run_id).read_text() == log.splitlines()[-1] + "\n"
     assert again.events.filter(detail="Its environment was there already.").exists()
     assert again.sight == ""
+    assert again.lock == run.lock == needed.locks.get()
+
+
+def test_an_environment_that_has_vanished_is_built_again_from_the_same_lock(
+    monitor: Monitor, wheels: Wheels
+) -> None:
+    needed = environment("tiny")
+    run = started(SHOW, environment=needed)
+    monitor.wait_for_end(run)
+    lock = needed.locks.get()
+    shutil.rmtree(settings.JOBS_FOLDER.parent / "environments" / lock.key)
+    wheels.add("tiny", "2.0")
+    again = started(SHOW, environment=needed)
+    monitor.wait_for_end(again)
+    assert log_path(again.run_id).read_text().splitlines()[-1].startswith("1.5 ")
+    assert again.events.filter(detail__startswith="Its environment was built").exists()
+    assert Build.objects.get().state == "ready"
 
 
 def test_packages_that_can_not_be_had_are_told(wheels: Wheels) -> None:

@@ -1,0 +1,150 @@
+"""What the pages tell of the environment of a run: before it, and afterwards."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from environments import builds
+from environments.definition import Definition
+from environments.models import Environment, Lock
+from environments.services import save_environment
+from runs.mirror import EVENTS, mirror_folder
+from runs.models import Run
+from runs.reports import Event
+from tests import factories
+from tests.runs.answers import text_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_server")]
+
+
+@pytest.fixture
+def client() -> Client:
+    return factories.signed_in(factories.person())
+
+
+def locked(name: str, text: str, **fields: Any) -> Lock:
+    environment = save_environment(
+        name=name, definition=Definition.of_packages(text.partition(" ")[0])
+    )
+    facts = {"platform": "x86_64-manylinux_2_28", "python": "3.11", "text": text}
+    return Lock.objects.create(environment=environment, **facts, **fields)
+
+
+def run_with(lock: Lock) -> Run:
+    run = factories.submit("", environment=lock.environment)
+    Run.objects.filter(pk=run.pk).update(lock=lock)
+    run.refresh_from_db()
+    return run
+
+
+def tell(run: Run, state: str, **facts: Any) -> None:
+    """As the follower would: into the mirror, and to what is known of builds."""
+    assert run.lock
+    time = datetime(2026, 5, 1, tzinfo=UTC).timestamp()
+    event = Event(
+        event="environment", time=time, state=state, key=run.lock.key, **facts
+    )
+    file = mirror_folder(run.run_id) / EVENTS
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("ab") as out:
+        out.write(msgspec.json.encode(event) + b"\n")
+    builds.note(
+        run.target,
+        key=run.lock.key,
+        state=state,
+        time=timezone.now(),
+        seconds=event.seconds,
+        size=event.bytes,
+    )
+
+
+def plain(page: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page))
+
+
+def panel(client: Client, run: Run, name: str) -> str:
+    return text_of(client.get(f"/runs/{run.run_id}/panels/{name}/"))
+
+
+def test_the_page_tells_what_the_run_found_and_what_is_there_now(
+    client: Client,
+) -> None:
+    lock = locked("tiny", "tiny==1.5 \\\n    --hash=sha256:00\n")
+    run = run_with(lock)
+    assert "not known yet whether it has to be built" in panel(client, run, "overview")
+    tell(run, "building")
+    assert "It is being built." in panel(client, run, "overview")
+    tell(run, "built", seconds=12.2, bytes=5_000_000)
+    shown = plain(panel(client, run, "overview"))
+    assert "It was built for this run, in 12 s." in shown
+    assert "5.0 MB" in shown
+    assert lock.key[:12] in shown
+    again = run_with(lock)
+    tell(again, "hit", bytes=5_000_000)
+    assert "It was there already." in panel(client, again, "overview")
+
+
+def test_a_run_on_an_interpreter_as_it_is_has_no_such_part(client: Client) -> None:
+    run = factories.submit("")
+    assert "environment-title" not in panel(client, run, "overview")
+    assert client.get(f"/runs/{run.run_id}/lock/requirements.txt").status_code == 404
+
+
+def test_the_lock_can_be_taken_away(client: Client) -> None:
+    record = (
+        '[{"name": "core", "version": "2", "url": "https://x.test/c", "sha256": "0"}]'
+    )
+    run = run_with(locked("tiny", "tiny==1.5 \\\n", conda=record))
+    page = panel(client, run, "overview")
+    for name, words in {
+        "requirements.txt": "manylinux_2_28, for Python 3.11\ntiny==1.5",
+        "conda-explicit.txt": "@EXPLICIT\nhttps://x.test/c#sha256:0\n",
+    }.items():
+        address = f"/runs/{run.run_id}/lock/{name}"
+        assert address in page
+        answer = client.get(address)
+        assert words in text_of(answer)
+        assert answer["Content-Type"].startswith("text/plain")
+        assert "attachment" in answer["Content-Disposition"]
+    assert client.get(f"/runs/{run.run_id}/lock/others.txt").status_code == 404
+
+
+def test_what_differs_from_the_environment_of_the_run_before_is_told(
+    client: Client,
+) -> None:
+    run_with(locked("tiny", "tiny==1.0\nwent==1\n"))
+    run = run_with(locked("larger", "tiny==1.5\ncame==3\n"))
+    shown = plain(panel(client, run, "snapshot"))
+    assert "The environment is larger:1 , and was tiny:1. 3 packages differ." in shown
+    assert "tiny 1.0 1.5" in shown
+    assert "came not there 3" in shown
+    assert "went 1 gone" in shown
+    assert "has the same snapshot: no file changed." in shown
+    assert run.lock
+    same = run_with(run.lock)
+    assert "environment is" not in plain(panel(client, same, "snapshot"))
+
+
+def test_the_submit_page_tells_whether_a_build_is_ahead(client: Client) -> None:
+    target = factories.target()
+    target.facts = {"machine": "x86_64", "glibc": "2.36"}
+    target.save()
+    lock = locked("tiny", "tiny==1.5\n")
+
+    def outlook(environment: Environment) -> str:
+        typed = {"environment": environment.pk, "target": target.pk}
+        page = text_of(client.post("/runs/new/preview/", typed))
+        found = re.search(r'id="environment-outlook"[^>]*>(.*?)</p>', page, re.DOTALL)
+        assert found
+        return found[1]
+
+    assert outlook(lock.environment) == "Will be built on local"
+    run = run_with(lock)
+    tell(run, "built", seconds=40)
+    assert outlook(lock.environment) == "Ready on local"
+    assert outlook(factories.this_python()) == ""
