@@ -41,6 +41,8 @@ Tell = Callable[..., None]
 Run = Callable[..., None]
 
 _SAID = re.compile(r"^\s*(?:error:|cause:|\xd7|├─▶|╰─▶|ERROR:)\s*(.+)$")
+# uv begins so what goes on from the line before.
+_WRAPPED = " " * 9
 # The last line of a traceback, as of a package whose own build fails.
 _CAUSE = re.compile(r"^[A-Za-z_.]*(?:Error|Exception)\b")
 _LONGEST_REASON = 600
@@ -136,11 +138,12 @@ class Environment:
         self.remove()
         try:
             _build(self, asked)
+            seconds, size = time.monotonic() - begun, size_of(self.folder)
+            facts = {"bytes": size, "seconds": seconds, "made": time.time()}
+            write_json(self.facts, facts)
         except BaseException:
             self.remove()
             raise
-        seconds, size = time.monotonic() - begun, size_of(self.folder)
-        write_json(self.facts, {"bytes": size, "seconds": seconds, "made": time.time()})
         tell(state="built", key=self.key, seconds=seconds, bytes=size)
 
     def _note_use(self, tell: Tell) -> None:
@@ -247,21 +250,38 @@ def _run(
 
 def _pass_on(lines: IO[bytes]) -> str:
     """Print each line as it comes; what of them tells why it failed."""
-    said: List[str] = []
-    last = cause = ""
+    reason = Reason()
     for line in lines:
         sys.stdout.buffer.write(line)
         sys.stdout.flush()
-        text = line.decode(errors="replace").rstrip()
+        reason.hear(line.decode(errors="replace").rstrip())
+    return str(reason)
+
+
+class Reason:
+    """Why an installer failed, as far as its words tell."""
+
+    def __init__(self) -> None:
+        self.said: List[str] = []
+        self.last = self.cause = ""
+        self.goes_on = False
+
+    def hear(self, text: str) -> None:
+        words = text.strip()
         match = _SAID.match(text)
+        is_more = self.goes_on and text.startswith(_WRAPPED)
         if match:
-            said.append(match.group(1))
-        elif text.strip():
-            last = text.strip()
-            cause = last if _CAUSE.match(last) else cause
-    if cause:
-        said.append(cause)
-    return "; ".join(said or [last])[:_LONGEST_REASON]
+            self.said.append(match.group(1))
+        elif is_more:
+            self.said[-1] += " " + words
+        elif words:
+            self.last = words
+            self.cause = words if _CAUSE.match(words) else self.cause
+        self.goes_on = bool(match) or is_more
+
+    def __str__(self) -> str:
+        said = self.said + ([self.cause] if self.cause else [])
+        return "; ".join(said or [self.last])[:_LONGEST_REASON]
 
 
 def size_of(folder: str) -> int:

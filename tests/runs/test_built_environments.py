@@ -2,6 +2,7 @@
 
 import platform
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from runs import execution
 from runs.mirror import log_path
 from runs.status import EndReason, RunStatus
 from tests import factories
+from tests.environments.sources import broken_source
 from tests.environments.wheels import Wheels
 from tests.services.monitor import Monitor, placed, started
 from tests.services.sshd import Sshd
@@ -115,6 +117,41 @@ def test_packages_that_can_not_be_had_are_told(wheels: Wheels) -> None:
     run.refresh_from_db()
     assert run.end_reason == EndReason.SUBMIT_FAILED
     assert "tiny==9" in run.error
+
+
+def test_wheels_for_other_platforms_alone_are_told(wheels: Wheels) -> None:
+    wheels.add("alien", tag="cp311-cp311-win_amd64")
+    run = placed(SHOW, environment=environment("alien"))
+    execution.start_run(run.pk)
+    run.refresh_from_db()
+    assert run.end_reason == EndReason.SUBMIT_FAILED
+    assert "alien" in run.error
+    assert "no wheels with a matching platform tag" in run.error
+
+
+def test_a_package_that_does_not_build_ends_the_run_with_its_words(
+    monitor: Monitor, wheels: Wheels
+) -> None:
+    broken_source(wheels.folder, "broken", "libfoo.h is missing")
+    run = started(SHOW, environment=environment("broken"))
+    monitor.wait_for_end(run)
+    assert run.end_reason == EndReason.PREPARE_FAILED
+    assert "Failed to build `broken==1.0`" in run.error
+    assert "RuntimeError: libfoo.h is missing" in run.error
+
+
+def test_an_interpreter_that_was_deleted_after_it_was_saved_is_told(
+    monitor: Monitor, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.symlink_to(sys.executable)
+    definition = Definition.user_managed(str(python))
+    needed = save_environment(name="own", definition=definition)
+    python.unlink()
+    run = started("", environment=needed)
+    monitor.wait_for_end(run)
+    assert run.end_reason == EndReason.START_FAILED
+    assert run.error == f"{python} can't be started: No such file or directory."
 
 
 def test_a_build_that_fails_ends_the_run_with_its_reason(

@@ -1,0 +1,37 @@
+"""Packages as source, whose own build does as a test says."""
+
+import io
+import tarfile
+from pathlib import Path
+
+# Without a word on what else it needs, so that nothing has to be fetched.
+_PROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "{name}"
+version = "1.0"
+"""
+_BACKEND = """
+def build_wheel(*_):
+    raise RuntimeError({words!r})
+"""
+
+
+def broken_source(folder: Path, name: str, words: str) -> Path:
+    """An archive of source that fails to build, with these words."""
+    top = f"{name}-1.0"
+    files = {
+        "pyproject.toml": _PROJECT.format(name=name),
+        "backend.py": _BACKEND.format(words=words),
+        "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: 1.0\n",
+    }
+    archive = folder / f"{top}.tar.gz"
+    with tarfile.open(archive, "w:gz") as out:
+        for path, text in files.items():
+            member = tarfile.TarInfo(f"{top}/{path}")
+            member.size = len(text.encode())
+            out.addfile(member, io.BytesIO(text.encode()))
+    return archive
