@@ -9,12 +9,21 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any, Self
 
 from aml_portal.errors import UserError
 
 DEFAULT_PYTHON = "3.11"
 _DEFAULT_SHM = "2g"
+
+
+class Kind(StrEnum):
+    """How a definition becomes something that runs a script."""
+
+    USER_MANAGED = "user-managed"
+    PACKAGES = "packages"
+    IMAGE = "image"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +200,12 @@ class Definition:
     @property
     def is_user_managed(self) -> bool:
         return self.python.user_managed_dependencies
+
+    @property
+    def kind(self) -> Kind:
+        if self.docker.enabled:
+            return Kind.IMAGE
+        return Kind.USER_MANAGED if self.is_user_managed else Kind.PACKAGES
 
 
 def _name_of(package: str) -> str:

@@ -14,13 +14,19 @@ class Wheels:
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(
-        self, name: str, version: str = "1.0", code: str = "", tag: str = "py3-none-any"
+        self,
+        name: str,
+        version: str = "1.0",
+        code: str = "",
+        tag: str = "py3-none-any",
+        requires: tuple[str, ...] = (),
     ) -> Path:
         info = f"{name}-{version}.dist-info"
         files = {
             f"{name}/__init__.py": f"VERSION = {version!r}\n{code}",
             f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\n"
-            f"Version: {version}\n",
+            f"Version: {version}\n"
+            + "".join(f"Requires-Dist: {each}\n" for each in requires),
             f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
         }
         record = "".join(
