@@ -49,6 +49,7 @@ def _secret_key(file: Path) -> str:
 COMPUTE_KINDS = [
     "computes.machines.THIS_MACHINE",
     "computes.machines.REMOTE_MACHINE",
+    "computes.launchers.spark.KIND",
 ]
 
 # Where everything that the portal writes lies.
@@ -114,6 +115,12 @@ PYTHON_NO_PROXY = env_str("AML_PORTAL_PYTHON_NO_PROXY") or env_str("NO_PROXY")
 PYTHON_NETRC = env_str("NETRC")
 # What uv keeps of the packages that it has looked at.
 PACKAGES_FOLDER = DATA / "packages"
+# Programs that machines are sent, such as uv.
+TOOLS_FOLDER = DATA / "sent-tools"
+# On each machine, those environments that were not used for longest give way.
+ENVIRONMENTS_MAX_BYTES = env_int(
+    "AML_PORTAL_ENVIRONMENTS_MAX_BYTES", 50_000_000_000, minimum=0
+)
 
 INSTALLED_APPS = [
     "aml_portal.apps.PortalAdminConfig",

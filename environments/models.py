@@ -1,5 +1,7 @@
 """Environments: the Python that a script runs with."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -101,7 +103,9 @@ class Environment(models.Model):
         return self.definition.environment_variables
 
     def interpreter_on(self, target: ComputeTarget) -> str:
-        """Of what is user-managed; empty paths mean the Python of the target."""
+        """What runs scripts there; "python" is that of a folder that will be built."""
+        if not self.definition.is_user_managed:
+            return "python"
         return self.interpreter_path or target.python
 
 
@@ -125,3 +129,66 @@ class EnvironmentLabel(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+
+class Lock(models.Model):
+    """What a version of an environment comes to on a platform: each package's version.
+
+    Resolved once, so that a second run gets what the first one got.
+    """
+
+    environment = models.ForeignKey(
+        Environment, on_delete=models.CASCADE, related_name="locks"
+    )
+    # As uv names it, such as "x86_64-manylinux_2_28".
+    platform = models.CharField(max_length=64)
+    # The Python that it is for, such as "3.11".
+    python = models.CharField(max_length=16)
+    # A requirements file with versions and hashes.
+    text = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment", "platform"], name="one_lock_per_platform"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.environment} on {self.platform}"
+
+    @property
+    def key(self) -> str:
+        """Names what is built of it; equal ones are the same on the disk."""
+        whole = json.dumps([self.platform, self.python, self.text])
+        return hashlib.sha256(whole.encode()).hexdigest()[:32]
+
+
+class Build(models.Model):
+    """An environment as it is on a machine, or was: what its runs have told."""
+
+    class State(models.TextChoices):
+        BUILDING = "building", "is being built"
+        READY = "ready", "ready"
+        FAILED = "failed", "failed"
+
+    machine = models.ForeignKey(
+        ComputeTarget, on_delete=models.CASCADE, related_name="builds"
+    )
+    key = models.CharField(max_length=64)
+    state = models.CharField(max_length=16, choices=State)
+    # How long the last build took, and how much it takes on the disk.
+    seconds = models.FloatField(null=True)
+    bytes = models.PositiveBigIntegerField(null=True)
+    used_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["machine", "key"], name="one_build_per_machine"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key[:12]} on {self.machine}"

@@ -23,8 +23,9 @@ class ScriptRunConfiguration:
 
     Durations are in seconds; a `max_run_duration_seconds` of None is no limit. The
     arguments reach the script as they are: no shell sees them. `gpus` is how many GPUs
-    it needs on a node. `launch` is what the target's kind alone understands, as its
-    form has cleaned it, such as the image of a container.
+    it needs on a node. `framework` follows from the target's kind, in Azure ML's words.
+    `launch` is what that kind alone understands, as its form has cleaned it, such as
+    the image of a container.
     """
 
     script: str
@@ -33,6 +34,7 @@ class ScriptRunConfiguration:
     max_run_duration_seconds: int | None = DEFAULT_MAX_DURATION
     grace_seconds: int = DEFAULT_GRACE
     gpus: int = 0
+    framework: str = "Python"
     launch: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod

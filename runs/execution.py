@@ -17,11 +17,12 @@ from aml_portal.errors import PortalError
 from computes.hosts import DamagedSourceError, Host, TargetAwayError
 from computes.services import note_trouble
 from computes.targets import host_of, launcher_of
+from environments.preparing import Preparation, preparation
 from runs import mirror
 from runs.dispatch import dispatch
 from runs.leases import holding, is_held
 from runs.models import Run
-from runs.sights import explain_end
+from runs.sights import look_back
 from runs.status import TERMINAL, EndReason, RunStatus
 from runs.storage import read_manifest, source_of
 from runs.transfers import Transfer
@@ -85,8 +86,8 @@ def clean_run(run_pk: int) -> None:
 def remove_job(run: Run) -> None:
     """Remove what a run that has ended left on its target. Raises TargetError."""
     launcher = launcher_of(run.target)
-    if run.status != RunStatus.COMPLETED:
-        explain_end(run, launcher.look([run.run_id]).get(run.run_id))
+    if sight := launcher.look([run.run_id]).get(run.run_id):
+        look_back(run, sight)
     launcher.end(run.run_id)
     host_of(run.target).clean(run.run_id)
 
@@ -102,7 +103,8 @@ def _submit(run: Run) -> None:
     if run.handle is not None:
         return
     host, launcher = host_of(run.target), launcher_of(run.target)
-    spec = launcher.spec(job_spec(run), run.configuration.launch)
+    prepared = preparation(run.environment, run.target, host, run.run_id)
+    spec = launcher.spec(job_spec(run, prepared), run.configuration.launch)
     if run.status in (RunStatus.PREPARING, RunStatus.STARTING):
         # Also what an earlier try laid out is looked at once more, and mended.
         sent = _stage(run, host, spec)
@@ -152,13 +154,14 @@ def _prevent_start(run: Run, sentence: str) -> None:
         host.cancel(run.run_id, grace_seconds=0, reason=sentence)
 
 
-def job_spec(run: Run) -> dict[str, Any]:
+def job_spec(run: Run, prepared: Preparation) -> dict[str, Any]:
     """What the runner reads as `job.json`, but for what the target's launcher adds."""
     configuration = run.configuration
     return {
         "id": run.run_id,
+        "prepare": prepared.spec,
         "argv": [
-            run.environment.interpreter_on(run.target),
+            prepared.python,
             # With the folder before it, no name is taken for an option.
             f"./{configuration.script}",
             *configuration.arguments,

@@ -152,12 +152,15 @@ class SubmitForm(forms.Form):
     def configuration(self) -> Configuration:
         """What is valid so far; the preview shows it while the rest is typed."""
         data = self.cleaned_data
+        target: ComputeTarget | None = data.get("target")
+        framework = target.its_kind.framework if target else "Python"
         return Configuration(
             script=data.get("script", ""),
             arguments=data.get("arguments", ()),
             environment_variables=data.get("variables", {}),
             max_run_duration_seconds=data.get("max_duration", DEFAULT_MAX_DURATION),
             grace_seconds=data.get("grace", DEFAULT_GRACE),
+            framework=framework,
             launch=data.get("launch", {}),
         )
 

@@ -7,8 +7,10 @@ to by whoever comes first, and for the others nothing happens.
 import signal
 from collections.abc import Iterable
 
+from environments import builds
 from runs.dispatch import dispatch, enqueue_clean
 from runs.models import Run
+from runs.notices import announce_change
 from runs.reports import Event, LastWord, Receipt, moment
 from runs.status import FOLLOWED, EndReason, RunStatus
 
@@ -24,6 +26,8 @@ def apply_event(run: Run, event: Event) -> None:
                 time=time,
                 only_from=(RunStatus.STARTING,),
             )
+        case "environment":
+            _take_environment(run, event)
         case "exited":
             run.move(
                 RunStatus.FINALIZING,
@@ -31,6 +35,41 @@ def apply_event(run: Run, event: Event) -> None:
                 time=time,
                 only_from=(RunStatus.STARTING, RunStatus.RUNNING),
             )
+
+
+_ENVIRONMENT = {
+    "building": "Its environment is being built.",
+    "waiting": "Another run builds its environment; this one waits.",
+}
+
+
+def _take_environment(run: Run, event: Event) -> None:
+    time = moment(event.time)
+    builds.note(
+        run.target,
+        key=event.key,
+        state=event.state,
+        time=time,
+        seconds=event.seconds,
+        size=event.bytes,
+    )
+    if run.status not in (RunStatus.STARTING, RunStatus.NOT_RESPONDING):
+        # It is told once more, after this process was started anew.
+        return
+    sentence, words = _environment_sentence(event), _ENVIRONMENT.get(event.state, "")
+    if sentence and not run.events.filter(detail=sentence).exists():
+        run.note(sentence, time=time)
+    if Run.objects.filter(pk=run.pk).exclude(sight=words).update(sight=words):
+        announce_change(run.run_id, "notes")
+
+
+def _environment_sentence(event: Event) -> str:
+    match event.state:
+        case "built":
+            return f"Its environment was built in {event.seconds or 0:.0f} s."
+        case "hit":
+            return "Its environment was there already."
+    return _ENVIRONMENT.get(event.state, "")
 
 
 def settle(run: Run, word: LastWord) -> None:
@@ -86,6 +125,7 @@ _END_REASONS = {
     "canceled": EndReason.CANCELED,
     "max_duration": EndReason.MAX_DURATION,
     "start_failed": EndReason.START_FAILED,
+    "prepare_failed": EndReason.PREPARE_FAILED,
     "host_signal": EndReason.HOST_SIGNAL,
 }
 
@@ -111,6 +151,8 @@ def _end_sentence(why: EndReason, word: LastWord) -> str:
             return f"{why.label} {_receipt_sentence(word.receipt)}".strip()
         case EndReason.SUCCEEDED:
             return str(why.label)
+    if why == EndReason.PREPARE_FAILED:
+        return f"{why.label} {word.detail}".strip()
     return word.detail or str(why.label)
 
 

@@ -16,6 +16,7 @@ from runs.mirror import RESOURCES, last_word, mirror_folder
 from runs.models import Run, RunEvent
 from runs.requests import PageRequest
 from runs.run_git import RunGit
+from runs.sights import JOB_NAME, JOB_URL
 from runs.status import CANCELABLE, WITHOUT_JOB, EndReason, RunStatus
 
 _MOST_CHILDREN = 50
@@ -28,6 +29,8 @@ ADVICE = {
     " script continue from what it has saved.",
     EndReason.START_FAILED: "Check the environment's interpreter and the script, then"
     " resubmit.",
+    EndReason.PREPARE_FAILED: "The beginning of the log tells it in full. Change the"
+    " environment, then resubmit the run.",
     EndReason.SUBMIT_FAILED: "Resubmit the run; its settings are kept.",
     EndReason.HOST_SIGNAL: "The compute target was shut down or the system was stopped."
     " Resubmit the run.",
@@ -86,6 +89,8 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "command": shlex.join([configuration.script, *configuration.arguments]),
         "configuration": configuration,
         "interpreter": run.environment.interpreter_on(run.target),
+        "job_name": run.properties.get(JOB_NAME, ""),
+        "job_url": run.properties.get(JOB_URL, ""),
         "max_duration": spell_duration(configuration.max_run_duration_seconds),
         "variables": [
             (name, value, bool(value) and looks_secret(name))

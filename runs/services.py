@@ -4,7 +4,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
@@ -124,12 +124,15 @@ def _check(submission: Submission) -> None:
             f"The environment {submission.environment} is archived.",
             "Pick another one.",
         )
-    if not read_manifest(submission.snapshot).has_file(configuration.script):
+    has_file = read_manifest(submission.snapshot).has_file
+    if not has_file(configuration.script):
         raise UserError(
             f"The script “{configuration.script}” is not among the files of the"
             " snapshot.",
             "Pick one of its files.",
         )
+    if check_run := submission.target.its_kind.check_run:
+        check_run(configuration.script, configuration.launch, has_file)
 
 
 def _create_run(owner: "User", submission: Submission) -> Run:
@@ -137,7 +140,9 @@ def _create_run(owner: "User", submission: Submission) -> Run:
     if not Snapshot.objects.filter(pk=submission.snapshot.pk).touch():
         raise UserError("The snapshot is gone.", "Choose the source once more.")
     experiment = _experiment_of(owner, submission)
-    variables = submission.configuration.environment_variables
+    framework = submission.target.its_kind.framework
+    configuration = replace(submission.configuration, framework=framework)
+    variables = configuration.environment_variables
     git = _git_of(submission).overridden(variables)
     run = Run.objects.create(
         # It names folders as well, and no name of a folder is longer than 255.
@@ -148,8 +153,8 @@ def _create_run(owner: "User", submission: Submission) -> Run:
         owner=owner,
         parent=submission.parent,
         submission_token=submission.token,
-        script_run_configuration=submission.configuration.to_json(),
-        script=submission.configuration.script,
+        script_run_configuration=configuration.to_json(),
+        script=configuration.script,
         snapshot=submission.snapshot,
         target=submission.target,
         environment=submission.environment,

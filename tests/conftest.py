@@ -23,6 +23,7 @@ from django.test import override_settings  # noqa: E402
 
 from tests.services.portal import Portal, prepare_data  # noqa: E402
 from tests.services.redis import RedisServer  # noqa: E402
+from tests.services.spark import SparkCluster  # noqa: E402
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -125,3 +126,9 @@ def redis_server() -> Iterator[RedisServer]:
     """The Redis that the settings of the test process name."""
     with RedisServer.embedded(_DATA) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def spark_cluster() -> Iterator[SparkCluster]:
+    with SparkCluster() as cluster:
+        yield cluster

@@ -52,6 +52,7 @@ def main(folder: str) -> int:
         environment.make(job, asked)
     except (Failed, OSError) as error:
         say("The environment can't be made: %s" % error)
+        job.event("environment", state="failed", key=asked["key"])
         job.write("prepared.json", {"error": str(error)})
         return 1
     job.write("prepared.json", {"python": environment.python})

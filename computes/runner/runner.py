@@ -546,7 +546,7 @@ class Supervisor:
         python = answer["python"]
         path = os.path.dirname(python) + os.pathsep + os.environ.get("PATH", os.defpath)
         env = dict({"PATH": path}, **self.spec["env"])
-        self.spec = dict(self.spec, argv=[python, *self.spec["argv"][1:]], env=env)
+        self.spec = dict(self.spec, env=env)
         log_bytes = os.stat(self.job.path(LOG)).st_size
         self.job.event("prepared", log_bytes=log_bytes)
         return True

@@ -278,6 +278,6 @@ def test_what_jobs_share_is_laid_out_once(place: Place) -> None:
     shared = replace(shared, entries=entries)
     folder = place.host.lay_out("tool-1", shared)
     assert place.host.run([f"{folder}/tool", "works"]).out == b"works\n"
-    before = os.stat(f"{folder}/tool").st_ino
+    before = Path(folder, "tool").stat().st_ino
     assert place.host.lay_out("tool-1", shared) == folder
-    assert os.stat(f"{folder}/tool").st_ino == before
+    assert Path(folder, "tool").stat().st_ino == before

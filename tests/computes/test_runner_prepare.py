@@ -34,7 +34,9 @@ def job(tmp_path: Path, wheels: Wheels, name: str = "job", **prepare: Any) -> Jo
         **prepare,
     }
     script = SHOW if asked["lock"] else "import sys; print(sys.prefix)"
-    return JobFolder(tmp_path / "root/jobs" / name, script, prepare=asked)
+    made = tmp_path / "root/environments" / asked["key"] / "bin/python"
+    argv = [str(made), "train.py"]
+    return JobFolder(tmp_path / "root/jobs" / name, script, prepare=asked, argv=argv)
 
 
 def ended(job: JobFolder) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from runs.sweep import Report, sweep_snapshots
 from tests import factories
 from tests.runs.sources import LIMITS, lay_out, read, tarred, zipped
 from tests.runs.test_submit_views import typed
+from tests.services.monitor import spec_of
 from tests.services.redis import RedisServer
 from tests.waiting import eventually
 
@@ -181,7 +182,7 @@ def test_what_a_row_names_by_now_comes_back_unasked() -> None:
 def test_what_is_laid_out_comes_back_too(tmp_path: Path) -> None:
     run = ended(_FILES)
     set_all_aside(store())
-    assert execution._stage(run, LocalHost(tmp_path), execution.job_spec(run)) == ()
+    assert execution._stage(run, LocalHost(tmp_path), spec_of(run)) == ()
     work = tmp_path / run.run_id / "work"
     assert (work / "train.py").read_bytes() == b"print(1)"
 

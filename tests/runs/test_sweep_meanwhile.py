@@ -23,6 +23,7 @@ from tests import factories
 from tests.runs.sources import zipped
 from tests.runs.test_submit_views import typed
 from tests.runs.test_upload_views import offer, send, sha256
+from tests.services.monitor import spec_of
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -83,7 +84,7 @@ def sent(client: Client, files: dict[str, bytes]) -> str:
 
 def check(run: Run, jobs: Path) -> None:
     """What a worker does with the snapshot of a run."""
-    execution._stage(run, LocalHost(jobs), execution.job_spec(run))
+    execution._stage(run, LocalHost(jobs), spec_of(run))
     work = jobs / run.run_id / "work"
     assert (work / "train.py").read_bytes() == (work / "0.txt").read_bytes()
 

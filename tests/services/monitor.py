@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
 from computes.hosts import Host
 from computes.hosts.local import LocalHost
+from environments.preparing import Preparation
 from runs import execution
 from runs.follower import Follower
 from runs.models import Run
@@ -26,28 +28,35 @@ class Monitor:
         self._followers.append(follower)
         follower.start()
 
-    def wait(self, look: Callable[[], object], what: str) -> None:
+    def wait(self, look: Callable[[], object], what: str, timeout: float = 30) -> None:
         def look_again() -> bool:
             runs = Run.objects.followed().select_related("target")
             for follower in self._followers:
                 follower.sync(runs.all())
             return bool(look())
 
-        eventually(look_again, what)
+        eventually(look_again, what, timeout)
 
-    def wait_for(self, run: Run, *statuses: RunStatus) -> None:
+    def wait_for(self, run: Run, *statuses: RunStatus, timeout: float = 30) -> None:
         def has_come() -> bool:
             run.refresh_from_db()
             return run.status in statuses
 
-        self.wait(has_come, f"{run.run_id} is {statuses}")
+        self.wait(has_come, f"{run.run_id} is {statuses}", timeout)
 
-    def wait_for_end(self, run: Run) -> None:
-        self.wait_for(run, RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED)
+    def wait_for_end(self, run: Run, timeout: float = 30) -> None:
+        ends = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED)
+        self.wait_for(run, *ends, timeout=timeout)
 
     def stop(self, *, keep: int = 0) -> None:
         while len(self._followers) > keep:
             self._followers.pop().stop()
+
+
+def spec_of(run: Run) -> dict[str, Any]:
+    """What its job.json says, with the Python of its target."""
+    prepared = Preparation(python=run.environment.interpreter_on(run.target))
+    return execution.job_spec(run, prepared)
 
 
 def placed(code: str = "", **changes: object) -> Run:

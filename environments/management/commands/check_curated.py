@@ -5,8 +5,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from aml_portal.errors import UserError
+from environments.checking import check_packages
 from environments.curated import shipped
-from environments.resolving import check_packages
 from environments.rules import check_definition
 
 # A large set takes long with an empty cache.

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0003_definition'),
+        ('environments', '0004_locks_and_builds'),
     ]
 
     operations = [

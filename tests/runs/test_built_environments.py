@@ -1,0 +1,113 @@
+"""Runs whose environment is built on their machine, here and over SSH."""
+
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import override_settings
+
+from computes.models import ComputeTarget
+from computes.targets import host_of
+from environments.definition import Definition
+from environments.locks import lock_of
+from environments.models import Build, Environment
+from environments.services import save_environment
+from runs import execution
+from runs.mirror import log_path
+from runs.status import EndReason, RunStatus
+from tests import factories
+from tests.environments.wheels import Wheels
+from tests.services.monitor import Monitor, placed, started
+from tests.services.sshd import Sshd
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("redis_server"),
+]
+SHOW = "import tiny, sys; print(tiny.VERSION, sys.prefix)"
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> Iterator[Wheels]:
+    """The one place where packages come from."""
+    wheels = Wheels(tmp_path / "wheels")
+    wheels.add("tiny", "1.0")
+    wheels.add("tiny", "1.5")
+    with override_settings(
+        PYTHON_INDEX=f"file://{tmp_path}/none", PYTHON_FIND_LINKS=[str(wheels.folder)]
+    ):
+        yield wheels
+
+
+@pytest.fixture
+def sshd() -> Iterator[Sshd]:
+    with Sshd() as server:
+        yield server
+
+
+@pytest.fixture(params=["local", "ssh"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> ComputeTarget:
+    if request.param == "local":
+        return factories.target(max_runs=50)
+    sshd: Sshd = request.getfixturevalue("sshd")
+    return factories.machine(sshd, tmp_path / "far", max_runs=50)
+
+
+@pytest.fixture
+def followed(target: ComputeTarget) -> Iterator[Monitor]:
+    monitor = Monitor()
+    monitor.begin(host_of(target))
+    yield monitor
+    monitor.stop()
+
+
+def environment(*pip: str, **changes: Any) -> Environment:
+    definition = Definition.of_packages(*pip, **changes)
+    return save_environment(name="tiny", definition=definition)
+
+
+def test_the_first_run_builds_it_and_the_second_finds_it(
+    followed: Monitor, target: ComputeTarget, wheels: Wheels
+) -> None:
+    needed = environment("tiny")
+    run = started(SHOW, target=target, environment=needed)
+    followed.wait_for_end(run)
+    assert run.status == RunStatus.COMPLETED, run.error
+    log = log_path(run.run_id).read_text()
+    assert log.splitlines()[-1].startswith("1.5 ")
+    assert run.events.filter(detail__startswith="Its environment was built").exists()
+    build = Build.objects.get(machine=target)
+    assert (build.state, build.key) == ("ready", needed.locks.get().key)
+    assert build.bytes
+    # A newer version comes; the same environment stays what it is.
+    wheels.add("tiny", "2.0")
+    again = started(SHOW, target=target, environment=needed)
+    followed.wait_for_end(again)
+    assert log_path(again.run_id).read_text() == log.splitlines()[-1] + "\n"
+    assert again.events.filter(detail="Its environment was there already.").exists()
+    assert again.sight == ""
+
+
+def test_packages_that_can_not_be_had_are_told(wheels: Wheels) -> None:
+    run = placed(SHOW, environment=environment("tiny==9"))
+    execution.start_run(run.pk)
+    run.refresh_from_db()
+    assert run.end_reason == EndReason.SUBMIT_FAILED
+    assert "tiny==9" in run.error
+
+
+def test_a_build_that_fails_ends_the_run_with_its_reason(
+    monitor: Monitor, wheels: Wheels
+) -> None:
+    needed = environment("tiny==1.0")
+    run = placed(SHOW, environment=needed)
+    # What is locked is not what comes.
+    lock_of(needed, platform.machine())
+    wheels.add("tiny", "1.0", code="tampered = True")
+    execution.start_run(run.pk)
+    monitor.wait_for_end(run)
+    assert run.end_reason == EndReason.PREPARE_FAILED
+    assert "Hash mismatch for `tiny==1.0`" in run.error
+    assert Build.objects.filter(state="failed").exists()
