@@ -25,6 +25,17 @@ class Kind(StrEnum):
     PACKAGES = "packages"
     IMAGE = "image"
 
+    @property
+    def label(self) -> str:
+        return _KINDS[self]
+
+
+_KINDS = {
+    Kind.USER_MANAGED: "User-managed",
+    Kind.PACKAGES: "Packages",
+    Kind.IMAGE: "Docker image",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class CondaDependencies:
@@ -73,6 +84,10 @@ class CondaDependencies:
             if name == "python":
                 return version.lstrip("=").removesuffix(".*")
         return ""
+
+    @property
+    def beside_python(self) -> tuple[str, ...]:
+        return tuple(each for each in self.packages if _name_of(each) != "python")
 
     @property
     def beyond_pip(self) -> tuple[str, ...]:

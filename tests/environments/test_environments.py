@@ -39,7 +39,7 @@ def administrator() -> Client:
 
 
 def form(**changes: str) -> dict[str, str]:
-    return {"name": "mine", "interpreter_path": "", "variables": "", **changes}
+    return {"name": "mine", "how": "interpreter", "python": "3.11", **changes}
 
 
 def test_the_portals_own_python_is_there_from_the_start() -> None:
@@ -102,7 +102,7 @@ def test_a_form_begins_with_the_environment_it_is_to_replace(client: Client) -> 
 
 
 def test_only_administrators_archive(client: Client, administrator: Client) -> None:
-    address = f"/environments/{this_python().pk}/archive/"
+    address = f"{this_python().get_absolute_url()}archive/"
     assert client.post(address).status_code == 403
     assert Environment.objects.usable().exists()
     assert administrator.post(address, follow=True).status_code == 200
