@@ -17,7 +17,7 @@ from aml_portal.bodies import largest_upload
 from aml_portal.errors import UserError
 from aml_portal.sizes import spell_size
 from computes.models import ComputeTarget
-from environments.models import Environment
+from environments.models import Environment, EnvironmentQuerySet
 from runs.access import may_change
 from runs.configuration import ScriptRunConfiguration
 from runs.durations import format_duration, spell_duration
@@ -128,6 +128,7 @@ def form_context(form: SubmitForm) -> dict[str, Any]:
         "source_config": source_config(),
         "source_roots": settings.SOURCE_ROOTS,
         "experiments": experiments[:_MOST_EXPERIMENTS],
+        "environments": _environments(form),
         "targets": _targets(),
         "arguments_json": json.dumps(words),
         "command_line": line,
@@ -191,6 +192,11 @@ def preview_context(form: SubmitForm) -> dict[str, Any]:
         "targets": _targets(),
         "readings": _readings(form),
     }
+
+
+def _environments(form: SubmitForm) -> EnvironmentQuerySet:
+    chosen = str(form["environment"].value() or "")
+    return Environment.objects.offered(chosen).prefetch_related("labels")
 
 
 def _paths(snapshot: Snapshot | None) -> list[str]:
