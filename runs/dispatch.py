@@ -68,21 +68,3 @@ def clean_job(run: Run) -> str:
 
 def _enqueue(function: str, run: Run, job_id: str) -> None:
     enqueue(runs_queue(), function, job_id, run.pk)
-
-
-def why_waiting(run: Run) -> str:
-    """Why the run has not begun, in a sentence; empty once it has its place."""
-    if run.status != RunStatus.QUEUED:
-        return ""
-    placed = Run.objects.placed().filter(target=run.target).count()
-    ahead = Run.objects.queued().filter(target=run.target, pk__lt=run.pk).count()
-    return (
-        f"{run.target} runs {run.target.max_runs} at a time and has {placed} now;"
-        f" {_place(ahead)}."
-    )
-
-
-def _place(ahead: int) -> str:
-    if ahead == 0:
-        return "this run is the next"
-    return "1 run is ahead of it" if ahead == 1 else f"{ahead} runs are ahead of it"

@@ -18,6 +18,7 @@ from runs.configuration import (
 from runs.durations import format_duration
 from runs.form_fields import ArgumentsField, DurationField, GitField, RowsField
 from runs.models import Experiment, Snapshot
+from runs.priority import Priority
 from runs.services import Submission
 
 _TOO_OLD = "The form is too old. Reload the page and submit again."
@@ -71,6 +72,12 @@ class SubmitForm(forms.Form):
             " one.",
         },
     )
+    priority = forms.ChoiceField(
+        choices=Priority.choices,
+        required=False,
+        initial=Priority.NORMAL,
+        error_messages={"invalid_choice": "There is no such priority. Pick one."},
+    )
     variables = RowsField(what="The environment variable")
     tags = RowsField(what="The tag")
     max_duration = DurationField(
@@ -81,6 +88,9 @@ class SubmitForm(forms.Form):
         initial=format_duration(DEFAULT_GRACE),
         error_messages={"required": "Write how long the script may take to end."},
     )
+
+    def clean_priority(self) -> Priority:
+        return Priority(int(self.cleaned_data["priority"] or Priority.NORMAL))
 
     def clean_arguments(self) -> tuple[str, ...]:
         arguments: tuple[str, ...] = self.cleaned_data["arguments"]
@@ -141,6 +151,7 @@ class SubmitForm(forms.Form):
             target=data["target"],
             environment=data["environment"],
             display_name=data["display_name"],
+            priority=data["priority"],
             tags=data["tags"],
             token=data["token"],
             git=data["git"],

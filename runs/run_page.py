@@ -8,7 +8,6 @@ from typing import Any
 from django.utils import timezone
 
 from runs.access import may_change
-from runs.dispatch import why_waiting
 from runs.durations import spell_duration
 from runs.exports import as_python, as_runconfig
 from runs.masking import looks_secret, mask_variables, masked
@@ -17,6 +16,7 @@ from runs.models import Run, RunEvent
 from runs.requests import PageRequest
 from runs.run_git import RunGit
 from runs.status import CANCELABLE, WITHOUT_JOB, EndReason, RunStatus
+from runs.waiting import estimate_of, why_waiting
 
 _MOST_CHILDREN = 50
 
@@ -62,6 +62,7 @@ def page_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "run": run,
         "may_change": may_change(request.user, run),
         "why_waiting": why_waiting(run),
+        "estimate": estimate_of(run),
         "elapsed": (
             timezone.now() - (run.started_at or run.created_at)
         ).total_seconds(),
