@@ -16,6 +16,7 @@ from computes.models import ComputeTarget
 from environments.models import Environment
 from runs.configuration import ScriptRunConfiguration
 from runs.git_models import GitCredential, GitImport, GitKey
+from runs.lease_models import Lease
 from runs.notices import announce_change, announce_queue, announce_status
 from runs.priority import Priority
 from runs.status import (
@@ -29,7 +30,7 @@ from runs.status import (
     sources,
 )
 
-# Of a module of its own; Django looks for models here.
+# Some are of modules of their own; Django looks for models here.
 __all__ = [
     "Experiment",
     "GitCredential",
@@ -218,6 +219,8 @@ class Run(models.Model):
     attempts = models.PositiveIntegerField(default=0, editable=False)
     # What the target needs to find the job again; None until it was started.
     handle = models.JSONField(null=True, editable=False)
+    # What the target's launcher sees of the job, for people, such as why it waits.
+    sight = models.TextField(blank=True, editable=False)
 
     objects = RunQuerySet.as_manager()
 
@@ -382,17 +385,3 @@ class RunEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.time:%H:%M:%S} {self.status} {self.detail}".strip()
-
-
-class Lease(models.Model):
-    """Lets one process at a time do a piece of work, and another take over.
-
-    A holder that dies simply stops renewing; no clean-up is needed.
-    """
-
-    name = models.CharField(primary_key=True, max_length=100)
-    owner = models.CharField(max_length=100)
-    expires_at = models.DateTimeField(db_index=True)
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.owner})"

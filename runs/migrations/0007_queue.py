@@ -12,9 +12,9 @@ def give_turns(apps, _):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('computes', '0004_detaching'),
+        ('computes', '0005_kinds'),
         ('environments', '0002_this_python'),
-        ('runs', '0005_git_keys'),
+        ('runs', '0006_sight'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
