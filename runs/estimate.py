@@ -27,10 +27,14 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class AtWork:
-    """A run that has its place: for how many seconds, and with how many GPUs."""
+    """A run that has its place: for how many seconds, and with how many GPUs.
+
+    One of another target on the same machine has no place here, and GPUs alone.
+    """
 
     elapsed: float
     gpus: int = 0
+    has_place: bool = True
 
 
 def start_spans(
@@ -55,25 +59,29 @@ def start_spans(
         # The same chances for the same place each time: a longer queue changes nothing
         # for those who are ahead, and an estimate does not jump.
         chance = random.Random(number)  # noqa: S311
-        ends = [(_rest(took, each.elapsed, chance), each.gpus) for each in at_work]
-        rounds.append(_starts(ends, waiting, places, gpus, took, chance))
+        ends = [(_rest(took, each.elapsed, chance), each) for each in at_work]
+        free = _freed([end for end, each in ends if each.has_place], places)
+        devices = _freed([end for end, each in ends for _ in range(each.gpus)], gpus)
+        rounds.append(_starts(free, devices, waiting, took, chance))
     return [_span(sorted(starts)) for starts in zip(*rounds, strict=True)]
 
 
+def _freed(ends: list[float], count: int) -> list[float]:
+    """When each of `count` is free, which have these ends; with more ends than there
+    are, the first of them free none.
+    """
+    busy = sorted(ends)
+    return [0.0] * (count - len(busy)) + busy[max(len(busy) - count, 0) :]
+
+
 def _starts(
-    ends: list[tuple[float, int]],
+    free: list[float],
+    devices: list[float],
     waiting: Sequence[int],
-    places: int,
-    gpus: int,
     took: list[float],
     chance: random.Random,
 ) -> list[float]:
-    """When those who wait would begin, if those at work ended so."""
-    busy = sorted(end for end, _ in ends)
-    # With more at work than there are places, the first to end free none.
-    free = [0.0] * (places - len(busy)) + busy[max(len(busy) - places, 0) :]
-    held = sorted(end for end, count in ends for _ in range(count))
-    devices = [0.0] * (gpus - len(held)) + held[max(len(held) - gpus, 0) :]
+    """When those who wait would begin, if the places and GPUs were free so."""
     starts, last = [], 0.0
     for wanted in waiting:
         begin = free[0]

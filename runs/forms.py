@@ -16,6 +16,7 @@ from environments.models import Environment
 from runs.configuration import (
     DEFAULT_GRACE,
     DEFAULT_MAX_DURATION,
+    MOST_GPUS,
     ScriptRunConfiguration as Configuration,
 )
 from runs.durations import format_duration
@@ -88,6 +89,13 @@ class SubmitForm(forms.Form):
         required=False,
         initial=Priority.NORMAL,
         error_messages={"invalid_choice": "There is no such priority. Pick one."},
+    )
+    gpus = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MOST_GPUS,
+        initial=0,
+        error_messages={"invalid": "The number of GPUs is no number. Write one."},
     )
     variables = RowsField(what="The environment variable")
     tags = RowsField(what="The tag")
@@ -168,6 +176,7 @@ class SubmitForm(forms.Form):
             environment_variables=data.get("variables", {}),
             max_run_duration_seconds=data.get("max_duration", DEFAULT_MAX_DURATION),
             grace_seconds=data.get("grace", DEFAULT_GRACE),
+            gpus=data.get("gpus") or 0,
             launch=data.get("launch", {}),
         )
 

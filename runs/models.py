@@ -130,6 +130,10 @@ class RunQuerySet(models.QuerySet["Run"]):
     def placed(self) -> "RunQuerySet":
         return self.filter(status__in=PLACED)
 
+    def on_machine(self, machine: ComputeTarget) -> "RunQuerySet":
+        """Those of all targets on a machine."""
+        return self.filter(models.Q(target=machine) | models.Q(target__machine=machine))
+
     def queued(self) -> "RunQuerySet":
         """Those that wait for a place, in the order in which they get one."""
         waiting = self.filter(status=RunStatus.QUEUED)
@@ -206,6 +210,10 @@ class Run(models.Model):
     priority = models.SmallIntegerField(choices=Priority, default=Priority.NORMAL)
     # Its turn among those of one priority: its own key, unless it was moved.
     turn = models.BigIntegerField(default=0, editable=False)
+    # The configuration's number of GPUs once more, for the queue; and those of the
+    # machine that it was given with its place.
+    gpus = models.PositiveSmallIntegerField(default=0, editable=False)
+    gpu_indexes = models.JSONField(default=list, editable=False)
     started_at = models.DateTimeField(null=True, editable=False)
     ended_at = models.DateTimeField(null=True, editable=False)
     # Seconds from the start to the end of the script; kept so that lists sort by it.

@@ -36,7 +36,7 @@ def queue_context(user: "User", target: ComputeTarget) -> dict[str, Any]:
     count = len(waiting)
     if count == _MOST_WAITING:
         count = runs.queued().count()
-    expected = estimates(target, len(waiting))
+    expected = estimates(target, [run.gpus for run in waiting])
     return {
         "target": target,
         "at_work": runs.placed().order_by("id"),

@@ -19,6 +19,7 @@ from runs.configuration import ScriptRunConfiguration
 from runs.dispatch import dispatch
 from runs.execution import remove_job, submission_lease
 from runs.git_facts import GitFacts
+from runs.gpus import check_gpus
 from runs.leases import is_held
 from runs.models import Experiment, Run, RunQuerySet, RunTag, Snapshot
 from runs.notices import announce_change, announce_changes
@@ -125,6 +126,7 @@ def _check(submission: Submission) -> None:
             f"The compute target {submission.target.name} is detached.",
             "Pick another one.",
         )
+    check_gpus(submission.target, configuration.gpus)
     if submission.environment.archived_at:
         raise UserError(
             f"The environment {submission.environment} is archived.",
@@ -160,6 +162,7 @@ def _create_run(owner: "User", submission: Submission) -> Run:
         target=submission.target,
         environment=submission.environment,
         priority=submission.priority,
+        gpus=submission.configuration.gpus,
         properties={
             "ContentSnapshotId": submission.snapshot.id,
             **git.properties(),

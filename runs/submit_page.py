@@ -95,6 +95,7 @@ def _values_of(run: Run, *, without: list[str]) -> dict[str, Any]:
         "variables": variables,
         "tags": {tag.name: tag.value for tag in run.tags.all()},
         "launch": configuration.launch,
+        "gpus": configuration.gpus,
         "max_duration": format_duration(configuration.max_run_duration_seconds),
         "grace": format_duration(configuration.grace_seconds),
         # That somebody was in a hurry once is no reason to be it again.
@@ -194,7 +195,7 @@ def preview_context(form: SubmitForm) -> dict[str, Any]:
                 environment.environment_variables if environment else {}
             ),
         ),
-        "targets": places(data.get("priority", Priority.NORMAL)),
+        "targets": places(data.get("priority", Priority.NORMAL), typed.gpus),
         "readings": _readings(form),
     }
 

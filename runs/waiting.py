@@ -1,5 +1,6 @@
 """What a run that waits is told: why, and until when."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -7,6 +8,7 @@ from django.utils import timezone
 
 from computes.models import ComputeTarget
 from runs.estimate import FEWEST, AtWork, Span, start_spans
+from runs.gpus import Pool, why_no_gpus
 from runs.models import Run
 from runs.status import RunStatus
 
@@ -34,36 +36,54 @@ class Estimate:
 
 
 def why_waiting(run: Run) -> str:
-    """Why the run has not begun, in a sentence; empty once it has its place."""
+    """Why the run has not begun, in sentences; empty once it has its place."""
     if run.status != RunStatus.QUEUED:
         return ""
     placed = Run.objects.placed().filter(target=run.target).count()
     ahead = Run.objects.ahead_of(run).count()
-    return (
+    places = (
         f"{run.target} runs {run.target.max_runs} at a time and has {placed} now;"
         f" {_place(ahead)}."
     )
+    return f"{places} {why_no_gpus(run)}".strip()
 
 
 def estimate_of(run: Run) -> Estimate | None:
     """When it probably begins; None once it has its place."""
     if run.status != RunStatus.QUEUED:
         return None
-    return estimates(run.target, Run.objects.ahead_of(run).count() + 1)[-1]
+    ahead = Run.objects.ahead_of(run).values_list("gpus", flat=True)
+    return estimates(run.target, [*ahead, run.gpus])[-1]
 
 
-def estimates(target: ComputeTarget, count: int) -> list[Estimate]:
-    """When each of the first `count` that wait begins, whether there are so many yet
-    or not.
+def estimates(target: ComputeTarget, waiting: Sequence[int]) -> list[Estimate]:
+    """When each of those who wait begins, who ask for so many GPUs each, in the order
+    of the queue; some may not be there yet.
     """
     now = timezone.now()
     history = _history(target)
-    placed = Run.objects.placed().filter(target=target)
+    machine, picks = target.its_machine, target.its_kind.picks_gpus
+    at_work = (
+        Run.objects.placed()
+        .on_machine(machine)
+        .only("target", "started_at", "gpu_indexes")
+    )
+    pool = Pool.of(machine)
+    held = [gpu for gpu in pool.gpus if gpu.index in pool.held]
     spans = start_spans(
         history=history,
-        at_work=[AtWork(elapsed=_elapsed(run, now)) for run in placed],
-        waiting=[0] * count,
+        at_work=[
+            AtWork(
+                elapsed=_elapsed(run, now),
+                gpus=len(run.gpu_indexes),
+                has_place=run.target_id == target.pk,
+            )
+            for run in at_work
+        ],
+        waiting=waiting if picks else [0] * len(waiting),
         places=target.max_runs,
+        # How long others use theirs, nobody can tell.
+        gpus=len(pool.usable) + len(held),
     )
     return [_told(span, now, len(history)) for span in spans]
 
@@ -86,7 +106,7 @@ def _told(span: Span | None, now: datetime, runs: int) -> Estimate:
     if span is None:
         return Estimate(
             runs=runs,
-            why_not="what is at work has taken longer than the runs before it",
+            why_not="nobody can tell when what it waits for is free",
         )
     return Estimate(
         early=now + timedelta(seconds=span.early),
