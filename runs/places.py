@@ -27,6 +27,10 @@ class Places:
     free_gpus: int
     estimate: Estimate | None
 
+    @property
+    def may_have_gpus(self) -> bool:
+        return self.gpus is None or self.gpus > 0
+
 
 def places(priority: Priority = Priority.NORMAL, gpus: int = 0) -> list[Places]:
     """What a new run that asks for so many GPUs would find."""

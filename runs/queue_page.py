@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from computes.gpus import Gpu
 from computes.models import ComputeTarget
 from runs.access import may_change
+from runs.gpus import holding
 from runs.models import Run
 from runs.priority import Priority
 from runs.waiting import Estimate, estimates
@@ -30,6 +32,18 @@ class Place:
     priorities: list[Priority]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """A GPU, and the run that has it."""
+
+    gpu: Gpu
+    run: Run | None
+
+    @property
+    def is_free(self) -> bool:
+        return self.run is None and not self.gpu.is_used
+
+
 def queue_context(user: "User", target: ComputeTarget) -> dict[str, Any]:
     runs = Run.objects.select_related("experiment", "owner").filter(target=target)
     waiting = list(runs.queued()[:_MOST_WAITING])
@@ -39,6 +53,8 @@ def queue_context(user: "User", target: ComputeTarget) -> dict[str, Any]:
     expected = estimates(target, [run.gpus for run in waiting])
     return {
         "target": target,
+        "machine": target.its_machine,
+        "devices": _devices(target),
         "at_work": runs.placed().order_by("id"),
         "waiting": [
             _place(user, run, number, estimate, is_last=number == count)
@@ -49,6 +65,14 @@ def queue_context(user: "User", target: ComputeTarget) -> dict[str, Any]:
         "not_shown": count - len(waiting),
         "waiting_count": count,
     }
+
+
+def _devices(target: ComputeTarget) -> list[Device]:
+    if not target.its_kind.picks_gpus:
+        return []
+    runs = holding(target.its_machine).select_related("experiment", "owner")
+    by_index = {index: run for run in runs for index in run.gpu_indexes}
+    return [Device(gpu=gpu, run=by_index.get(gpu.index)) for gpu in target.gpus]
 
 
 def _place(

@@ -57,4 +57,4 @@ def _page(request: PageRequest, target: ComputeTarget, **more: str) -> HttpRespo
 
 
 def _target(name: str) -> ComputeTarget:
-    return get_object_or_404(ComputeTarget.objects.attached(), name=name)
+    return get_object_or_404(ComputeTarget.objects.attached().with_way(), name=name)

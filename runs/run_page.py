@@ -10,6 +10,7 @@ from django.utils import timezone
 from runs.access import may_change
 from runs.durations import spell_duration
 from runs.exports import as_python, as_runconfig
+from runs.gpus import gpus_in_words
 from runs.masking import looks_secret, mask_variables, masked
 from runs.mirror import RESOURCES, last_word, mirror_folder
 from runs.models import Run, RunEvent
@@ -86,6 +87,7 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "phases": phases(run, events),
         "command": shlex.join([configuration.script, *configuration.arguments]),
         "configuration": configuration,
+        "gpus": gpus_in_words(run.gpu_indexes),
         "interpreter": run.environment.interpreter_on(run.target),
         "max_duration": spell_duration(configuration.max_run_duration_seconds),
         "variables": [

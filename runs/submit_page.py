@@ -119,6 +119,7 @@ def form_context(form: SubmitForm, user: User) -> dict[str, Any]:
     files = _paths(snapshot)
     scripts = likely_scripts(files)
     words, line = _arguments(form)
+    targets = places()
     experiments = Experiment.objects.order_by("-id").values_list("name", flat=True)
     return {
         "form": form,
@@ -130,7 +131,8 @@ def form_context(form: SubmitForm, user: User) -> dict[str, Any]:
         "source_config": source_config(),
         "source_roots": settings.SOURCE_ROOTS,
         "experiments": experiments[:_MOST_EXPERIMENTS],
-        "targets": places(),
+        "targets": targets,
+        "has_gpus": any(place.may_have_gpus for place in targets),
         "priorities": _priorities(user),
         "arguments_json": json.dumps(words),
         "command_line": line,

@@ -92,7 +92,7 @@ def _history(target: ComputeTarget) -> list[float]:
     """How many seconds the last runs of a target took, whatever their end."""
     ended = Run.objects.filter(target=target, ended_at__isnull=False)
     took = ended.exclude(duration=None).order_by("-ended_at")
-    return [each for each in took.values_list("duration", flat=True)[:_HISTORY] if each]
+    return [each or 0.0 for each in took.values_list("duration", flat=True)[:_HISTORY]]
 
 
 def _elapsed(run: Run, now: datetime) -> float:

@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
 from computes.models import ComputeTarget
 from runs.models import Run
@@ -142,7 +143,8 @@ def test_the_run_page_says_when(ada: Client, runs: list[Run]) -> None:
     assert "local runs 1 at a time and has 1 now; 1 run is ahead of it." in page
     assert "Going by the last 6 runs here, it probably begins about <time" in page
     submit = text(ada, "/runs/new/")
-    assert "full, 3 ahead; begins about <time" in submit
+    assert "full, 3 ahead" in submit
+    assert "begins about <time" in submit
 
 
 def test_who_is_less_in_a_hurry_has_more_ahead(ada: Client, runs: list[Run]) -> None:
@@ -150,3 +152,73 @@ def test_who_is_less_in_a_hurry_has_more_ahead(ada: Client, runs: list[Run]) -> 
     for priority, ahead in (("0", 2), ("-1", 3)):
         page = ada.post("/runs/new/preview/", {"priority": priority}).content.decode()
         assert f"full, {ahead} ahead" in page
+
+
+def with_gpus(**fields: object) -> ComputeTarget:
+    """This machine, with two GPUs, of which somebody uses the second."""
+    device = {"name": "A100", "util_percent": None, "memory": 40 << 30}
+    seen: list[dict[str, object]] = [
+        {**device, "index": index, "memory_used": used, "processes": []}
+        for index, used in ((0, 0), (1, 12 << 30))
+    ]
+    factories.target(max_runs=3)
+    look = {"devices": seen, "error": "", "has_tool": True, "during": []}
+    ComputeTarget.objects.update(gpu_look=look, gpus_seen_at=timezone.now(), **fields)
+    return ComputeTarget.objects.get()
+
+
+def test_gpus_are_shown_with_who_has_what(ada: Client, transactional_db: None) -> None:
+    target = with_gpus()
+    runs = [
+        factories.submit(target=target, display_name=name, gpus=1)
+        for name in ("first", "second")
+    ]
+    page = text(ada)
+    gpus = page[: page.index('id="queue-title"')]
+    assert ">first</a>" in gpus
+    assert "in use by somebody (13 GB)" in gpus
+    assert "1 wanted" in page
+    overview = text(ada, f"/runs/{runs[0].run_id}/?tab=overview")
+    assert "GPU 0 of local" in overview
+    status = text(ada, f"/runs/{runs[1].run_id}/status/")
+    assert "0 of 2 are free for it; GPU 1 is in use by somebody (13 GB)." in status
+
+
+def test_gpus_are_asked_for_where_there_are_any(
+    ada: Client, transactional_db: None
+) -> None:
+    assert 'name="gpus"' not in text(ada, "/runs/new/")
+    target = with_gpus()
+    page = text(ada, "/runs/new/")
+    assert 'name="gpus"' in page
+    assert "1 of 2 GPUs free" in page
+    form = {
+        "token": "7d0d7d8e-6d0f-4f0f-8d7e-111111111111",
+        "snapshot": factories.snapshot({"train.py": ""}).pk,
+        "script": "train.py",
+        "experiment": "digits",
+        "arguments": "[]",
+        "environment": factories.this_python().pk,
+        "target": target.pk,
+        "max_duration": "1h",
+        "grace": "30s",
+    }
+    for wrong, said in (("3", "has 2 GPUs for runs"), ("x", "is no number")):
+        answer = ada.post("/runs/new/", {**form, "gpus": wrong}, headers=_HTMX)
+        assert answer.status_code == 422
+        assert said in answer.content.decode()
+    assert ada.post("/runs/new/", {**form, "gpus": "1"}).status_code == 302
+    run = Run.objects.get()
+    assert (run.gpus, run.gpu_indexes, run.configuration.gpus) == (1, [0], 1)
+    again = text(ada, f"/runs/new/?from={run.run_id}")
+    assert 'value="1" aria-describedby="gpus-hint"' in again
+
+
+def test_administrators_say_which_gpus_runs_may_use(boss: Client) -> None:
+    address = "/compute/local/edit/"
+    answer = boss.post(address, {"max_runs": 2, "gpu_choice": "0-x"})
+    assert "is no number of a GPU" in answer.content.decode()
+    change = {"max_runs": 2, "gpu_choice": "0-1", "gpu_policy": "share"}
+    assert boss.post(address, change).status_code == 302
+    target = ComputeTarget.objects.get()
+    assert (target.gpu_choice, target.gpu_policy) == ("0-1", "share")
