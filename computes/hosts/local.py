@@ -92,7 +92,7 @@ class LocalHost:
         self._ask("clean", job, timeout=_CLEAN_TIMEOUT)
 
     def facts(self) -> dict[str, Any]:
-        return facts.facts(str(self._jobs))
+        return facts.facts(str(self._jobs), gpus.look())
 
     def gpus(self) -> dict[str, Any]:
         return gpus.look()

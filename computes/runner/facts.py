@@ -12,20 +12,17 @@ import shutil
 import sys
 from typing import Any, Dict, Optional
 
-# Beside this file where it was shipped to, else in the package.
-if __package__:
-    from computes.runner import gpus
-else:
-    import gpus  # type: ignore[import-not-found, no-redef]
-
 Json = Dict[str, Any]
 
 
-def facts(root: str) -> Json:
-    """What there is for jobs below `root`; sizes in bytes, and None if not known."""
+def facts(root: str, gpus: Json) -> Json:
+    """What there is for jobs below `root`, and `gpus`, which gpus.py has just told.
+
+    Sizes in bytes, and None if not known.
+    """
     os.makedirs(root, mode=0o700, exist_ok=True)
     disk = shutil.disk_usage(root)
-    memory, found = _memory(), gpus.look()
+    memory = _memory()
     return {
         "host": platform.node(),
         "python": platform.python_version(),
@@ -38,9 +35,9 @@ def facts(root: str) -> Json:
         "disk": disk.total,
         "disk_free": disk.free,
         "write_error": _write_error(root),
-        "gpus": found["devices"],
-        "gpu_error": found["error"],
-        "gpu_tool": found["has_tool"],
+        "gpus": gpus["devices"],
+        "gpu_error": gpus["error"],
+        "gpu_tool": gpus["has_tool"],
     }
 
 

@@ -50,7 +50,7 @@ class Server:
             "log": self._write_log,
             "place": self._place,
             "run": self._run,
-            "facts": lambda *_: facts.facts(self._root),
+            "facts": lambda *_: facts.facts(self._root, gpus.look()),
             "gpus": lambda *_: gpus.look(),
             "sweep": lambda asked, _: self._objects.sweep(asked["age"]),
         }
