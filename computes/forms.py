@@ -9,7 +9,7 @@ from computes.models import SSH, ComputeTarget, ComputeTargetQuerySet
 from computes.services import save_ssh, save_target
 from computes.ssh_settings import SshSettings
 
-MAX_RUNS_HELP = "Further runs wait, in the order in which they were submitted."
+MAX_RUNS_HELP = "Further runs wait, by priority and in the order of their submission."
 TAKES_RUNS_HELP = (
     "Off for a machine that is only there for the targets on it, say a login node."
 )
