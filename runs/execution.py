@@ -172,7 +172,18 @@ def job_spec(run: Run) -> dict[str, Any]:
         "grace_seconds": configuration.grace_seconds,
         "max_duration_seconds": configuration.max_run_duration_seconds,
         "collect": ["outputs", "logs"],
+        **_gpus(run),
     }
+
+
+def _gpus(run: Run) -> dict[str, Any]:
+    """How many GPUs the run asks for, and where the portal picks them, which it has.
+
+    On a machine with GPUs, a run that asks for none is to see none.
+    """
+    asked = {"gpu_count": run.gpus}
+    picks = run.target.its_kind.picks_gpus and (run.gpus or run.target.gpus)
+    return {**asked, "gpus": run.gpu_indexes} if picks else asked
 
 
 def _run_variables(run: Run) -> dict[str, str]:
