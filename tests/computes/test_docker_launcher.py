@@ -98,11 +98,18 @@ def test_a_cancel_leaves_nothing(either: Dock) -> None:
 
 
 def test_it_is_checked(either: Dock) -> None:
+    before = created_in(either)
     found = {name: check() for name, check in either.launcher().checks().items()}
     assert found["Docker engine"].startswith("Docker 2")
     assert found["Image"] == f"{PYTHON} is there."
     assert found["Job folders"] == "The engine sees the folders of the host."
-    assert not either.client.containers.list(all=True, filters={"status": "created"})
+    assert created_in(either) == before
+
+
+def created_in(dock: Dock) -> set[str]:
+    """The containers that were made and not started."""
+    containers = dock.client.containers.list(all=True, filters={"status": "created"})
+    return {str(each.id) for each in containers}
 
 
 def test_it_is_started_once_however_often_it_is_asked_for(dock: Dock) -> None:
