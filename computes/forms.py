@@ -57,6 +57,8 @@ class AttachForm(forms.ModelForm):  # type: ignore[type-arg]
     """
 
     secret_names: ClassVar[tuple[str, ...]] = ()
+    # What everybody has to look at; the rest is folded away. Empty: all of it.
+    foremost: ClassVar[tuple[str, ...]] = ()
     # What its button says, if attaching takes a further step.
     next_step: ClassVar[str] = ""
 
@@ -80,6 +82,18 @@ class AttachForm(forms.ModelForm):  # type: ignore[type-arg]
         if name.lower() == "new":
             raise forms.ValidationError("This name is taken by the portal itself.")
         return name
+
+    def foremost_fields(self) -> list[forms.BoundField]:
+        return [field for field in self if self._is_foremost(field)]
+
+    def further_fields(self) -> list[forms.BoundField]:
+        return [field for field in self if not self._is_foremost(field)]
+
+    def has_further_errors(self) -> bool:
+        return any(field.errors for field in self.further_fields())
+
+    def _is_foremost(self, field: forms.BoundField) -> bool:
+        return field.name in self.foremost or not self.foremost
 
     @property
     def _own(self) -> set[str]:
@@ -137,6 +151,10 @@ class SshForm(AttachForm):
         "description",
     )
     secret_names = ("password", "private_key", "passphrase")
+    foremost = (
+        *("name", "address", "port", "user", "private_key", "passphrase", "password"),
+        *("jump", "max_runs"),
+    )
     next_step = "Next: look at its host key"
 
     gpu_policy = _gpu_policy()

@@ -45,6 +45,7 @@ class DockerForm(OnMachineForm):
         *("copies", "max_runs", "description"),
     )
     secret_names = ("registry_password",)
+    foremost = ("name", "machine", "image", "memory", "cpus", "max_runs")
 
     socket = forms.CharField(
         max_length=_LONGEST_SOCKET,
