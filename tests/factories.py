@@ -19,6 +19,7 @@ from runs.models import Experiment, Run, Snapshot
 from runs.services import Submission, keep_snapshot, submit_run
 from runs.snapshots import read_upload
 from runs.storage import limits, store
+from tests.services.machine import Machine
 from tests.services.runs import zipped
 from tests.services.sshd import Sshd
 
@@ -41,15 +42,21 @@ def target(*, max_runs: int = 2, name: str = "local") -> ComputeTarget:
 
 
 def machine(
-    sshd: Sshd, root: Path, *, name: str = "gpu-box", max_runs: int = 2
+    sshd: Sshd | Machine,
+    root: Path | str,
+    *,
+    name: str = "gpu-box",
+    max_runs: int = 2,
+    python: str = sys.executable,
 ) -> ComputeTarget:
     """A target over SSH, whose host key is pinned."""
+    account = sshd.account()
     how = SshSettings(
-        address="127.0.0.1",
-        port=sshd.port,
-        user=sshd.user,
+        address=account.address,
+        port=account.port,
+        user=account.user,
         root=str(root),
-        python=sys.executable,
+        python=python,
     )
     target = ComputeTarget(name=name, max_runs=max_runs, host_key=sshd.host_key)
     save_ssh(target, how=how, secrets={"private_key": sshd.private_key})
