@@ -166,6 +166,13 @@ class Machine:
         words = ["dev", "eth0", *_KNOWN, _NEAR]
         self.run("ip", "neigh", "replace", self._portal, *words)
 
+    def mute(self) -> None:
+        """Have it hear everything, and all that it says vanish."""
+        self.run("ip", "route", "add", "blackhole", f"{self._portal}/32")
+
+    def unmute(self) -> None:
+        self.run("ip", "route", "del", "blackhole", f"{self._portal}/32")
+
     def _lay_cable(self) -> None:
         number = next(n for n in range(1, 255) if self._laid(f"amltest{n}"))
         near, network = f"amltest{number}", f"198.18.{number}"
