@@ -48,13 +48,14 @@ def machine(
     name: str = "gpu-box",
     max_runs: int = 2,
     python: str = sys.executable,
+    user: str = "",
 ) -> ComputeTarget:
     """A target over SSH, whose host key is pinned."""
     account = sshd.account()
     how = SshSettings(
         address=account.address,
         port=account.port,
-        user=account.user,
+        user=user or account.user,
         root=str(root),
         python=python,
     )

@@ -11,6 +11,7 @@ newer. A job is a folder:
     runner.json          who supervises: pid, start time, boot; and the script's
     cancel.json          a request to end the job
     exit.json            the last word, written last and whole
+    reserve              room for that, should the script fill the disk
 
 `start` leaves a supervisor behind, detached from whoever called it, that needs nothing
 of the portal any more. `supervise` is the same and does not return before the job has
@@ -67,6 +68,8 @@ DEFAULT_GRACE = 30.0
 LONGEST_WAIT = 10 * 365 * 86400.0
 # In bytes; more than thousands of processes take in a receipt.
 LARGEST_JSON = 1 << 24
+# What a last word takes, but for one that tells of thousands of processes.
+RESERVE = 1 << 16
 # In the environment of every process of a job, to know them by once the supervisor is
 # gone and they are nobody's children.
 MARK = "AML_JOB_MARK"
@@ -194,6 +197,14 @@ class Job:
         finally:
             os.close(descriptor)
 
+    def reserve(self) -> None:
+        """Keep room for exit.json, should the script fill the disk.
+
+        Of random bytes: some file systems need no room for zeros.
+        """
+        with open(self.path("reserve"), "wb", opener=_open_private) as file:
+            file.write(os.urandom(RESERVE))
+
     def finish(self, reason: str, **facts: Any) -> None:
         """Write exit.json, however long the disk is full."""
         record = {
@@ -219,6 +230,9 @@ class Job:
                     os.rename(error.filename2 or error.filename, self.path(aside))
                 time.sleep(0.1)
             except OSError:
+                with contextlib.suppress(OSError):
+                    os.unlink(self.path("reserve"))
+                    continue
                 time.sleep(1)
 
 
@@ -484,6 +498,7 @@ class Supervisor:
         """Say who supervises; from then on nobody else ever starts the script."""
         self.who = dict(identity(os.getpid()), mark=os.urandom(16).hex())
         self.who["apart"] = bool(self.spec.get("apart"))
+        self.job.reserve()
         self.job.write("runner.json", self.who)
 
     def run(self) -> None:

@@ -48,6 +48,16 @@ os.wait()
 print("ready", flush=True)
 time.sleep(600)
 """
+FILLS_THE_DISK = """
+import sys
+print("before", flush=True)
+try:
+    with open("large", "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+except OSError as error:
+    sys.exit(error.errno)
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,6 +264,26 @@ def test_a_killed_sshd_ends_no_run(
     monitor.wait_for_end(run)
     assert run.status == RunStatus.COMPLETED
     assert log_path(run.run_id).read_bytes() == far_log(machine, run)
+
+
+def test_a_script_that_fills_the_disk_comes_to_its_end(
+    machine: Machine, impatient: None
+) -> None:
+    """Its exit code is told, though nothing can be written there any more."""
+    target = factories.machine(
+        machine, "~/.aml-portal", python="python3", user="narrow"
+    )
+    monitor = Monitor()
+    monitor.begin(host_of(target))
+    run = started(FILLS_THE_DISK, target=target)
+    monitor.wait_for_end(run)
+    monitor.stop()
+    assert run.status == RunStatus.FAILED
+    assert run.error == "The script ended with exit code 28."
+    assert log_path(run.run_id).read_text() == "before\n"
+    execution.clean_run(run.pk)
+    run.refresh_from_db()
+    assert run.cleaned_at is not None
 
 
 @pytest.mark.timeout(180)
