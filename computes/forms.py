@@ -111,7 +111,7 @@ class SshForm(AttachForm):
 
     field_order = (
         *("name", "address", "port", "user", "private_key", "passphrase", "password"),
-        *("jump", "root", "python", "max_runs", "takes_runs", "description"),
+        *("agent", "jump", "root", "python", "max_runs", "takes_runs", "description"),
     )
     secret_names = ("password", "private_key", "passphrase")
     next_step = "Next: look at its host key"
@@ -152,6 +152,12 @@ class SshForm(AttachForm):
         strip=False,
         help_text="Instead of a key.",
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    agent = forms.BooleanField(
+        label="Keys of the portal's key agent",
+        required=False,
+        help_text="Those of the ssh-agent that SSH_AUTH_SOCK of the portal names; then"
+        " none has to be given here.",
     )
     root = forms.CharField(
         label="Working folder",

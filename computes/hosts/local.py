@@ -26,7 +26,7 @@ _CLEAN_TIMEOUT = 1800
 _READ_SIZE = 1024 * 1024
 # The portal's own settings are none of a script's business, its secrets least.
 _PRIVATE_PREFIXES = ("AML_PORTAL_", "DJANGO_", "RQ_")
-_PRIVATE_NAMES = {"REDIS_URL", "REDIS_URL_FILE"}
+_PRIVATE_NAMES = {"REDIS_URL", "REDIS_URL_FILE", "SSH_AUTH_SOCK", "SSH_AGENT_PID"}
 
 
 class LocalHost:

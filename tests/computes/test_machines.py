@@ -12,6 +12,7 @@ from computes.checks import Checks
 from computes.hosts import TargetAwayError
 from computes.hosts.ssh import SshHost
 from computes.hosts.ssh_connection import SshAccount
+from computes.launchers.process import ProcessLauncher
 from tests.computes.objects import source
 from tests.services.machine import PASSWORD, Machine
 
@@ -50,7 +51,8 @@ def test_a_wrong_password_is_told(machine: Machine, user: str) -> None:
 @pytest.mark.parametrize("user", ["chatty", "fish"])
 def test_any_login_shell_will_do(machine: Machine, user: str) -> None:
     far = host(machine.account(user))
-    assert [each.detail for each in Checks(host=far) if not each.is_fine] == []
+    checks = Checks(host=far, launcher=ProcessLauncher(far))
+    assert [each.detail for each in checks if not each.is_fine] == []
     far.close()
 
 

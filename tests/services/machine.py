@@ -106,7 +106,7 @@ class Machine:
         for name in ("host_key", "user_key"):
             make_key(self.folder / name)
         shutil.copy(self.folder / "user_key.pub", self.folder / "authorized_keys")
-        self.address = self._portal = ""
+        self.address = self._portal = self._near = ""
         self._init: subprocess.Popen[str] | None = None
         self._pid = 0
 
@@ -165,6 +165,9 @@ class Machine:
         self.run("ip", "link", "set", "eth0", "up")
         words = ["dev", "eth0", *_KNOWN, _NEAR]
         self.run("ip", "neigh", "replace", self._portal, *words)
+        state = Path(f"/sys/class/net/{self._near}/operstate")
+        # The kernel takes up to a second to notice.
+        eventually(lambda: state.read_text() == "up\n", "the cable is plugged in")
 
     def mute(self) -> None:
         """Have it hear everything, and all that it says vanish."""
@@ -175,11 +178,11 @@ class Machine:
 
     def _lay_cable(self) -> None:
         number = next(n for n in range(1, 255) if self._laid(f"amltest{n}"))
-        near, network = f"amltest{number}", f"198.18.{number}"
+        self._near, network = f"amltest{number}", f"198.18.{number}"
         self._portal, self.address = f"{network}.1", f"{network}.2"
-        _ip("addr", "add", f"{self._portal}/24", "dev", near)
-        _ip("link", "set", near, "up")
-        _ip("neigh", "add", self.address, "dev", near, *_KNOWN, _FAR)
+        _ip("addr", "add", f"{self._portal}/24", "dev", self._near)
+        _ip("link", "set", self._near, "up")
+        _ip("neigh", "add", self.address, "dev", self._near, *_KNOWN, _FAR)
         self.run("ip", "addr", "add", f"{self.address}/24", "dev", "eth0")
         self.plug_cable()
 
