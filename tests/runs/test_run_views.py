@@ -28,6 +28,7 @@ _OPEN = {"sign-in", "sign-out", "first-sign-in"}
 _CAPTURED = {
     "run_id": "digits_1_ab",
     "panel": "log",
+    "kind": "ssh",
     "name": "digits",
     "uidb64": "MQ",
     "token": "t",
