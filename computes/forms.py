@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django import forms
 
+from aml_portal.form_fields import DurationField
 from computes.kinds import kinds
 from computes.models import SSH, ComputeTarget, ComputeTargetQuerySet
 from computes.services import save_ssh, save_target
@@ -16,9 +17,52 @@ TAKES_RUNS_HELP = (
 
 _DEFAULTS = SshSettings()
 _MOST_PORTS = 65535
+_SHORTEST_LIMIT = 60
 
 
-class TargetForm(forms.ModelForm):  # type: ignore[type-arg]
+class LimitsForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The limits that every target can have; an empty field is none.
+
+    They are no fields of `Meta`, so that no form of a kind has to name them.
+    """
+
+    limits: ClassVar[tuple[str, ...]] = ("longest_run", "idle_limit", "give_up_after")
+
+    longest_run = DurationField(
+        label="Longest run",
+        required=False,
+        help_text="Runs are ended after so long, also those that were given longer."
+        " Such as “2d”; empty: no limit but that of the run.",
+    )
+    idle_limit = DurationField(
+        label="Idle limit",
+        required=False,
+        help_text="A run is ended that prints nothing, and uses less than 1 % of a CPU"
+        " and no GPU, for so long. Such as “30m”; empty: none is.",
+    )
+    give_up_after = DurationField(
+        label="Give up after",
+        required=False,
+        help_text="Runs that are not heard from for so long end here as given up, and"
+        " there once the target answers. Empty: only a person decides that.",
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name in self.limits:
+            self.initial.setdefault(name, getattr(self.instance, name))
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        for name in self.limits:
+            seconds = self.cleaned_data.get(name)
+            if seconds is not None and seconds < _SHORTEST_LIMIT:
+                self.add_error(name, "Give at least a minute, or nothing.")
+            setattr(self.instance, name, seconds)
+        return cleaned
+
+
+class TargetForm(LimitsForm):
     """What can be changed of this machine."""
 
     class Meta:
@@ -27,7 +71,7 @@ class TargetForm(forms.ModelForm):  # type: ignore[type-arg]
         help_texts = {"max_runs": MAX_RUNS_HELP, "takes_runs": TAKES_RUNS_HELP}
 
 
-class AttachForm(forms.ModelForm):  # type: ignore[type-arg]
+class AttachForm(LimitsForm):
     """The base of the forms that attach a target of some kind, or change one.
 
     Its instance has the kind. The fields that are no fields of the model become the
@@ -62,7 +106,8 @@ class AttachForm(forms.ModelForm):  # type: ignore[type-arg]
     @property
     def _own(self) -> set[str]:
         """The fields that are settings."""
-        return {*self.fields} - {*(self._meta.fields or ()), *self.secret_names}
+        others = {*(self._meta.fields or ()), *self.secret_names, *self.limits}
+        return {*self.fields} - others
 
     @property
     def settings(self) -> dict[str, Any]:

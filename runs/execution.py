@@ -170,7 +170,10 @@ def job_spec(run: Run) -> dict[str, Any]:
             **_run_variables(run),
         },
         "grace_seconds": configuration.grace_seconds,
-        "max_duration_seconds": configuration.max_run_duration_seconds,
+        "max_duration_seconds": run.target.limited(
+            configuration.max_run_duration_seconds
+        ),
+        "idle_limit_seconds": run.target.idle_limit,
         "collect": ["outputs", "logs"],
     }
 

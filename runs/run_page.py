@@ -7,9 +7,9 @@ from typing import Any
 
 from django.utils import timezone
 
+from aml_portal.durations import spell_duration
 from runs.access import may_change
 from runs.dispatch import why_waiting
-from runs.durations import spell_duration
 from runs.exports import as_python, as_runconfig
 from runs.masking import looks_secret, mask_variables, masked
 from runs.mirror import RESOURCES, last_word, mirror_folder
@@ -26,6 +26,8 @@ ADVICE = {
     EndReason.SIGNAL: "Look at the end of the log, and at the memory under Resources.",
     EndReason.MAX_DURATION: "Resubmit it with a longer maximum duration, or have the"
     " script continue from what it has saved.",
+    EndReason.IDLE: "Have the script print how far it is, or resubmit it on a target"
+    " with a longer idle limit.",
     EndReason.START_FAILED: "Check the environment's interpreter and the script, then"
     " resubmit.",
     EndReason.SUBMIT_FAILED: "Resubmit the run; its settings are kept.",
@@ -33,6 +35,8 @@ ADVICE = {
     " Resubmit the run.",
     EndReason.LOST: "The compute target lost the process, for example by a restart or"
     " for want of memory. Resubmit the run.",
+    EndReason.GIVEN_UP: "Should the compute target answer again, what is left of the"
+    " run is ended there, and the rest of its log is fetched.",
 }
 
 
@@ -86,7 +90,7 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "command": shlex.join([configuration.script, *configuration.arguments]),
         "configuration": configuration,
         "interpreter": run.environment.interpreter_on(run.target),
-        "max_duration": spell_duration(configuration.max_run_duration_seconds),
+        "max_duration": _max_duration(run),
         "variables": [
             (name, value, bool(value) and looks_secret(name))
             for name, value in shown.items()
@@ -95,6 +99,14 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "git": RunGit(run=run),
         "word": None if run.is_active else last_word(run.run_id),
     }
+
+
+def _max_duration(run: Run) -> str:
+    own = run.configuration.max_run_duration_seconds
+    limit = run.target.limited(own)
+    if limit == own:
+        return spell_duration(own)
+    return f"{spell_duration(own)}; {run.target} ends it after {spell_duration(limit)}"
 
 
 def resources_context(run: Run) -> dict[str, Any]:

@@ -476,7 +476,7 @@ class Supervisor:
         self.begun = 0.0
         self.ending: Optional[Ending] = None
         self.reason = "exited"
-        self.samples = Samples(job, os.getpid())
+        self.samples = Samples(job, os.getpid(), spec["env"])
         self.told = False
         self.canceled = False
         self.woken, wake = os.pipe()
@@ -625,6 +625,12 @@ class Supervisor:
             self._end("canceled", seconds_in(request.get("grace_seconds")))
         elif limit is not None and time.monotonic() - self.begun > limit:
             self._end("max_duration")
+        elif self._is_idle():
+            self._end("idle")
+
+    def _is_idle(self) -> bool:
+        limit = seconds_in(self.spec.get("idle_limit_seconds"))
+        return limit is not None and self.samples.idle_seconds() > limit
 
     def _end(self, reason: str, grace: Optional[float] = None) -> Ending:
         if grace is None:
@@ -649,6 +655,8 @@ class Supervisor:
         reason = self.reason
         if reason == "exited" and facts["signal"]:
             reason = "signaled"
+        if reason == "idle":
+            facts["idle_seconds"] = self.spec["idle_limit_seconds"]
         self.job.finish(reason, started=self.started, **facts)
 
 
@@ -662,13 +670,23 @@ def how_ended(status: int) -> Json:
 
 
 class Samples:
-    """Writes resources.jsonl: often in the first minute, rarely in long runs."""
+    """Writes resources.jsonl: often in the first minute, rarely in long runs.
 
-    def __init__(self, job: Job, supervisor: int) -> None:
+    And knows since when the job is idle: it prints nothing, and uses hardly any of a
+    processor and none of the GPUs that `env` lets it see.
+    """
+
+    BUSY_PERCENT = 1.0
+
+    def __init__(self, job: Job, supervisor: int, env: Json) -> None:
         self.path = job.path(RESOURCES)
+        self.log = job.path(LOG)
+        self.log_size = 0
+        self.visible_gpus: Optional[str] = env.get("CUDA_VISIBLE_DEVICES")
         self.supervisor = supervisor
         self.begun = time.monotonic()
         self.due = self.begun + 0.2
+        self.busy_at = self.begun
         # CPU seconds used up to the last sample, and when that was taken.
         self.last: Optional[Tuple[float, float]] = None
         # CPU seconds of what has ended, which no process that lives accounts for.
@@ -692,7 +710,27 @@ class Samples:
         if self.gpus.program:
             sample["gpus"] = self.gpus.latest
             self.gpus.ask()
+        if self._is_busy(sample):
+            self.busy_at = now
         append_line(self.path, json.dumps(sample) + "\n")
+
+    def idle_seconds(self) -> float:
+        return time.monotonic() - self.busy_at
+
+    def _is_busy(self, sample: Json) -> bool:
+        before = self.log_size
+        with contextlib.suppress(OSError):
+            self.log_size = os.stat(self.log).st_size
+        return (
+            self.log_size != before
+            or sample["cpu_percent"] >= self.BUSY_PERCENT
+            or any(self._is_busy_gpu(gpu) for gpu in sample.get("gpus", ()))
+        )
+
+    def _is_busy_gpu(self, gpu: Json) -> bool:
+        visible = self.visible_gpus
+        is_seen = visible is None or str(gpu["index"]) in visible.split(",")
+        return is_seen and bool(gpu["util_percent"])
 
     def _sample(self, now: float) -> Json:
         memory, count, ticks = 0, 0, 0
