@@ -75,7 +75,7 @@ def clean_run(run_pk: int) -> None:
     run = _find(run_pk)
     if run is None or run.status not in TERMINAL or run.cleaned_at:
         return
-    if is_held(submission_lease(run_pk)):
+    if run.is_left_there or is_held(submission_lease(run_pk)):
         return
     mirror.bring_to_disk(run.run_id)
     remove_job(run)

@@ -122,6 +122,10 @@ class RunQuerySet(models.QuerySet["Run"]):
     def followed(self) -> "RunQuerySet":
         return self.filter(status__in=FOLLOWED)
 
+    def left_there(self) -> "RunQuerySet":
+        """Those that were given up, and may still be at work."""
+        return self.filter(is_left_there=True)
+
     def placed(self) -> "RunQuerySet":
         return self.filter(status__in=PLACED)
 
@@ -200,6 +204,8 @@ class Run(models.Model):
 
     # How often the submission was put into the queue; part of the RQ job's id.
     attempts = models.PositiveIntegerField(default=0, editable=False)
+    # Given up while its target was away, which has not told its end so far.
+    is_left_there = models.BooleanField(default=False, editable=False)
     # What the target needs to find the job again; None until it was started.
     handle = models.JSONField(null=True, editable=False)
     # What the target's launcher sees of the job, for people, such as why it waits.
@@ -239,6 +245,11 @@ class Run(models.Model):
                 name="runs_to_clean",
                 condition=models.Q(cleaned_at=None, status__in=TERMINAL),
             ),
+            models.Index(
+                fields=["id"],
+                name="runs_left_there",
+                condition=models.Q(is_left_there=True),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -250,6 +261,11 @@ class Run(models.Model):
     @property
     def is_active(self) -> bool:
         return self.status in ACTIVE
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether a job of it may be on its target."""
+        return self.status in FOLLOWED or self.is_left_there
 
     @property
     def previous(self) -> "Run | None":
@@ -302,6 +318,7 @@ class Run(models.Model):
         time: datetime | None = None,
         only_from: Collection[RunStatus] | None = None,
         exit_code: int | None = None,
+        **fields: Any,
     ) -> bool:
         """Move to the final state that `why` means; True only for who made the move.
 
@@ -323,6 +340,7 @@ class Run(models.Model):
             duration=max((time - self.started_at).total_seconds(), 0.0)
             if self.started_at
             else None,
+            **fields,
         )
 
     def note(self, detail: str, *, time: datetime | None = None) -> None:

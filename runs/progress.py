@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from aml_portal.durations import spell_duration
 from runs.dispatch import dispatch, enqueue_clean
+from runs.giving_up import learn_end
 from runs.models import Run
 from runs.reports import Event, LastWord, moment
 from runs.status import FOLLOWED, EndReason, RunStatus
@@ -51,6 +52,8 @@ def settle(run: Run, word: LastWord) -> None:
     if ended:
         dispatch(run.target)
         enqueue_clean(run)
+    else:
+        learn_end(run, _end_sentence(run, why, word))
 
 
 def lose(run: Run, sentence: str) -> None:
@@ -58,6 +61,8 @@ def lose(run: Run, sentence: str) -> None:
     if run.end(EndReason.LOST, detail=sentence, only_from=FOLLOWED):
         dispatch(run.target)
         enqueue_clean(run)
+    else:
+        learn_end(run, sentence)
 
 
 def stop_responding(run: Run, sentence: str) -> bool:

@@ -54,6 +54,7 @@ _one_run = [
     path("log-check/", run_views.log_check, name="log-check"),
     path("resources/", run_views.resources, name="resources"),
     path("cancel/", run_views.cancel, name="cancel"),
+    path("give-up/", run_views.give_up, name="give-up"),
     path("rename/", run_views.rename, name="rename"),
     path("tags/", run_views.tags, name="tags"),
     path("archive/", run_views.archive, name="archive"),

@@ -105,7 +105,7 @@ class SshHost:
                 # A connection does not survive a fork: both sides would use it.
                 self._process = os.getpid()
                 self._connection, self._asking = SshConnection(self._account), None
-            if self._asking is None or not self._asking.is_open:
+            if self._asking is None or not self._asking.is_open():
                 self._asking = Questions(self._run("serve"), str(self._account))
             return self._asking
 
@@ -150,6 +150,9 @@ class SshChannel:
         while self._channel.recv_stderr_ready():
             found += self._channel.recv_stderr(_READ_SIZE)
         return found
+
+    def is_open(self) -> bool:
+        return not self._channel.closed
 
     def close(self) -> None:
         self._channel.close()
