@@ -66,9 +66,7 @@ def run() -> Run:
 
 
 def signed_in(name: str) -> Client:
-    client = Client()
-    client.force_login(factories.person(name))
-    return client
+    return factories.signed_in(factories.person(name))
 
 
 def text_of(response: Any) -> str:
