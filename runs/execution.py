@@ -10,6 +10,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
@@ -157,6 +158,7 @@ def job_spec(run: Run) -> dict[str, Any]:
     configuration = run.configuration
     return {
         "id": run.run_id,
+        "portal": settings.PORTAL_ID,
         "argv": [
             run.environment.interpreter_on(run.target),
             # With the folder before it, no name is taken for an option.

@@ -102,6 +102,12 @@ _runs: list[URLPattern | URLResolver] = [
     path("snapshots/<sha256:before>/diff/<sha256:after>/", include(_one_diff)),
     path("git-credentials/keys/<int:pk>/", include(_one_git_key)),
     path("compute/<str:name>/detach/", target_views.detach, name="detach-target"),
+    path("compute/<str:name>/leftovers/", target_views.leftovers, name="leftovers"),
+    path(
+        "compute/<str:name>/leftovers/end/",
+        target_views.end_leftover,
+        name="end-leftover",
+    ),
     path("experiments/", history_views.experiments, name="experiments"),
     path("experiments/<str:name>/", history_views.experiment, name="experiment"),
 ]

@@ -12,6 +12,7 @@ from typing import IO, Any
 from aml_portal.errors import FULL_DISK, TargetError
 from computes.hosts.base import (
     DamagedSourceError,
+    LivingJob,
     Place,
     Ran,
     Source,
@@ -61,6 +62,12 @@ class LocalHost:
 
     def cancel(self, job: str, *, grace_seconds: float, reason: str) -> None:
         self._ask("cancel", job, "--grace", str(grace_seconds), "--reason", reason)
+
+    def living(self) -> list[LivingJob]:
+        return LivingJob.read_all(self._ask("living", ""))
+
+    def end_living(self, job: str, *, grace_seconds: float, reason: str) -> None:
+        self._ask("end_living", job, "--grace", str(grace_seconds), "--reason", reason)
 
     def write_log(self, job: str, data: bytes) -> None:
         try:

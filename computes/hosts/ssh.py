@@ -9,7 +9,7 @@ from typing import Any
 
 import paramiko
 
-from computes.hosts.base import Place, Ran, Source, StreamClosed
+from computes.hosts.base import LivingJob, Place, Ran, Source, StreamClosed
 from computes.hosts.bootstrap import become_runner, command
 from computes.hosts.questions import Questions
 from computes.hosts.sending import Sender
@@ -58,6 +58,14 @@ class SshHost:
     def cancel(self, job: str, *, grace_seconds: float, reason: str) -> None:
         self._questions().ask(
             "cancel", job=job, grace_seconds=grace_seconds, reason=reason
+        )
+
+    def living(self) -> list[LivingJob]:
+        return LivingJob.read_all(self._questions().ask("living"))
+
+    def end_living(self, job: str, *, grace_seconds: float, reason: str) -> None:
+        self._questions().ask(
+            "end_living", job=job, grace_seconds=grace_seconds, reason=reason
         )
 
     def write_log(self, job: str, data: bytes) -> None:

@@ -71,7 +71,7 @@ LARGEST_JSON = 1 << 24
 # What a last word takes, but for one that tells of thousands of processes.
 RESERVE = 1 << 16
 # In the environment of every process of a job, to know them by once the supervisor is
-# gone and they are nobody's children.
+# gone and they are nobody's children: the portal, the job, and what nobody can guess.
 MARK = "AML_JOB_MARK"
 
 
@@ -496,7 +496,9 @@ class Supervisor:
 
     def announce(self) -> None:
         """Say who supervises; from then on nobody else ever starts the script."""
-        self.who = dict(identity(os.getpid()), mark=os.urandom(16).hex())
+        portal, name = self.spec.get("portal", ""), os.path.basename(self.job.folder)
+        mark = "%s:%s:%s" % (portal, name, os.urandom(16).hex())
+        self.who = dict(identity(os.getpid()), mark=mark)
         self.who["apart"] = bool(self.spec.get("apart"))
         self.job.reserve()
         self.job.write("runner.json", self.who)
@@ -1007,12 +1009,17 @@ def _child_lives(who: Json) -> bool:
 
 
 def _has_mark(pid: int, mark: Optional[str]) -> bool:
-    try:
-        with open("/proc/%d/environ" % pid, "rb") as file:
-            variables = file.read().split(b"\0")
-    except OSError:
-        return False
-    return bool(mark) and ("%s=%s" % (MARK, mark)).encode() in variables
+    return bool(mark) and mark_of(pid) == mark
+
+
+def mark_of(pid: int) -> str:
+    """The mark of the job that the process belongs to; empty if to none."""
+    begin = ("%s=" % MARK).encode()
+    with contextlib.suppress(OSError), open("/proc/%d/environ" % pid, "rb") as file:
+        for variable in file.read().split(b"\0"):
+            if variable.startswith(begin):
+                return variable[len(begin) :].decode(errors="replace")
+    return ""
 
 
 def state(job: Job) -> Json:
@@ -1052,6 +1059,67 @@ def clean(job: Job) -> Json:
     if job.exists():
         raise Refused("%s could not be removed." % job.folder)
     return {}
+
+
+# What lives of jobs, whatever became of them otherwise
+
+
+def living(jobs: Job) -> Json:
+    """All that lives of jobs, of this portal or another, whose folders are here or not.
+
+    `jobs` is the folder of them all. Those in a container are left out, where that is
+    known: who started it tells of it.
+    """
+    found: Dict[str, Json] = {}
+    for pid in all_processes():
+        portal, _, rest = mark_of(pid).partition(":")
+        name = rest.partition(":")[0]
+        who = read_json(os.path.join(jobs.folder, name, "runner.json")) or {}
+        process = _about(pid)
+        if name and process and not who.get("apart"):
+            job = found.setdefault(name, {"portal": portal, "processes": []})
+            job["processes"].append(process)
+    return found
+
+
+def _about(pid: int) -> Optional[Json]:
+    fields = stat_fields(pid)
+    if not fields:
+        return None
+    with open("/proc/uptime") as file:
+        up = float(file.read().split()[0])
+    age = up - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    memory = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "pid": pid,
+        "name": name_of(pid),
+        "since": time.time() - age,
+        "memory_bytes": memory,
+    }
+
+
+def end_living(job: Job, grace: Optional[float], reason: str) -> Json:
+    """End whatever lives of a job, also if it was said to have ended; soon."""
+    if job.exists("runner.json") and job.last_word() is None:
+        return cancel(job, grace, reason)
+    _in_background(job, lambda: _end_marked(job, grace))
+    return {}
+
+
+def _end_marked(job: Job, grace: Optional[float]) -> None:
+    name = os.path.basename(job.folder)
+    ending = Ending(DEFAULT_GRACE if grace is None else grace)
+    while True:
+        processes = all_processes()
+        marked = {
+            pid: began
+            for pid, (_, _, began) in processes.items()
+            if mark_of(pid).split(":")[1:2] == [name]
+        }
+        if not marked:
+            return
+        ending.step(marked)
+        time.sleep(0.02)
 
 
 # Following
@@ -1420,12 +1488,18 @@ VERBS: Dict[str, Callable[[Job], Json]] = {
     "supervise": supervise,
     "state": state,
     "clean": clean,
+    "living": living,
+}
+# Those that are told why, and how long to be patient.
+ENDINGS: Dict[str, Callable[[Job, Optional[float], str], Json]] = {
+    "cancel": cancel,
+    "end_living": end_living,
 }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="runner.py", description=__doc__)
-    parser.add_argument("verb", choices=[*VERBS, "cancel", "follow"])
+    parser.add_argument("verb", choices=[*VERBS, *ENDINGS, "follow"])
     parser.add_argument("folder")
     parser.add_argument("--grace", type=float)
     parser.add_argument("--reason", default="")
@@ -1436,8 +1510,8 @@ def main() -> int:
         return 0
     job = Job(asked.folder)
     try:
-        if asked.verb == "cancel":
-            answer = cancel(job, asked.grace, asked.reason)
+        if asked.verb in ENDINGS:
+            answer = ENDINGS[asked.verb](job, asked.grace, asked.reason)
         else:
             answer = VERBS[asked.verb](job)
     except (Refused, OSError) as error:
