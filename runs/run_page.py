@@ -72,7 +72,7 @@ def page_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "may_cancel": run.status in CANCELABLE,
         "has_job": run.status not in WITHOUT_JOB,
         "grace": spell_duration(run.configuration.grace_seconds),
-        "advice": ADVICE.get(EndReason(run.end_reason), "") if run.end_reason else "",
+        "advice": _advice(run),
     }
 
 
@@ -99,6 +99,12 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "git": RunGit(run=run),
         "word": None if run.is_active else last_word(run.run_id),
     }
+
+
+def _advice(run: Run) -> str:
+    if run.end_reason == EndReason.GIVEN_UP and not run.is_left_there:
+        return "Its target has answered since: the timeline says what became of it."
+    return ADVICE.get(EndReason(run.end_reason), "") if run.end_reason else ""
 
 
 def _max_duration(run: Run) -> str:

@@ -144,6 +144,8 @@ def test_what_it_did_meanwhile_is_kept(monitor: Monitor, lost: Run, sshd: Sshd) 
     assert output.read_text() == "42"
     note = lost.events.order_by("-id")[0].detail
     assert "The script ended with exit code 0." in note
+    page = factories.signed_in(factories.person()).get(f"/runs/{lost.run_id}/")
+    assert "Its target has answered since" in page.content.decode()
     assert (lost.status, lost.end_reason) == (RunStatus.FAILED, EndReason.GIVEN_UP)
 
 
