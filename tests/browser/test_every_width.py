@@ -66,6 +66,7 @@ def addresses(run: SubmittedRun) -> list[str]:
         "/compute/",
         "/compute/local/",
         "/compute/local/edit/",
+        "/compute/local/leftovers/",
         "/compute/new/ssh/",
         "/git-credentials/",
         "/git-credentials/new/",
