@@ -98,6 +98,7 @@ def attach(client: httpx.Client, machine: Machine) -> None:
         "root": "~/.aml-portal",
         "python": "python3",
         "max_runs": "3",
+        "takes_runs": "on",
     }
     page = client.post("/compute/new/ssh/", data=form)
     assert "Is this the right machine?" in page.text
