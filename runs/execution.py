@@ -22,7 +22,7 @@ from runs import mirror
 from runs.dispatch import dispatch
 from runs.leases import holding, is_held
 from runs.models import Run
-from runs.sights import explain_end
+from runs.sights import look_back
 from runs.status import TERMINAL, EndReason, RunStatus
 from runs.storage import read_manifest, source_of
 from runs.transfers import Transfer
@@ -86,8 +86,8 @@ def clean_run(run_pk: int) -> None:
 def remove_job(run: Run) -> None:
     """Remove what a run that has ended left on its target. Raises TargetError."""
     launcher = launcher_of(run.target)
-    if run.status != RunStatus.COMPLETED:
-        explain_end(run, launcher.look([run.run_id]).get(run.run_id))
+    if sight := launcher.look([run.run_id]).get(run.run_id):
+        look_back(run, sight)
     launcher.end(run.run_id)
     host_of(run.target).clean(run.run_id)
 
@@ -177,7 +177,18 @@ def job_spec(run: Run) -> dict[str, Any]:
         ),
         "idle_limit_seconds": run.target.idle_limit,
         "collect": ["outputs", "logs"],
+        **_gpus(run),
     }
+
+
+def _gpus(run: Run) -> dict[str, Any]:
+    """How many GPUs the run asks for, and where the portal picks them, which it has.
+
+    On a machine with GPUs, a run that asks for none is to see none.
+    """
+    asked = {"gpu_count": run.gpus}
+    picks = run.target.its_kind.picks_gpus and (run.gpus or run.target.gpus)
+    return {**asked, "gpus": run.gpu_indexes} if picks else asked
 
 
 def _run_variables(run: Run) -> dict[str, str]:

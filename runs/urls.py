@@ -11,6 +11,7 @@ from runs import (
     home_views,
     log_views,
     output_views,
+    queue_views,
     run_views,
     snapshot_views,
     submit_views,
@@ -108,6 +109,8 @@ _runs: list[URLPattern | URLResolver] = [
         target_views.end_leftover,
         name="end-leftover",
     ),
+    path("compute/<str:name>/queue/", queue_views.queue, name="queue"),
+    path("compute/<str:name>/queue/change/", queue_views.change, name="change-queue"),
     path("experiments/", history_views.experiments, name="experiments"),
     path("experiments/<str:name>/", history_views.experiment, name="experiment"),
 ]

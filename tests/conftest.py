@@ -24,6 +24,7 @@ from django.test import override_settings  # noqa: E402
 from tests.services.machine import Machine  # noqa: E402
 from tests.services.portal import Portal, prepare_data  # noqa: E402
 from tests.services.redis import RedisServer  # noqa: E402
+from tests.services.spark import SparkCluster  # noqa: E402
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -135,3 +136,9 @@ def machine() -> Iterator[Machine]:
         pytest.skip("Only root can make a machine of its own.")
     with Machine() as machine:
         yield machine
+
+
+@pytest.fixture(scope="session")
+def spark_cluster() -> Iterator[SparkCluster]:
+    with SparkCluster() as cluster:
+        yield cluster

@@ -10,6 +10,7 @@ SHIPPED = tuple(
         "__main__.py",
         "commands.py",
         "facts.py",
+        "gpus.py",
         "runner.py",
         "server.py",
         "staging.py",

@@ -7,9 +7,9 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('computes', '0006_limits'),
+        ('computes', '0007_limits'),
         ('environments', '0002_this_python'),
-        ('runs', '0006_sight'),
+        ('runs', '0008_gpus'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

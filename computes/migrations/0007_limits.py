@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('computes', '0005_kinds'),
+        ('computes', '0006_gpus'),
     ]
 
     operations = [
