@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from computes.models import ComputeTarget
 from computes.targets import host_of
@@ -29,8 +29,10 @@ Strays = Callable[..., "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     monkeypatch.setattr(leftovers, "_PATIENCE", timedelta(0))
+    # What other tests have left is that of another portal.
+    settings.PORTAL_ID = "ours"
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def stray() -> Iterator[Strays]:
     """Have a process live that belongs to a job, as if the script had left it."""
     living: list[subprocess.Popen[bytes]] = []
 
-    def start(job: str, portal: str = settings.PORTAL_ID) -> "subprocess.Popen[bytes]":
+    def start(job: str, portal: str = "ours") -> "subprocess.Popen[bytes]":
         env = {**os.environ, "AML_JOB_MARK": f"{portal}:{job}:0"}
         living.append(subprocess.Popen(["sleep", "600"], env=env))
         return living[-1]
