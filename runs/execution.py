@@ -5,6 +5,7 @@ an earlier one still works: staging ends in a rename, and the runner starts a jo
 """
 
 import logging
+import time
 import uuid
 from collections.abc import Collection
 from contextlib import suppress
@@ -16,6 +17,7 @@ from django.utils import timezone
 
 from aml_portal.errors import PortalError
 from computes.hosts import DamagedSourceError, Host, TargetAwayError
+from computes.launchers import Launcher, Sight
 from computes.services import note_trouble
 from computes.targets import host_of, launcher_of
 from runs import mirror
@@ -33,6 +35,8 @@ _log = logging.getLogger(__name__)
 SUBMISSION_LEASE = 10.0
 # A submission may be tried for days; the timeline tells of the first tries.
 _TRIES_NOTED = 3
+# Seconds for what a job was in to end after it, and from one look for that to the next.
+_OVER_WITHIN, _BEAT = 3.0, 0.1
 
 
 def submission_lease(run_pk: int) -> str:
@@ -86,10 +90,23 @@ def clean_run(run_pk: int) -> None:
 def remove_job(run: Run) -> None:
     """Remove what a run that has ended left on its target. Raises TargetError."""
     launcher = launcher_of(run.target)
-    if sight := launcher.look([run.run_id]).get(run.run_id):
+    if sight := _last_sight(launcher, run.run_id):
         look_back(run, sight)
     launcher.end(run.run_id)
     host_of(run.target).clean(run.run_id)
+
+
+def _last_sight(launcher: Launcher, job: str) -> Sight | None:
+    """What is seen of a job that has ended, once nothing of it lives there.
+
+    What the runner was in ends a moment after the runner's last word.
+    """
+    deadline = time.monotonic() + _OVER_WITHIN
+    while True:
+        sight = launcher.look([job]).get(job)
+        if sight is None or not sight.lives or time.monotonic() > deadline:
+            return sight
+        time.sleep(_BEAT)
 
 
 def _find(run_pk: int) -> Run | None:

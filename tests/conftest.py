@@ -21,6 +21,8 @@ import django  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.test import override_settings  # noqa: E402
 
+from tests.services.docker_engine import DockerEngine  # noqa: E402
+from tests.services.docker_images import load_images  # noqa: E402
 from tests.services.machine import Machine  # noqa: E402
 from tests.services.portal import Portal, prepare_data  # noqa: E402
 from tests.services.redis import RedisServer  # noqa: E402
@@ -136,6 +138,14 @@ def machine() -> Iterator[Machine]:
         pytest.skip("Only root can make a machine of its own.")
     with Machine() as machine:
         yield machine
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[DockerEngine]:
+    """An engine that all tests share: it has the images, and is never stopped."""
+    with DockerEngine() as engine:
+        load_images(engine.client())
+        yield engine
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,9 @@ SHIPPED = tuple(
     Path(__file__).with_name(name)
     for name in (
         "__main__.py",
+        "bridge.py",
         "commands.py",
+        "docked.py",
         "facts.py",
         "gpus.py",
         "runner.py",

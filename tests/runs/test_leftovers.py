@@ -16,6 +16,7 @@ from computes.targets import host_of
 from runs import leftovers
 from runs.status import EndReason, RunStatus
 from tests import factories
+from tests.services.docker_engine import DockerEngine
 from tests.services.monitor import Monitor, started
 from tests.waiting import eventually
 
@@ -103,6 +104,21 @@ def test_a_run_at_work_is_none_until_its_row_says_that_it_ended(
         lambda: host.state(run.run_id)["state"] == "ended", "its runner has ended it"
     )
     assert run.run_id not in page(admin)
+
+
+def test_a_container_of_an_ended_run_is_listed_and_removed(
+    admin: Client, docker_engine: DockerEngine
+) -> None:
+    target = factories.docker_target(docker_engine)
+    run = started(SLEEPS, target=target)
+    url = f"{target.get_absolute_url()}leftovers/"
+    assert run.run_id not in admin.get(url).content.decode()
+    run.end(EndReason.LOST, time=timezone.now() - timedelta(hours=1))
+    text = admin.get(url).content.decode()
+    assert f"Container aml-{run.run_id} of" in text
+    assert ": Up" in text
+    admin.post(f"{url}end/", {"job": run.run_id}, follow=True)
+    assert "Nothing is left behind" in admin.get(url).content.decode()
 
 
 def test_what_nobody_knows_any_more_is_listed_if_it_is_ours(
