@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from django.conf import settings
+
 from aml_portal.errors import PortalError, TargetError
 from aml_portal.sizes import spell_size
 from computes.hosts import Host, Source
@@ -102,6 +104,7 @@ def _job(asked: Checks) -> str:
     job = f"check-{secrets.token_hex(6)}"
     spec = {
         "id": job,
+        "portal": settings.PORTAL_ID,
         "argv": [asked.facts["executable"], "-c", "import time; time.sleep(1)"],
         "cwd": "work",
         "env": {},

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django import forms
 
+from aml_portal.form_fields import DurationField
 from computes.kinds import kinds
 from computes.models import SSH, ComputeTarget, ComputeTargetQuerySet
 from computes.services import save_ssh, save_target
@@ -22,6 +23,49 @@ GPUS_HELP = (
 
 _DEFAULTS = SshSettings()
 _MOST_PORTS = 65535
+_SHORTEST_LIMIT = 60
+
+
+class LimitsForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The limits that every target can have; an empty field is none.
+
+    They are no fields of `Meta`, so that no form of a kind has to name them.
+    """
+
+    limits: ClassVar[tuple[str, ...]] = ("longest_run", "idle_limit", "give_up_after")
+
+    longest_run = DurationField(
+        label="Longest run",
+        required=False,
+        help_text="Runs are ended after so long, also those that were given longer."
+        " Such as “2d”; empty: no limit but that of the run.",
+    )
+    idle_limit = DurationField(
+        label="Idle limit",
+        required=False,
+        help_text="A run is ended that prints nothing, and uses less than 1 % of a CPU"
+        " and no GPU, for so long. Such as “30m”; empty: none is.",
+    )
+    give_up_after = DurationField(
+        label="Give up after",
+        required=False,
+        help_text="Runs that are not heard from for so long end here as given up, and"
+        " there once the target answers. Empty: only a person decides that.",
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name in self.limits:
+            self.initial.setdefault(name, getattr(self.instance, name))
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        for name in self.limits:
+            seconds = self.cleaned_data.get(name)
+            if seconds is not None and seconds < _SHORTEST_LIMIT:
+                self.add_error(name, "Give at least a minute, or nothing.")
+            setattr(self.instance, name, seconds)
+        return cleaned
 
 
 def _gpu_policy() -> forms.ChoiceField:
@@ -34,7 +78,7 @@ def _gpu_policy() -> forms.ChoiceField:
     )
 
 
-class TargetForm(forms.ModelForm):  # type: ignore[type-arg]
+class TargetForm(LimitsForm):
     """What can be changed of this machine."""
 
     gpu_policy = _gpu_policy()
@@ -49,7 +93,7 @@ class TargetForm(forms.ModelForm):  # type: ignore[type-arg]
         }
 
 
-class AttachForm(forms.ModelForm):  # type: ignore[type-arg]
+class AttachForm(LimitsForm):
     """The base of the forms that attach a target of some kind, or change one.
 
     Its instance has the kind. The fields that are no fields of the model become the
@@ -98,7 +142,8 @@ class AttachForm(forms.ModelForm):  # type: ignore[type-arg]
     @property
     def _own(self) -> set[str]:
         """The fields that are settings."""
-        return {*self.fields} - {*(self._meta.fields or ()), *self.secret_names}
+        others = {*(self._meta.fields or ()), *self.secret_names, *self.limits}
+        return {*self.fields} - others
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -147,7 +192,7 @@ class SshForm(AttachForm):
 
     field_order = (
         *("name", "address", "port", "user", "private_key", "passphrase", "password"),
-        *("jump", "root", "python", "max_runs", "takes_runs", *GPU_FIELDS),
+        *("agent", "jump", "root", "python", "max_runs", "takes_runs", *GPU_FIELDS),
         "description",
     )
     secret_names = ("password", "private_key", "passphrase")
@@ -194,6 +239,12 @@ class SshForm(AttachForm):
         strip=False,
         help_text="Instead of a key.",
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    agent = forms.BooleanField(
+        label="Keys of the portal's key agent",
+        required=False,
+        help_text="Those of the ssh-agent that SSH_AUTH_SOCK of the portal names; then"
+        " none has to be given here.",
     )
     root = forms.CharField(
         label="Working folder",

@@ -77,6 +77,12 @@ class ComputeTarget(models.Model):
     max_runs = models.PositiveIntegerField(
         "runs at a time", default=2, validators=[MinValueValidator(1)]
     )
+    # Limits in seconds, each of them None unless somebody has set it: how long runs may
+    # take there, how long they may be idle, and after how long they are given up that
+    # were not heard from.
+    longest_run = models.PositiveIntegerField(null=True, blank=True)
+    idle_limit = models.PositiveIntegerField(null=True, blank=True)
+    give_up_after = models.PositiveIntegerField(null=True, blank=True)
     # Whether runs can be submitted to it, or it is there for targets on it alone.
     takes_runs = models.BooleanField("takes runs itself", default=True)
     # What its kind needs to know: see ssh_settings.py, and the forms of the kinds.
@@ -180,6 +186,11 @@ class ComputeTarget(models.Model):
         if self.machine and not self.settings.get("python"):
             return self.machine.python
         return str(self.settings.get("python") or self.ssh.python)
+
+    def limited(self, seconds: int | None) -> int | None:
+        """How long a run may take that was given so many seconds; None: for ever."""
+        limits = [each for each in (seconds, self.longest_run) if each is not None]
+        return min(limits, default=None)
 
     @property
     def place(self) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
@@ -79,7 +80,7 @@ def clean_run(run_pk: int) -> None:
     run = _find(run_pk)
     if run is None or run.status not in TERMINAL or run.cleaned_at:
         return
-    if is_held(submission_lease(run_pk)):
+    if run.is_left_there or is_held(submission_lease(run_pk)):
         return
     mirror.bring_to_disk(run.run_id)
     remove_job(run)
@@ -174,6 +175,7 @@ def job_spec(run: Run) -> dict[str, Any]:
     configuration = run.configuration
     return {
         "id": run.run_id,
+        "portal": settings.PORTAL_ID,
         "argv": [
             run.environment.interpreter_on(run.target),
             # With the folder before it, no name is taken for an option.
@@ -187,7 +189,10 @@ def job_spec(run: Run) -> dict[str, Any]:
             **_run_variables(run),
         },
         "grace_seconds": configuration.grace_seconds,
-        "max_duration_seconds": configuration.max_run_duration_seconds,
+        "max_duration_seconds": run.target.limited(
+            configuration.max_run_duration_seconds
+        ),
+        "idle_limit_seconds": run.target.idle_limit,
         "collect": ["outputs", "logs"],
         **_gpus(run),
     }

@@ -8,7 +8,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
+from aml_portal.durations import format_duration
 from aml_portal.errors import UserError
+from aml_portal.form_fields import DurationField
 from computes.kinds import Kind, kinds
 from computes.models import ComputeTarget
 from computes.run_options import RunOptionsForm
@@ -19,8 +21,7 @@ from runs.configuration import (
     MOST_GPUS,
     ScriptRunConfiguration as Configuration,
 )
-from runs.durations import format_duration
-from runs.form_fields import ArgumentsField, DurationField, GitField, RowsField
+from runs.form_fields import ArgumentsField, GitField, RowsField
 from runs.models import Experiment, Snapshot
 from runs.priority import Priority
 from runs.services import Submission

@@ -1,4 +1,4 @@
-"""Experiments, runs, their snapshots, tags and timelines."""
+"""Runs, their snapshots, tags and timelines."""
 
 import uuid
 from collections.abc import Collection
@@ -6,15 +6,15 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.core.validators import RegexValidator
 from django.db import models, transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, OuterRef
 from django.urls import reverse
 from django.utils import timezone
 
 from computes.models import ComputeTarget
 from environments.models import Environment
 from runs.configuration import ScriptRunConfiguration
+from runs.experiment_models import Experiment
 from runs.git_models import GitCredential, GitImport, GitKey
 from runs.lease_models import Lease
 from runs.notices import announce_change, announce_queue, announce_status
@@ -46,44 +46,6 @@ __all__ = [
 
 # With these, the queue of a run's target is another: who is in it, or who is at work.
 _CHANGES_QUEUE = (RunStatus.QUEUED, RunStatus.PREPARING, *TERMINAL)
-
-
-class Experiment(models.Model):
-    """A named series of runs; the runs are counted within it."""
-
-    name = models.CharField(
-        max_length=255,
-        unique=True,
-        validators=[
-            RegexValidator(
-                r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,254}\Z",
-                "Use letters, digits, dashes and underscores, beginning with a letter"
-                " or a digit.",
-            )
-        ],
-        error_messages={"unique": "There is an experiment of this name: open that."},
-    )
-    description = models.TextField(blank=True)
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
-    )
-    created_at = models.DateTimeField(auto_now_add=True)
-    last_number = models.PositiveIntegerField(default=0, editable=False)
-
-    class Meta:
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
-
-    def get_absolute_url(self) -> str:
-        return reverse("runs:experiment", args=[self.name])
-
-    def take_number(self) -> int:
-        """The next run's number; needs the transaction of the caller."""
-        Experiment.objects.filter(pk=self.pk).update(last_number=F("last_number") + 1)
-        self.refresh_from_db(fields=["last_number"])
-        return self.last_number
 
 
 class SnapshotQuerySet(models.QuerySet["Snapshot"]):
@@ -126,6 +88,10 @@ class RunQuerySet(models.QuerySet["Run"]):
 
     def followed(self) -> "RunQuerySet":
         return self.filter(status__in=FOLLOWED)
+
+    def left_there(self) -> "RunQuerySet":
+        """Those that were given up, and may still be at work."""
+        return self.filter(is_left_there=True)
 
     def placed(self) -> "RunQuerySet":
         return self.filter(status__in=PLACED)
@@ -225,6 +191,8 @@ class Run(models.Model):
 
     # How often the submission was put into the queue; part of the RQ job's id.
     attempts = models.PositiveIntegerField(default=0, editable=False)
+    # Given up while its target was away, which has not told its end so far.
+    is_left_there = models.BooleanField(default=False, editable=False)
     # What the target needs to find the job again; None until it was started.
     handle = models.JSONField(null=True, editable=False)
     # What the target's launcher sees of the job, for people, such as why it waits.
@@ -268,6 +236,11 @@ class Run(models.Model):
                 name="runs_to_clean",
                 condition=models.Q(cleaned_at=None, status__in=TERMINAL),
             ),
+            models.Index(
+                fields=["id"],
+                name="runs_left_there",
+                condition=models.Q(is_left_there=True),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -279,6 +252,11 @@ class Run(models.Model):
     @property
     def is_active(self) -> bool:
         return self.status in ACTIVE
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether a job of it may be on its target."""
+        return self.status in FOLLOWED or self.is_left_there
 
     @property
     def previous(self) -> "Run | None":
@@ -333,6 +311,7 @@ class Run(models.Model):
         time: datetime | None = None,
         only_from: Collection[RunStatus] | None = None,
         exit_code: int | None = None,
+        **fields: Any,
     ) -> bool:
         """Move to the final state that `why` means; True only for who made the move.
 
@@ -354,6 +333,7 @@ class Run(models.Model):
             duration=max((time - self.started_at).total_seconds(), 0.0)
             if self.started_at
             else None,
+            **fields,
         )
 
     def note(self, detail: str, *, time: datetime | None = None) -> None:

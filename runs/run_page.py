@@ -7,8 +7,8 @@ from typing import Any
 
 from django.utils import timezone
 
+from aml_portal.durations import spell_duration
 from runs.access import may_change
-from runs.durations import spell_duration
 from runs.exports import as_python, as_runconfig
 from runs.gpus import gpus_in_words
 from runs.masking import looks_secret, mask_variables, masked
@@ -28,6 +28,8 @@ ADVICE = {
     EndReason.SIGNAL: "Look at the end of the log, and at the memory under Resources.",
     EndReason.MAX_DURATION: "Resubmit it with a longer maximum duration, or have the"
     " script continue from what it has saved.",
+    EndReason.IDLE: "Have the script print how far it is, or resubmit it on a target"
+    " with a longer idle limit.",
     EndReason.START_FAILED: "Check the environment's interpreter and the script, then"
     " resubmit.",
     EndReason.SUBMIT_FAILED: "Resubmit the run; its settings are kept.",
@@ -35,6 +37,8 @@ ADVICE = {
     " Resubmit the run.",
     EndReason.LOST: "The compute target lost the process, for example by a restart or"
     " for want of memory. Resubmit the run.",
+    EndReason.GIVEN_UP: "Should the compute target answer again, what is left of the"
+    " run is ended there, and the rest of its log is fetched.",
 }
 
 
@@ -71,7 +75,7 @@ def page_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "may_cancel": run.status in CANCELABLE,
         "has_job": run.status not in WITHOUT_JOB,
         "grace": spell_duration(run.configuration.grace_seconds),
-        "advice": ADVICE.get(EndReason(run.end_reason), "") if run.end_reason else "",
+        "advice": _advice(run),
     }
 
 
@@ -92,7 +96,7 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "interpreter": run.environment.interpreter_on(run.target),
         "job_name": run.properties.get(JOB_NAME, ""),
         "job_url": run.properties.get(JOB_URL, ""),
-        "max_duration": spell_duration(configuration.max_run_duration_seconds),
+        "max_duration": _max_duration(run),
         "variables": [
             (name, value, bool(value) and looks_secret(name))
             for name, value in shown.items()
@@ -101,6 +105,20 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "git": RunGit(run=run),
         "word": None if run.is_active else last_word(run.run_id),
     }
+
+
+def _advice(run: Run) -> str:
+    if run.end_reason == EndReason.GIVEN_UP and not run.is_left_there:
+        return "Its target has answered since: the timeline says what became of it."
+    return ADVICE.get(EndReason(run.end_reason), "") if run.end_reason else ""
+
+
+def _max_duration(run: Run) -> str:
+    own = run.configuration.max_run_duration_seconds
+    limit = run.target.limited(own)
+    if limit == own:
+        return spell_duration(own)
+    return f"{spell_duration(own)}; {run.target} ends it after {spell_duration(limit)}"
 
 
 def resources_context(run: Run) -> dict[str, Any]:

@@ -334,6 +334,11 @@ def delete_run(run: Run) -> bool:
         raise UserError(
             "The run is still being cleared away.", "Try again in a moment."
         )
+    if run.is_left_there:
+        raise UserError(
+            f"The run was given up, and may still work on {run.target}.",
+            "It can be deleted once that has answered.",
+        )
     if run.cleaned_at is None:
         remove_job(run)
     # The row goes first: a folder without a row is waste, a row without a folder a lie.

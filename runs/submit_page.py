@@ -12,13 +12,13 @@ from django.templatetags.static import static
 from django.urls import reverse
 
 from aml_portal.bodies import largest_upload
+from aml_portal.durations import format_duration, spell_duration
 from aml_portal.errors import UserError
 from aml_portal.sizes import spell_size
 from computes.models import ComputeTarget
 from environments.models import Environment
 from runs.access import may_change
 from runs.configuration import ScriptRunConfiguration
-from runs.durations import format_duration, spell_duration
 from runs.exports import as_python, as_runconfig
 from runs.forms import SubmitForm
 from runs.masking import MASKED_NAMES, looks_secret, mask_variables, masked

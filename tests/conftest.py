@@ -23,6 +23,7 @@ from django.test import override_settings  # noqa: E402
 
 from tests.services.docker_engine import DockerEngine  # noqa: E402
 from tests.services.docker_images import load_images  # noqa: E402
+from tests.services.machine import Machine  # noqa: E402
 from tests.services.portal import Portal, prepare_data  # noqa: E402
 from tests.services.redis import RedisServer  # noqa: E402
 from tests.services.spark import SparkCluster  # noqa: E402
@@ -128,6 +129,15 @@ def redis_server() -> Iterator[RedisServer]:
     """The Redis that the settings of the test process name."""
     with RedisServer.embedded(_DATA) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def machine() -> Iterator[Machine]:
+    """Another machine, which is as it was again after each test."""
+    if os.geteuid() != 0:
+        pytest.skip("Only root can make a machine of its own.")
+    with Machine() as machine:
+        yield machine
 
 
 @pytest.fixture(scope="session")

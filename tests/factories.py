@@ -22,6 +22,7 @@ from runs.snapshots import read_upload
 from runs.storage import limits, store
 from tests.services.docker_engine import DockerEngine
 from tests.services.docker_targets import fields_of
+from tests.services.machine import Machine
 from tests.services.runs import zipped
 from tests.services.sshd import Sshd
 
@@ -44,15 +45,22 @@ def target(*, max_runs: int = 2, name: str = "local") -> ComputeTarget:
 
 
 def machine(
-    sshd: Sshd, root: Path, *, name: str = "gpu-box", max_runs: int = 2
+    sshd: Sshd | Machine,
+    root: Path | str,
+    *,
+    name: str = "gpu-box",
+    max_runs: int = 2,
+    python: str = sys.executable,
+    user: str = "",
 ) -> ComputeTarget:
     """A target over SSH, whose host key is pinned."""
+    account = sshd.account()
     how = SshSettings(
-        address="127.0.0.1",
-        port=sshd.port,
-        user=sshd.user,
+        address=account.address,
+        port=account.port,
+        user=user or account.user,
         root=str(root),
-        python=sys.executable,
+        python=python,
     )
     target = ComputeTarget(name=name, max_runs=max_runs, host_key=sshd.host_key)
     save_ssh(target, how=how, secrets={"private_key": sshd.private_key})

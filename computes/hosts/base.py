@@ -1,7 +1,7 @@
 """What a host answers, whichever way it is reached."""
 
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -74,6 +74,37 @@ class Place:
     group: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class LivingProcess:
+    """`name` is without arguments, `since` in seconds since 1970."""
+
+    pid: int
+    name: str
+    since: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LivingJob:
+    """Processes of a job; `portal` is that which started it, as it calls itself."""
+
+    job: str
+    portal: str
+    processes: list[LivingProcess]
+
+    @classmethod
+    def read_all(cls, found: Mapping[str, Any]) -> "list[LivingJob]":
+        """From what the runner says."""
+        return [
+            cls(
+                job=job,
+                portal=said["portal"],
+                processes=[LivingProcess(**each) for each in said["processes"]],
+            )
+            for job, said in found.items()
+        ]
+
+
 class Stream(Protocol):
     """Both ends of a `runner follow`."""
 
@@ -124,6 +155,14 @@ class Host(Protocol):
 
     def cancel(self, job: str, *, grace_seconds: float, reason: str) -> None:
         """End the job, or see to it that it never starts."""
+        ...
+
+    def living(self) -> list[LivingJob]:
+        """The jobs of which processes live there in this account, of any portal."""
+        ...
+
+    def end_living(self, job: str, *, grace_seconds: float, reason: str) -> None:
+        """End what lives of a job, also if it ended or its folder is gone; soon."""
         ...
 
     def write_log(self, job: str, data: bytes) -> None:

@@ -13,6 +13,7 @@ from typing import IO, Any
 from aml_portal.errors import FULL_DISK, TargetError
 from computes.hosts.base import (
     DamagedSourceError,
+    LivingJob,
     Place,
     Ran,
     Source,
@@ -28,7 +29,7 @@ _CLEAN_TIMEOUT = 1800
 _READ_SIZE = 1024 * 1024
 # The portal's own settings are none of a script's business, its secrets least.
 _PRIVATE_PREFIXES = ("AML_PORTAL_", "DJANGO_", "RQ_")
-_PRIVATE_NAMES = {"REDIS_URL", "REDIS_URL_FILE"}
+_PRIVATE_NAMES = {"REDIS_URL", "REDIS_URL_FILE", "SSH_AUTH_SOCK", "SSH_AGENT_PID"}
 
 
 class LocalHost:
@@ -63,6 +64,12 @@ class LocalHost:
 
     def cancel(self, job: str, *, grace_seconds: float, reason: str) -> None:
         self._ask("cancel", job, "--grace", str(grace_seconds), "--reason", reason)
+
+    def living(self) -> list[LivingJob]:
+        return LivingJob.read_all(self._ask("living", ""))
+
+    def end_living(self, job: str, *, grace_seconds: float, reason: str) -> None:
+        self._ask("end_living", job, "--grace", str(grace_seconds), "--reason", reason)
 
     def write_log(self, job: str, data: bytes) -> None:
         try:

@@ -10,7 +10,7 @@ from typing import Any
 
 import paramiko
 
-from computes.hosts.base import Place, Ran, Source, StreamClosed
+from computes.hosts.base import LivingJob, Place, Ran, Source, StreamClosed
 from computes.hosts.bootstrap import become_runner, command
 from computes.hosts.bridging import join
 from computes.hosts.questions import Questions
@@ -60,6 +60,14 @@ class SshHost:
     def cancel(self, job: str, *, grace_seconds: float, reason: str) -> None:
         self._questions().ask(
             "cancel", job=job, grace_seconds=grace_seconds, reason=reason
+        )
+
+    def living(self) -> list[LivingJob]:
+        return LivingJob.read_all(self._questions().ask("living"))
+
+    def end_living(self, job: str, *, grace_seconds: float, reason: str) -> None:
+        self._questions().ask(
+            "end_living", job=job, grace_seconds=grace_seconds, reason=reason
         )
 
     def write_log(self, job: str, data: bytes) -> None:
@@ -116,7 +124,7 @@ class SshHost:
                 # A connection does not survive a fork: both sides would use it.
                 self._process = os.getpid()
                 self._connection, self._asking = SshConnection(self._account), None
-            if self._asking is None or not self._asking.is_open:
+            if self._asking is None or not self._asking.is_open():
                 self._asking = Questions(self._run("serve"), str(self._account))
             return self._asking
 
@@ -161,6 +169,9 @@ class SshChannel:
         while self._channel.recv_stderr_ready():
             found += self._channel.recv_stderr(_READ_SIZE)
         return found
+
+    def is_open(self) -> bool:
+        return not self._channel.closed
 
     def close(self) -> None:
         self._channel.close()

@@ -67,6 +67,7 @@ def addresses(run: SubmittedRun) -> list[str]:
         "/compute/local/",
         "/compute/local/queue/",
         "/compute/local/edit/",
+        "/compute/local/leftovers/",
         "/compute/new/ssh/",
         "/git-credentials/",
         "/git-credentials/new/",

@@ -173,6 +173,22 @@ def test_a_job_is_canceled_with_a_reason(place: Place) -> None:
     assert request["reason"] == "Enough; $(rm -rf /)."
 
 
+def test_what_lives_there_is_told_and_ended(place: Place) -> None:
+    code = b"import time; print(1, flush=True); time.sleep(600)"
+    place.stage({"train.py": code}, portal="ours")
+    place.host.start("job")
+    eventually(place.log, "the script is at work")
+    (living,) = [each for each in place.host.living() if each.job == "job"]
+    (process,) = living.processes
+    assert living.portal == "ours"
+    assert process.name.endswith("train.py")
+    place.host.end_living("job", grace_seconds=1.5, reason="Enough.")
+    assert place.last_word()["receipt"]["grace_seconds"] == 1.5
+    assert "job" not in {each.job for each in place.host.living()}
+    # Of what is gone there is nothing to be ended.
+    place.host.end_living("job", grace_seconds=0, reason="Enough.")
+
+
 def test_what_the_runner_refuses_is_an_error_of_the_target(place: Place) -> None:
     with pytest.raises(TargetError, match=r"no job\.json"):
         place.host.start("nowhere")

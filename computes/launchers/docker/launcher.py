@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import PurePosixPath
 from typing import Any
@@ -16,6 +17,7 @@ from computes.launchers.base import Leftover, Sight, Spec
 from computes.launchers.docker.containers import (
     FOLDER,
     JOB,
+    PORTAL,
     mounts_of,
     name_of,
     with_folder,
@@ -99,10 +101,7 @@ class DockerLauncher:
 
     def leftovers(self) -> list[Leftover]:
         with self._asking() as client:
-            return [
-                Leftover(job=each["Labels"][JOB], words=_words(each))
-                for each in self._all(client)
-            ]
+            return [_leftover(each) for each in self._all(client)]
 
     def checks(self) -> Mapping[str, Callable[[], str]]:
         return {
@@ -249,9 +248,14 @@ def _sight(client: docker.APIClient, listed: dict[str, Any]) -> Sight:
     )
 
 
-def _words(listed: dict[str, Any]) -> str:
+def _leftover(listed: dict[str, Any]) -> Leftover:
     name = listed["Names"][0].lstrip("/") if listed["Names"] else listed["Id"][:12]
-    return f"Container {name} of {listed['Image']}: {listed['Status']}"
+    return Leftover(
+        job=listed["Labels"][JOB],
+        words=f"Container {name} of {listed['Image']}: {listed['Status']}",
+        since=datetime.fromtimestamp(listed["Created"], UTC),
+        portal=listed["Labels"].get(PORTAL, ""),
+    )
 
 
 def _refusal(error: APIError, place: Place | None = None) -> TargetError:
