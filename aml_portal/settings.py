@@ -44,6 +44,13 @@ def _secret_key(file: Path) -> str:
     return file.read_text(encoding="ascii")
 
 
+# What can be a compute target, in the order in which people see it: see
+# computes/kinds.py.
+COMPUTE_KINDS = [
+    "computes.machines.THIS_MACHINE",
+    "computes.machines.REMOTE_MACHINE",
+]
+
 # Where everything that the portal writes lies.
 DATA = env_folder("AML_PORTAL_DATA", BASE_DIR / "var")
 RUNS_FOLDER = DATA / "runs"

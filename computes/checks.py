@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from aml_portal.errors import PortalError, TargetError
 from aml_portal.sizes import spell_size
 from computes.hosts import Host, Source
+from computes.launchers import Launcher, Sight
 
 # Below this much room hardly anything can run.
 _LITTLE_DISK = 1_000_000_000
@@ -30,28 +32,37 @@ class Outcome:
 
 @dataclass(kw_only=True)
 class Checks:
-    """The checks of a host, carried out as they are iterated over.
+    """The checks of a target, carried out as they are iterated over.
 
     After one that fails, those that follow are not reached. `facts` are what the
     machine said of itself meanwhile.
     """
 
     host: Host
+    launcher: Launcher
     facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        return [*_OF_HOST, *self.launcher.checks(), _JOB]
 
     def __iter__(self) -> Iterator[Outcome]:
         failed = False
-        for name, check in _CHECKS.items():
+        for name, check in self._all().items():
             if failed:
                 yield Outcome(name=name, is_fine=None)
                 continue
             begun = time.monotonic()
             try:
-                detail = check(self)
+                detail = check()
             except PortalError as error:
                 failed, detail = True, str(error)
             seconds = time.monotonic() - begun
             yield Outcome(name=name, is_fine=not failed, detail=detail, seconds=seconds)
+
+    def _all(self) -> dict[str, Callable[[], str]]:
+        of_host = {name: partial(check, self) for name, check in _OF_HOST.items()}
+        return {**of_host, **self.launcher.checks(), _JOB: partial(_job, self)}
 
 
 def _sign_in(asked: Checks) -> str:
@@ -97,45 +108,64 @@ def _job(asked: Checks) -> str:
         "grace_seconds": 5,
         "max_duration_seconds": _JOB_SECONDS,
     }
-    host = asked.host
+    host, launcher = asked.host, asked.launcher
+    spec = launcher.spec(spec, {})
     try:
         with TemporaryDirectory() as empty:
             host.stage(job, spec, Source(entries=[], objects=Path(empty)))
-        host.start(job)
-        code = _end(host, job).get("exit_code")
-        if code != 0:
-            raise TargetError(f"A job of one second ended with exit code {code}.")
+        launcher.start(job, spec)
+        return _outcome(asked, job)
     finally:
         host.cancel(job, grace_seconds=0, reason="The check is over.")
+        launcher.end(job)
         _end(host, job)
         host.clean(job)
-    return "A job of one second ran from its start to its end."
+
+
+def _outcome(asked: Checks, job: str) -> str:
+    """What became of the job, in a sentence. Raises TargetError."""
+    state = _end(asked.host, job)
+    if state.get("exit_code") == 0:
+        return "A job of one second ran from its start to its end."
+    sight = asked.launcher.look([job]).get(job, Sight())
+    if state["state"] == "not_started" and sight.words and not sight.is_over:
+        # Others are before it: nothing is wrong with that.
+        return f"It waits as others do. {sight.words}"
+    raise TargetError(
+        f"A job of one second did not end as it should: {_how(state)}."
+        f" {sight.words} {sight.hint}".strip()
+    )
+
+
+def _how(state: dict[str, Any]) -> str:
+    if state["state"] == "ended":
+        return f"its exit code is {state['exit_code']}"
+    return f"it is {state['state'].replace('_', ' ')}"
 
 
 def _end(host: Host, job: str) -> dict[str, Any]:
-    """Wait for the end of a job; what the runner says of it then."""
+    """Wait for the end of a job, but not for ever; what the runner says of it then."""
     deadline = time.monotonic() + _JOB_SECONDS
-    while (state := host.state(job))["state"] not in ("ended", "lost", "absent"):
+    while (state := host.state(job))["state"] in ("not_started", "running"):
         if time.monotonic() > deadline:
-            raise TargetError("A job of one second did not come to its end.")
+            break
         time.sleep(_BEAT)
     return state
 
 
-_CHECKS: dict[str, Callable[[Checks], str]] = {
+_JOB = "A one-second job"
+_OF_HOST: dict[str, Callable[[Checks], str]] = {
     "Sign in": _sign_in,
     "Python": _python,
     "Free disk": _disk,
     "Write access": _writing,
     "GPUs": _gpus,
-    "A one-second job": _job,
 }
 
 
 def as_shown(kept: list[dict[str, Any]]) -> list[Outcome]:
     """The outcomes as a target has kept them, and those that are yet to come."""
-    found = [Outcome(**each) for each in kept]
-    known = {outcome.name for outcome in found}
-    if any(outcome.is_fine is False for outcome in found):
-        return found
-    return found + [Outcome(name=n, is_fine=None) for n in _CHECKS if n not in known]
+    names = [*_OF_HOST, _JOB]
+    return [Outcome(**each) for each in kept] or [
+        Outcome(name=name, is_fine=None) for name in names
+    ]

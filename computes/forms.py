@@ -1,35 +1,120 @@
 """The forms of compute targets."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 
-from computes.models import ComputeTarget
+from computes.kinds import kinds
+from computes.models import SSH, ComputeTarget, ComputeTargetQuerySet
+from computes.services import save_ssh, save_target
 from computes.ssh_settings import SshSettings
+
+MAX_RUNS_HELP = "Further runs wait, in the order in which they were submitted."
+TAKES_RUNS_HELP = (
+    "Off for a machine that is only there for the targets on it, say a login node."
+)
 
 _DEFAULTS = SshSettings()
 _MOST_PORTS = 65535
 
 
 class TargetForm(forms.ModelForm):  # type: ignore[type-arg]
-    """What every target has, wherever it is."""
+    """What can be changed of this machine."""
 
     class Meta:
         model = ComputeTarget
-        fields = ("max_runs", "description")
-        help_texts = {
-            "max_runs": "Further runs wait, in the order in which they were submitted."
+        fields = ("max_runs", "takes_runs", "description")
+        help_texts = {"max_runs": MAX_RUNS_HELP, "takes_runs": TAKES_RUNS_HELP}
+
+
+class AttachForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The base of the forms that attach a target of some kind, or change one.
+
+    Its instance has the kind. The fields that are no fields of the model become the
+    target's settings; those in `secret_names` are kept encrypted and never shown.
+    """
+
+    secret_names: ClassVar[tuple[str, ...]] = ()
+    # What its button says, if attaching takes a further step.
+    next_step: ClassVar[str] = ""
+
+    class Meta:
+        model = ComputeTarget
+        fields: tuple[str, ...] = ("name", "description", "max_runs")
+        help_texts: ClassVar[dict[str, str]] = {
+            "name": "2 to 16 letters, digits and dashes.",
+            "max_runs": MAX_RUNS_HELP,
         }
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.instance.pk:
+            self.fields["name"].disabled = True
+            kept = self.instance.settings
+            self.initial.update({name: kept[name] for name in self._own & kept.keys()})
 
-class SshTargetForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A machine that is reached over SSH; its secrets are asked for and never shown."""
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if name.lower() == "new":
+            raise forms.ValidationError("This name is taken by the portal itself.")
+        return name
+
+    @property
+    def _own(self) -> set[str]:
+        """The fields that are settings."""
+        return {*self.fields} - {*(self._meta.fields or ()), *self.secret_names}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {name: self.cleaned_data[name] for name in self._own}
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        return {name: self.cleaned_data[name] for name in self.secret_names}
+
+    def save_target(self) -> ComputeTarget:
+        """Attach the target, or keep what was changed. Raises PortalError."""
+        return save_target(self.instance, settings=self.settings, secrets=self.secrets)
+
+
+class OnMachineForm(AttachForm):
+    """The base for targets that are on a machine which is attached already."""
+
+    field_order: tuple[str, ...] | None = ("name", "machine")
+
+    class Meta(AttachForm.Meta):
+        fields = ("name", "machine", "description", "max_runs")
+        help_texts = {
+            **AttachForm.Meta.help_texts,
+            "machine": "This machine, or one that is attached over SSH.",
+        }
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        machine = self.fields["machine"]
+        assert isinstance(machine, forms.ModelChoiceField)
+        machine.queryset = machines()
+        machine.required = True
+        machine.empty_label = None
+        if not self.instance.pk:
+            machine.initial = machine.queryset.order_by("pk").first()
+
+
+def machines() -> ComputeTargetQuerySet:
+    """Those that targets of other kinds can be on."""
+    names = [kind.name for kind in kinds().values() if kind.is_machine]
+    return ComputeTarget.objects.reachable().filter(kind__in=names, closed_at=None)
+
+
+class SshForm(AttachForm):
+    """A machine that is reached over SSH."""
 
     field_order = (
         *("name", "address", "port", "user", "private_key", "passphrase", "password"),
-        *("jump", "root", "python", "max_runs", "description"),
+        *("jump", "root", "python", "max_runs", "takes_runs", "description"),
     )
+    secret_names = ("password", "private_key", "passphrase")
+    next_step = "Next: look at its host key"
 
     address = forms.CharField(
         max_length=255,
@@ -81,26 +166,22 @@ class SshTargetForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text="3.8 or newer: a name, or a path on the machine.",
     )
 
-    class Meta:
-        model = ComputeTarget
-        fields = ("name", "description", "max_runs", "jump")
+    class Meta(AttachForm.Meta):
+        fields = ("name", "description", "max_runs", "takes_runs", "jump")
         labels = {"jump": "By way of"}
         help_texts = {
-            "name": "2 to 16 letters, digits and dashes.",
-            "max_runs": "Further runs wait, in the order in which they were submitted.",
+            **AttachForm.Meta.help_texts,
+            "takes_runs": TAKES_RUNS_HELP,
             "jump": "An attached machine through which this one is reached.",
         }
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        machines = ComputeTarget.objects.usable().filter(kind=ComputeTarget.Kind.SSH)
         jump = self.fields["jump"]
         assert isinstance(jump, forms.ModelChoiceField)
-        jump.queryset = machines.exclude(pk=self.instance.pk)
+        jump.queryset = machines().filter(kind=SSH).exclude(pk=self.instance.pk)
         jump.empty_label = "No other machine"
         if self.instance.pk:
-            self.initial.update(self.instance.ssh.to_json())
-            self.fields["name"].disabled = True
             for name in ("private_key", "password"):
                 self.fields[name].help_text += " Empty: what is kept stays."
 
@@ -115,11 +196,6 @@ class SshTargetForm(forms.ModelForm):  # type: ignore[type-arg]
             hop = hop.jump
         return first
 
-    @property
-    def how(self) -> SshSettings:
-        return SshSettings.from_json(self.cleaned_data)
-
-    @property
-    def secrets(self) -> Mapping[str, str]:
-        names = ("password", "private_key", "passphrase")
-        return {name: self.cleaned_data[name] for name in names}
+    def save_target(self) -> ComputeTarget:
+        how = SshSettings.from_json(self.settings)
+        return save_ssh(self.instance, how=how, secrets=self.secrets)

@@ -9,25 +9,35 @@ from django.db import models
 from django.urls import reverse
 
 from aml_portal.vault import Secret, SecretField
+from computes.kinds import Kind, kinds
 from computes.ssh_settings import SshSettings, fingerprint_of
+
+# The kinds of machines; on these are the targets of all other kinds: see kinds.py.
+LOCAL, SSH = "local", "ssh"
 
 
 class ComputeTargetQuerySet(models.QuerySet["ComputeTarget"]):
     def attached(self) -> "ComputeTargetQuerySet":
         return self.filter(detached_at=None)
 
+    def reachable(self) -> "ComputeTargetQuerySet":
+        """Those of which it is known who answers there."""
+        return self.attached().exclude(
+            models.Q(kind=SSH, host_key="")
+            | models.Q(machine__kind=SSH, machine__host_key="")
+        )
+
     def usable(self) -> "ComputeTargetQuerySet":
         """Those that runs can be submitted to."""
-        taking = self.attached().filter(closed_at=None)
-        return taking.exclude(kind=ComputeTarget.Kind.SSH, host_key="")
+        return self.reachable().filter(closed_at=None, takes_runs=True)
+
+    def with_way(self) -> "ComputeTargetQuerySet":
+        """With the machines that lead to each."""
+        return self.select_related("jump", "machine__jump")
 
 
 class ComputeTarget(models.Model):
     """Somewhere a job can run; `local` exists from the first start."""
-
-    class Kind(models.TextChoices):
-        LOCAL = "local", "This machine"
-        SSH = "ssh", "Remote machine"
 
     # Azure ML's rule for the names of compute targets.
     name = models.CharField(
@@ -39,14 +49,21 @@ class ComputeTarget(models.Model):
             )
         ],
     )
-    kind = models.CharField(max_length=16, choices=Kind)
+    # One of computes/kinds.py.
+    kind = models.CharField(max_length=16)
+    # The machine on which it is; None for a machine itself.
+    machine = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="targets"
+    )
     description = models.CharField(max_length=255, blank=True)
     max_runs = models.PositiveIntegerField(
         "runs at a time", default=2, validators=[MinValueValidator(1)]
     )
-    # How the machine is reached, by kind: see ssh_settings.py.
+    # Whether runs can be submitted to it, or it is there for targets on it alone.
+    takes_runs = models.BooleanField("takes runs itself", default=True)
+    # What its kind needs to know: see ssh_settings.py, and the forms of the kinds.
     settings = models.JSONField(default=dict, blank=True)
-    # The password, the private key and its passphrase, as JSON.
+    # Such as the password, the private key and its passphrase, as JSON.
     secrets = SecretField(null=True)  # type: ignore[misc]
     # Such as "ssh-ed25519 AAAA…"; empty until an administrator has pinned it.
     host_key = models.TextField(blank=True)
@@ -105,14 +122,28 @@ class ComputeTarget(models.Model):
         self.secrets = Secret.of(json.dumps(kept))
 
     @property
+    def its_kind(self) -> Kind:
+        return kinds()[self.kind]
+
+    @property
+    def kind_label(self) -> str:
+        return self.its_kind.label
+
+    @property
     def python(self) -> str:
         """What runs the scripts for which no interpreter is named."""
-        return self.ssh.python if self.kind == self.Kind.SSH else sys.executable
+        if self.kind == LOCAL:
+            return sys.executable
+        if self.machine and not self.settings.get("python"):
+            return self.machine.python
+        return str(self.settings.get("python") or self.ssh.python)
 
     @property
     def place(self) -> str:
         """Where it is, for people."""
-        return str(self.ssh) if self.kind == self.Kind.SSH else ""
+        if self.machine:
+            return f"on {self.machine}"
+        return str(self.ssh) if self.kind == SSH else ""
 
     @property
     def fingerprint(self) -> str:
@@ -122,7 +153,8 @@ class ComputeTarget(models.Model):
     @property
     def is_trusted(self) -> bool:
         """Whether it is known who answers there."""
-        return self.kind == self.Kind.LOCAL or bool(self.host_key)
+        machine = self.machine or self
+        return machine.kind != SSH or bool(machine.host_key)
 
     @property
     def is_being_checked(self) -> bool:

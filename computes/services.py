@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -14,9 +15,9 @@ from aml_portal.errors import PortalError, UserError
 from aml_portal.queues import enqueue, imports_queue, job_name
 from computes.checks import Checks, Outcome
 from computes.hosts.ssh_connection import host_key_of, read_key, spelled
-from computes.models import ComputeTarget
+from computes.models import SSH, ComputeTarget
 from computes.ssh_settings import SshSettings, is_host_key
-from computes.targets import account_of, host_of
+from computes.targets import account_of, host_of, launcher_of
 
 # So long nothing is tried on a target that could not be reached.
 _BACK_OFF = timedelta(seconds=20)
@@ -36,12 +37,23 @@ def save_ssh(
     its address alone; where it has to be confirmed anew, no run goes there meanwhile.
     """
     before = target.ssh
-    target.kind = ComputeTarget.Kind.SSH
-    target.settings = how.to_json()
+    target.kind = SSH
     if (before.address, before.port) != (how.address, how.port):
         target.host_key = ""
     if any(secrets.values()) or target.secrets is None:
         _check_secrets(secrets)
+    return save_target(target, settings=how.to_json(), secrets=secrets)
+
+
+def save_target(
+    target: ComputeTarget, *, settings: Mapping[str, Any], secrets: Mapping[str, str]
+) -> ComputeTarget:
+    """Attach a target, or keep what was changed of it. Raises UserError.
+
+    Without new secrets, those that are kept stay.
+    """
+    target.settings = dict(settings)
+    if any(secrets.values()):
         target.keep_secrets(secrets)
     try:
         target.full_clean()
@@ -120,7 +132,7 @@ def ask_for_check(target: ComputeTarget) -> None:
 def ask_for_due_checks() -> None:
     """Have those targets checked that were not for long."""
     due = Q(check_asked_at=None) | Q(check_asked_at__lt=timezone.now() - _CHECK_EVERY)
-    for target in ComputeTarget.objects.usable().filter(due):
+    for target in ComputeTarget.objects.reachable().filter(due, closed_at=None):
         ask_for_check(target)
 
 
@@ -130,10 +142,12 @@ def check_target(target: ComputeTarget) -> None:
     outcomes: list[Outcome] = []
     facts: dict[str, object] = {}
     try:
-        checks = Checks(host=host_of(target))
+        checks = Checks(host=host_of(target), launcher=launcher_of(target))
         for outcome in checks:
             outcomes.append(outcome)
-            row.update(checks=[asdict(each) for each in outcomes])
+            to_come = checks.names[len(outcomes) :]
+            pending = [Outcome(name=name, is_fine=None) for name in to_come]
+            row.update(checks=[asdict(each) for each in outcomes + pending])
         facts = checks.facts
     except PortalError as error:
         outcomes.append(Outcome(name="Host key", is_fine=False, detail=str(error)))

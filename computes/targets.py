@@ -6,10 +6,12 @@ import threading
 from django.conf import settings
 
 from aml_portal.errors import TargetError
+from computes import models
 from computes.hosts import Host
 from computes.hosts.local import LocalHost
 from computes.hosts.ssh import SshHost
 from computes.hosts.ssh_connection import SshAccount
+from computes.launchers import Launcher
 from computes.models import ComputeTarget
 
 _lock = threading.Lock()
@@ -18,16 +20,22 @@ _connected: dict[int, SshHost] = {}
 
 
 def host_of(target: ComputeTarget) -> Host:
-    """The host of a target; targets with equal keys share one, and its stream.
+    """The host of a target; targets on one machine share it, and its stream.
 
     Raises TargetError where nobody has said yet who answers there.
     """
-    match target.kind:
-        case ComputeTarget.Kind.LOCAL:
+    machine = target.machine or target
+    match machine.kind:
+        case models.LOCAL:
             return LocalHost(settings.JOBS_FOLDER)
-        case ComputeTarget.Kind.SSH:
-            return _ssh_host(target)
-    raise ValueError(f"{target.kind} is no kind of compute target")
+        case models.SSH:
+            return _ssh_host(machine)
+    raise ValueError(f"{machine.kind} is no kind of machine")
+
+
+def launcher_of(target: ComputeTarget) -> Launcher:
+    """What starts the jobs of a target. Raises TargetError as `host_of` does."""
+    return target.its_kind.launcher(target, host_of(target))
 
 
 def account_of(target: ComputeTarget) -> SshAccount:

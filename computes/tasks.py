@@ -5,6 +5,6 @@ from computes.models import ComputeTarget
 
 
 def check_target(key: int) -> None:
-    target = ComputeTarget.objects.attached().filter(pk=key).first()
+    target = ComputeTarget.objects.attached().with_way().filter(pk=key).first()
     if target is not None:
         services.check_target(target)

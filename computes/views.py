@@ -2,21 +2,22 @@
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from aml_portal.errors import PortalError, UserError
 from computes import services
 from computes.checks import as_shown
-from computes.forms import SshTargetForm, TargetForm
-from computes.models import ComputeTarget
+from computes.forms import AttachForm, TargetForm
+from computes.kinds import kinds
+from computes.models import SSH, ComputeTarget
 from computes.ssh_settings import fingerprint_of
 
 
 @require_GET
 def target_list(request: HttpRequest) -> HttpResponse:
-    targets = ComputeTarget.objects.attached()
+    targets = ComputeTarget.objects.attached().with_way()
     return render(request, "computes/target_list.html", {"targets": targets})
 
 
@@ -42,22 +43,42 @@ def check(request: HttpRequest, name: str) -> HttpResponse:
     return redirect(target)
 
 
-@require_http_methods(["GET", "POST"])
+@require_GET
 def attach(request: HttpRequest) -> HttpResponse:
-    """A new machine over SSH; its host key is looked at next."""
+    """The kinds of targets that can be attached."""
     _check_may_change(request)
-    form = SshTargetForm(request.POST or None)
+    attachable = [kind for kind in kinds().values() if kind.form]
+    return render(request, "computes/attach.html", {"kinds": attachable})
+
+
+@require_http_methods(["GET", "POST"])
+def attach_kind(request: HttpRequest, kind: str) -> HttpResponse:
+    _check_may_change(request)
+    chosen = kinds().get(kind)
+    if chosen is None or chosen.form is None:
+        raise Http404
+    fresh = ComputeTarget(kind=chosen.name)
+    form = chosen.form(request.POST or None, instance=fresh)
     if request.method == "POST" and (target := _saved(form)):
-        return redirect("computes:host-key", target.name)
-    return render(request, "computes/ssh_form.html", {"form": form})
+        return _go_on(request, target)
+    return render(request, "computes/attach_form.html", {"form": form, "kind": chosen})
 
 
 @require_http_methods(["GET", "POST"])
 def edit(request: HttpRequest, name: str) -> HttpResponse:
     target = _target(name)
     _check_may_change(request)
-    if target.kind == ComputeTarget.Kind.SSH:
-        return _edit_ssh(request, target)
+    kind = target.its_kind
+    if kind.form is None:
+        return _edit_this_machine(request, target)
+    form = kind.form(request.POST or None, instance=target)
+    if request.method == "POST" and (saved := _saved(form)):
+        return _go_on(request, saved)
+    context = {"form": form, "kind": kind, "target": target}
+    return render(request, "computes/attach_form.html", context)
+
+
+def _edit_this_machine(request: HttpRequest, target: ComputeTarget) -> HttpResponse:
     form = TargetForm(request.POST or None, instance=target)
     if request.method == "POST" and form.is_valid():
         # Nothing else of the row: a monitor may have written there since.
@@ -69,26 +90,24 @@ def edit(request: HttpRequest, name: str) -> HttpResponse:
     )
 
 
-def _edit_ssh(request: HttpRequest, target: ComputeTarget) -> HttpResponse:
-    form = SshTargetForm(request.POST or None, instance=target)
-    if request.method == "POST" and (saved := _saved(form)):
-        if not saved.is_trusted:
-            return redirect("computes:host-key", saved.name)
-        services.ask_for_check(saved)
-        messages.success(request, f"{saved} is saved, and is being checked.")
-        return redirect(saved)
-    return render(request, "computes/ssh_form.html", {"form": form, "target": target})
-
-
-def _saved(form: SshTargetForm) -> ComputeTarget | None:
+def _saved(form: AttachForm) -> ComputeTarget | None:
     """The target as the form says; None if what is wrong was added to the form."""
     if not form.is_valid():
         return None
     try:
-        return services.save_ssh(form.instance, how=form.how, secrets=form.secrets)
+        return form.save_target()
     except PortalError as error:
         form.add_error(None, str(error))
         return None
+
+
+def _go_on(request: HttpRequest, target: ComputeTarget) -> HttpResponse:
+    """To what is next for a target that was saved: its host key, or its checks."""
+    if not target.is_trusted:
+        return redirect("computes:host-key", target.name)
+    services.ask_for_check(target)
+    messages.success(request, f"{target} is saved, and is being checked.")
+    return redirect(target)
 
 
 @require_http_methods(["GET", "POST"])
@@ -96,6 +115,8 @@ def host_key(request: HttpRequest, name: str) -> HttpResponse:
     """Show the key with which the machine answers, and pin the one that was shown."""
     target = _target(name)
     _check_may_change(request)
+    if target.kind != SSH:
+        raise Http404
     if request.method == "POST":
         try:
             services.pin_host_key(target, request.POST.get("host_key", ""))
@@ -115,7 +136,7 @@ def host_key(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _target(name: str) -> ComputeTarget:
-    attached = ComputeTarget.objects.attached().select_related("jump")
+    attached = ComputeTarget.objects.attached().with_way()
     return get_object_or_404(attached, name=name)
 
 

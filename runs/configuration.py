@@ -22,7 +22,9 @@ class ScriptRunConfiguration:
     """A script of the snapshot, its arguments and variables, and its time limits.
 
     Durations are in seconds; a `max_run_duration_seconds` of None is no limit. The
-    arguments reach the script as they are: no shell sees them.
+    arguments reach the script as they are: no shell sees them. `gpus` is how many GPUs
+    it needs on a node. `launch` is what the target's kind alone understands, as its
+    form has cleaned it, such as the image of a container.
     """
 
     script: str
@@ -30,13 +32,16 @@ class ScriptRunConfiguration:
     environment_variables: Mapping[str, str] = field(default_factory=dict)
     max_run_duration_seconds: int | None = DEFAULT_MAX_DURATION
     grace_seconds: int = DEFAULT_GRACE
+    gpus: int = 0
+    launch: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "ScriptRunConfiguration":
         return cls(**{**stored, "arguments": tuple(stored["arguments"])})
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "arguments": list(self.arguments)}
+        plain = {"arguments": list(self.arguments), "launch": dict(self.launch)}
+        return {**asdict(self), **plain}
 
     def check(self) -> None:
         """Raise UserError if the configuration can't be run on any target."""

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from aml_portal.errors import UserError
@@ -28,6 +29,7 @@ def detach(target: ComputeTarget, *, if_active: IfActive, by: str) -> bool:
     with transaction.atomic():
         # Whoever submits a run meanwhile is told so, or comes before this.
         ComputeTarget.objects.select_for_update().get(pk=target.pk)
+        _check_is_needed_by_none(target)
         active = Run.objects.active().filter(target=target)
         count = active.count()
         if count and if_active == IfActive.REFUSE:
@@ -43,12 +45,24 @@ def detach(target: ComputeTarget, *, if_active: IfActive, by: str) -> bool:
     return count == 0
 
 
+def _check_is_needed_by_none(target: ComputeTarget) -> None:
+    through = Q(machine=target) | Q(jump=target)
+    others = ComputeTarget.objects.attached().filter(through)
+    if names := ", ".join(others.values_list("name", flat=True)):
+        raise UserError(
+            f"{target} is still needed to reach {names}.", "Detach that first."
+        )
+
+
 def detach_closed() -> None:
     """Detach the closed targets whose runs have all ended; forget what opens them."""
     closed = ComputeTarget.objects.attached().exclude(closed_at=None)
     idle = closed.exclude(pk__in=Run.objects.active().values("target"))
     idle.update(detached_at=timezone.now())
     # As long as job folders are to be removed there, the secrets are needed.
-    in_need = Run.objects.filter(cleaned_at=None).values("target")
-    detached = ComputeTarget.objects.exclude(detached_at=None).exclude(pk__in=in_need)
+    in_need = Run.objects.filter(cleaned_at=None)
+    detached = ComputeTarget.objects.exclude(detached_at=None)
+    for way in ("target", "target__machine", "target__machine__jump", "target__jump"):
+        used = in_need.exclude(**{way: None}).values(way)
+        detached = detached.exclude(pk__in=used)
     detached.exclude(secrets=None).update(secrets=None)

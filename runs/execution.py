@@ -16,11 +16,12 @@ from django.utils import timezone
 from aml_portal.errors import PortalError
 from computes.hosts import DamagedSourceError, Host, TargetAwayError
 from computes.services import note_trouble
-from computes.targets import host_of
+from computes.targets import host_of, launcher_of
 from runs import mirror
 from runs.dispatch import dispatch
 from runs.leases import holding, is_held
 from runs.models import Run
+from runs.sights import explain_end
 from runs.status import TERMINAL, EndReason, RunStatus
 from runs.storage import read_manifest, source_of
 from runs.transfers import Transfer
@@ -77,22 +78,34 @@ def clean_run(run_pk: int) -> None:
     if is_held(submission_lease(run_pk)):
         return
     mirror.bring_to_disk(run.run_id)
-    host_of(run.target).clean(run.run_id)
+    remove_job(run)
     Run.objects.filter(pk=run.pk).update(cleaned_at=timezone.now())
 
 
+def remove_job(run: Run) -> None:
+    """Remove what a run that has ended left on its target. Raises TargetError."""
+    launcher = launcher_of(run.target)
+    if run.status != RunStatus.COMPLETED:
+        explain_end(run, launcher.look([run.run_id]).get(run.run_id))
+    launcher.end(run.run_id)
+    host_of(run.target).clean(run.run_id)
+
+
 def _find(run_pk: int) -> Run | None:
-    runs = Run.objects.select_related("target", "environment", "experiment")
+    runs = Run.objects.select_related(
+        *("environment", "experiment", "target__jump", "target__machine__jump")
+    )
     return runs.filter(pk=run_pk).first()
 
 
 def _submit(run: Run) -> None:
     if run.handle is not None:
         return
-    host = host_of(run.target)
+    host, launcher = host_of(run.target), launcher_of(run.target)
+    spec = launcher.spec(job_spec(run), run.configuration.launch)
     if run.status in (RunStatus.PREPARING, RunStatus.STARTING):
         # Also what an earlier try laid out is looked at once more, and mended.
-        sent = _stage(run, host)
+        sent = _stage(run, host, spec)
     if run.status == RunStatus.PREPARING:
         transfer = Transfer.of(read_manifest(run.snapshot), sent)
         run.move(
@@ -102,13 +115,12 @@ def _submit(run: Run) -> None:
         run.refresh_from_db(fields=["status"])
     # A cancel may have come meanwhile; then the monitor sees to it.
     if run.status == RunStatus.STARTING:
-        handle = host.start(run.run_id)
+        handle = launcher.start(run.run_id, spec)
         Run.objects.filter(pk=run.pk).update(handle=handle)
 
 
-def _stage(run: Run, host: Host) -> Collection[str]:
+def _stage(run: Run, host: Host, spec: dict[str, Any]) -> Collection[str]:
     """Have the job folder made; the contents that had to travel there."""
-    spec = job_spec(run)
     with suppress(DamagedSourceError):
         return host.stage(run.run_id, spec, source_of(run.snapshot))
     # A sweep may have set some of it aside after it had been looked for.
@@ -141,7 +153,7 @@ def _prevent_start(run: Run, sentence: str) -> None:
 
 
 def job_spec(run: Run) -> dict[str, Any]:
-    """What the runner reads as `job.json`."""
+    """What the runner reads as `job.json`, but for what the target's launcher adds."""
     configuration = run.configuration
     return {
         "id": run.run_id,

@@ -1,6 +1,7 @@
 """The forms of the submit page and the run page."""
 
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -8,7 +9,9 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from aml_portal.errors import UserError
+from computes.kinds import Kind, kinds
 from computes.models import ComputeTarget
+from computes.run_options import RunOptionsForm
 from environments.models import Environment
 from runs.configuration import (
     DEFAULT_GRACE,
@@ -22,6 +25,14 @@ from runs.services import Submission
 
 _TOO_OLD = "The form is too old. Reload the page and submit again."
 _NO_SOURCE = "No source was chosen. Drop a folder, or choose an archive."
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetOptions:
+    """What the submit page asks for where a target of the kind is chosen."""
+
+    kind: Kind
+    form: RunOptionsForm
 
 
 class SubmitForm(forms.Form):
@@ -106,8 +117,32 @@ class SubmitForm(forms.Form):
         _check(Configuration(script="-", grace_seconds=seconds))
         return seconds
 
+    @property
+    def options(self) -> "list[TargetOptions]":
+        """What a run can choose on targets of each kind, as far as it is typed."""
+        asked = [kind for kind in kinds().values() if kind.run_form]
+        return [TargetOptions(kind=kind, form=self._options_of(kind)) for kind in asked]
+
+    def _options_of(self, kind: Kind) -> RunOptionsForm:
+        assert kind.run_form is not None
+        typed = self.data if self.is_bound else None
+        initial = self.initial.get("launch") or {}
+        return kind.run_form(typed, prefix=kind.name, initial=initial)
+
+    def _clean_options(self, target: ComputeTarget) -> dict[str, Any]:
+        kind = target.its_kind
+        if kind.run_form is None:
+            return {}
+        form = self._options_of(kind)
+        for name, errors in form.errors.items():
+            about = f"{form[name].label}: " if name in form.fields else ""
+            self.add_error(None, [f"{about}{error}" for error in errors])
+        return form.options
+
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
+        if target := data.get("target"):
+            data["launch"] = self._clean_options(target)
         chosen = data.get("snapshot") or data.get("archive")
         if not chosen and "snapshot" not in self.errors:
             self.add_error("snapshot", _NO_SOURCE)
@@ -123,6 +158,7 @@ class SubmitForm(forms.Form):
             environment_variables=data.get("variables", {}),
             max_run_duration_seconds=data.get("max_duration", DEFAULT_MAX_DURATION),
             grace_seconds=data.get("grace", DEFAULT_GRACE),
+            launch=data.get("launch", {}),
         )
 
     def keep_snapshot(self, snapshot: Snapshot) -> None:

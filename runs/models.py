@@ -202,6 +202,8 @@ class Run(models.Model):
     attempts = models.PositiveIntegerField(default=0, editable=False)
     # What the target needs to find the job again; None until it was started.
     handle = models.JSONField(null=True, editable=False)
+    # What the target's launcher sees of the job, for people, such as why it waits.
+    sight = models.TextField(blank=True, editable=False)
 
     objects = RunQuerySet.as_manager()
 

@@ -16,9 +16,9 @@ from django.db import close_old_connections
 
 from aml_portal.errors import PortalError
 from aml_portal.redis_clients import redis_client
-from computes.models import ComputeTarget
+from computes.models import LOCAL, ComputeTarget
 from computes.services import ask_for_due_checks, note_seen, note_trouble
-from computes.targets import host_of
+from computes.targets import host_of, launcher_of
 from runs import leases
 from runs.detaching import detach_closed
 from runs.dispatch import enqueue_daily_sweep
@@ -27,6 +27,7 @@ from runs.models import Run
 from runs.notices import MONITOR_CHANNEL
 from runs.reconcile import Reconciler
 from runs.status import FOLLOWED
+from runs.watching import Watcher
 
 if TYPE_CHECKING:
     from computes.hosts import Host
@@ -51,6 +52,7 @@ class Monitor:
     def __init__(self) -> None:
         self._owner = leases.new_owner()
         self._followers: dict[str, Follower] = {}
+        self._watchers: dict[int, Watcher] = {}
         # The targets of each host that has runs.
         self._targets = defaultdict[str, set[int]](set)
         self._renewed: dict[str, float] = {}
@@ -74,6 +76,7 @@ class Monitor:
                 close_old_connections()
             self._bell.wait(_TICK)
             self._bell.clear()
+        self._watch(set())
         for key in list(self._followers):
             self._let_go(key)
 
@@ -82,7 +85,7 @@ class Monitor:
         self._bell.set()
 
     def _tick(self) -> None:
-        hosts, runs = self._placed()
+        hosts, runs, seen = self._placed()
         for key, host in hosts.items():
             if key not in self._followers and self._holds(key):
                 self._followers[key] = Follower(host)
@@ -92,24 +95,41 @@ class Monitor:
                 follower.sync(runs[key])
             else:
                 self._let_go(key)
+        self._watch({pk for pk, key in seen.items() if key in self._followers})
         self._reconcile()
 
-    def _placed(self) -> "tuple[dict[str, Host], dict[str, list[Run]]]":
+    def _placed(
+        self,
+    ) -> "tuple[dict[str, Host], dict[str, list[Run]], dict[int, str]]":
         """The hosts that have runs, and those to be followed, by the host's key.
 
-        A stream is opened while a run is prepared, so that it is there in time.
+        A stream is opened while a run is prepared, so that it is there in time. Beside
+        them the host's keys of those targets whose launcher sees its jobs.
         """
         by_target: dict[int, list[Run]] = defaultdict(list)
-        for run in Run.objects.placed().select_related("target__jump"):
+        for run in Run.objects.placed().select_related(
+            "target__jump", "target__machine__jump"
+        ):
             by_target[run.target_id].append(run)
         hosts: dict[str, Host] = {}
         runs: dict[str, list[Run]] = defaultdict(list)
+        seen: dict[int, str] = {}
         for placed in by_target.values():
             # Once for each target: to find it opens the target's secrets.
             if host := self._find(placed[0].target):
                 hosts[host.key] = host
                 runs[host.key] += [run for run in placed if run.status in FOLLOWED]
-        return hosts, runs
+                if launcher_of(placed[0].target).sees:
+                    seen[placed[0].target_id] = host.key
+        return hosts, runs, seen
+
+    def _watch(self, targets: set[int]) -> None:
+        """Have the jobs of these targets looked at, and of no others."""
+        for pk in self._watchers.keys() - targets:
+            self._watchers.pop(pk).stop()
+        for pk in targets - self._watchers.keys():
+            self._watchers[pk] = Watcher(pk)
+            self._watchers[pk].start()
 
     def _find(self, target: ComputeTarget) -> "Host | None":
         """Its host; None where that is told to who can do something about it."""
@@ -152,7 +172,7 @@ class Monitor:
         """Note which targets answer; have them checked or detached when it is time."""
         ask_for_due_checks()
         detach_closed()
-        local = ComputeTarget.objects.filter(kind=ComputeTarget.Kind.LOCAL)
+        local = ComputeTarget.objects.filter(kind=LOCAL)
         seen = set(local.values_list("pk", flat=True))
         for key, follower in self._followers.items():
             if follower.is_heard():

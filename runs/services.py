@@ -13,12 +13,11 @@ from django.utils import timezone
 
 from aml_portal.errors import PortalError, UserError
 from computes.models import ComputeTarget
-from computes.targets import host_of
 from environments.models import Environment
 from runs import mirror
 from runs.configuration import ScriptRunConfiguration
 from runs.dispatch import dispatch
-from runs.execution import submission_lease
+from runs.execution import remove_job, submission_lease
 from runs.git_facts import GitFacts
 from runs.leases import is_held
 from runs.models import Experiment, Run, RunQuerySet, RunTag, Snapshot
@@ -321,7 +320,7 @@ def delete_run(run: Run) -> bool:
             "The run is still being cleared away.", "Try again in a moment."
         )
     if run.cleaned_at is None:
-        host_of(run.target).clean(run.run_id)
+        remove_job(run)
     # The row goes first: a folder without a row is waste, a row without a folder a lie.
     with transaction.atomic():
         # Locked, or somebody might tag it after its tags were looked for.

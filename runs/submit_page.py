@@ -95,6 +95,7 @@ def _values_of(run: Run, *, without: list[str]) -> dict[str, Any]:
         "target": run.target_id,
         "variables": variables,
         "tags": {tag.name: tag.value for tag in run.tags.all()},
+        "launch": configuration.launch,
         "max_duration": format_duration(configuration.max_run_duration_seconds),
         "grace": format_duration(configuration.grace_seconds),
     }

@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from aml_portal.errors import UserError
-from computes.models import ComputeTarget
+from computes.models import LOCAL, ComputeTarget
 from runs.detaching import IfActive, detach as detach_target
 from runs.requests import PageRequest
 
@@ -16,7 +16,7 @@ from runs.requests import PageRequest
 def detach(request: PageRequest, name: str) -> HttpResponse:
     """For administrators: detach the target, now or once its runs have ended."""
     target = get_object_or_404(ComputeTarget.objects.attached(), name=name)
-    if not request.user.is_staff or target.kind == ComputeTarget.Kind.LOCAL:
+    if not request.user.is_staff or target.kind == LOCAL:
         raise PermissionDenied
     chosen = request.POST.get("if_active", "")
     if_active = IfActive(chosen) if chosen in set(IfActive) else IfActive.REFUSE

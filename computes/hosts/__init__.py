@@ -3,6 +3,8 @@
 from computes.hosts.base import (
     DamagedSourceError,
     Host,
+    Place,
+    Ran,
     Source,
     Stream,
     StreamClosed,
@@ -12,6 +14,8 @@ from computes.hosts.base import (
 __all__ = [
     "DamagedSourceError",
     "Host",
+    "Place",
+    "Ran",
     "Source",
     "Stream",
     "StreamClosed",

@@ -1,6 +1,6 @@
 """What a host answers, whichever way it is reached."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,6 +41,36 @@ class Source:
             for entry in self.entries
             if entry.get("kind", "file") == "file"
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """What came of a command on a host."""
+
+    code: int
+    out: bytes
+    err: bytes
+
+    @property
+    def complaint(self) -> str:
+        """What it said of its failure, in a line."""
+        words = (self.err or self.out).decode(errors="replace").split()
+        return " ".join(words)[:500] or f"it ended with exit code {self.code}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where things are on a host: absolute paths, of which the folder may not be yet.
+
+    `python` runs the runner, `runner` is its folder, `folder` that of the job. `user`
+    and `group` are the numbers of the account that owns it.
+    """
+
+    folder: str
+    runner: str
+    python: str
+    user: int
+    group: int
 
 
 class Stream(Protocol):
@@ -93,6 +123,23 @@ class Host(Protocol):
 
     def cancel(self, job: str, *, grace_seconds: float, reason: str) -> None:
         """End the job, or see to it that it never starts."""
+        ...
+
+    def write_log(self, job: str, data: bytes) -> None:
+        """Add to the log of a job that is staged and has not been started."""
+        ...
+
+    def place(self, job: str) -> Place:
+        """Where the job is, for who starts it there in another way."""
+        ...
+
+    def run(
+        self, command: Sequence[str], *, stdin: bytes = b"", seconds: float = 60.0
+    ) -> Ran:
+        """Run a command there, without a shell, and wait for its end.
+
+        Raises TargetError where there is no such program, or it takes longer.
+        """
         ...
 
     def clean(self, job: str) -> None:

@@ -5,14 +5,20 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from aml_portal.errors import FULL_DISK, TargetError
-from computes.hosts.base import DamagedSourceError, Source, StreamClosed
+from computes.hosts.base import (
+    DamagedSourceError,
+    Place,
+    Ran,
+    Source,
+    StreamClosed,
+)
 from computes.hosts.sending import Sender
-from computes.runner import RUNNER, facts, staging
+from computes.runner import RUNNER, commands, facts, staging
 
 # A runner verb takes milliseconds; cleaning a large folder takes its time.
 _VERB_TIMEOUT = 60
@@ -55,6 +61,32 @@ class LocalHost:
 
     def cancel(self, job: str, *, grace_seconds: float, reason: str) -> None:
         self._ask("cancel", job, "--grace", str(grace_seconds), "--reason", reason)
+
+    def write_log(self, job: str, data: bytes) -> None:
+        try:
+            commands.write_log(str(self._jobs / job), data)
+        except OSError as error:
+            raise TargetError(f"The log can't be written: {error}.") from error
+
+    def place(self, job: str) -> Place:
+        return Place(
+            folder=str(self._jobs / job),
+            runner=str(RUNNER.parent),
+            python=sys.executable,
+            user=os.getuid(),
+            group=os.getgid(),
+        )
+
+    def run(
+        self, command: Sequence[str], *, stdin: bytes = b"", seconds: float = 60.0
+    ) -> Ran:
+        try:
+            code, out, err = commands.run(
+                command, stdin, seconds=seconds, environment=_environment()
+            )
+        except commands.Failed as error:
+            raise TargetError(f"This machine says: {error}") from error
+        return Ran(code=code, out=out, err=err)
 
     def clean(self, job: str) -> None:
         self._ask("clean", job, timeout=_CLEAN_TIMEOUT)

@@ -1,14 +1,15 @@
 """A machine that is reached over SSH."""
 
+import base64
 import os
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import paramiko
 
-from computes.hosts.base import Source, StreamClosed
+from computes.hosts.base import Place, Ran, Source, StreamClosed
 from computes.hosts.bootstrap import become_runner, command
 from computes.hosts.questions import Questions
 from computes.hosts.sending import Sender
@@ -18,6 +19,8 @@ _READ_SIZE = 1024 * 1024
 # A host that takes in nothing for so long, as when its disk hangs, is given up.
 _SEND_SECONDS = 60.0
 _CLEAN = 1800.0
+# Longer than a command may take, for the way there and back.
+_MARGIN = 15.0
 # Contents of files are kept on a host for a month after they were needed last.
 _KEEP_FOR = 30 * 86400.0
 
@@ -56,6 +59,27 @@ class SshHost:
         self._questions().ask(
             "cancel", job=job, grace_seconds=grace_seconds, reason=reason
         )
+
+    def write_log(self, job: str, data: bytes) -> None:
+        self._questions().ask("log", job=job, body=[data], size=len(data))
+
+    def place(self, job: str) -> Place:
+        place: dict[str, Any] = self._questions().ask("place", job=job)
+        return Place(**place)
+
+    def run(
+        self, command: Sequence[str], *, stdin: bytes = b"", seconds: float = 60.0
+    ) -> Ran:
+        ran: dict[str, Any] = self._questions().ask(
+            "run",
+            command=list(command),
+            body=[stdin],
+            size=len(stdin),
+            limit=seconds,
+            seconds=seconds + _MARGIN,
+        )
+        out, err = (base64.b64decode(ran[name]) for name in ("out", "err"))
+        return Ran(code=ran["code"], out=out, err=err)
 
     def clean(self, job: str) -> None:
         self._questions().ask("clean", job=job, seconds=_CLEAN)

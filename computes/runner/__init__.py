@@ -6,5 +6,12 @@ BOOT = Path(__file__).with_name("boot.py")
 RUNNER = Path(__file__).with_name("runner.py")
 SHIPPED = tuple(
     Path(__file__).with_name(name)
-    for name in ("__main__.py", "facts.py", "runner.py", "server.py", "staging.py")
+    for name in (
+        "__main__.py",
+        "commands.py",
+        "facts.py",
+        "runner.py",
+        "server.py",
+        "staging.py",
+    )
 )

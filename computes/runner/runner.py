@@ -910,7 +910,9 @@ def _settle(job: Job, grace: Optional[float], reason: str) -> None:
         time.sleep(0.02)
         living = _orphans(who)
     if not ending.processes:
-        job.finish("lost", detail=_why_lost(who))
+        # Who canceled it may have had to end what it ran in.
+        wanted = who.get("apart") and job.exists("cancel.json")
+        job.finish("canceled" if wanted else "lost", detail=_why_lost(who))
         return
     receipt = ending.receipt(left=0)
     detail = "The runner was gone." if reason == "canceled" else _why_lost(who)

@@ -12,6 +12,7 @@ follow one another; a question that came too late or in part is not carried out.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import errno
 import json
@@ -20,6 +21,7 @@ import sys
 from typing import IO, Any, Callable, Dict, List, cast
 
 # The folder that Python was given is the first in its path.
+import commands  # type: ignore[import-not-found]
 import facts  # type: ignore[import-not-found]
 import runner  # type: ignore[import-not-found]
 import staging  # type: ignore[import-not-found]
@@ -44,6 +46,9 @@ class Server:
             "lacking": self._lacking,
             "receive": self._receive,
             "stage": self._stage,
+            "log": self._write_log,
+            "place": self._place,
+            "run": self._run,
             "facts": lambda *_: facts.facts(self._root),
             "sweep": lambda asked, _: self._objects.sweep(asked["age"]),
         }
@@ -64,7 +69,7 @@ class Server:
             return {"answer": self._verbs[asked["verb"]](asked, body)}
         except staging.Lacking as error:
             return {"lacking": str(error)}
-        except (runner.Refused, staging.Spoilt) as error:
+        except (runner.Refused, staging.Spoilt, commands.Failed) as error:
             return {"error": str(error)}
         except OSError as error:
             if error.errno in _FULL:
@@ -91,6 +96,26 @@ class Server:
         folder = os.path.join(self._jobs, asked["job"])
         staging.stage(folder, asked["spec"], json.loads(body.read()), self._objects)
         return {}
+
+    def _write_log(self, asked: Json, body: Body) -> Json:
+        commands.write_log(self._job(asked).folder, body.read())
+        return {}
+
+    def _place(self, asked: Json, _: Body) -> Json:
+        return {
+            "folder": self._job(asked).folder,
+            "runner": os.path.dirname(os.path.abspath(__file__)),
+            "python": sys.executable,
+            "user": os.getuid(),
+            "group": os.getgid(),
+        }
+
+    def _run(self, asked: Json, body: Body) -> Json:
+        given, seconds = body.read(), asked["limit"]
+        code, out, err = commands.run(asked["command"], given, seconds=seconds)
+        said = {"out": out, "err": err}
+        encoded = {name: base64.b64encode(said[name]).decode() for name in said}
+        return dict(encoded, code=code)
 
 
 class Body:

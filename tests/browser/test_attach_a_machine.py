@@ -41,7 +41,8 @@ def test_the_same_script_runs_on_an_attached_machine(
 
 def attach(page: Page, portal: Portal, sshd: Sshd, root: Path) -> None:
     page.goto(f"{portal.url}/compute/")
-    page.get_by_role("link", name="Attach a machine").click()
+    page.get_by_role("link", name="Attach").click()
+    page.get_by_role("link", name="Remote machine").click()
     for label, text in {
         "Name:": "gpu-box",
         "Address:": "127.0.0.1",

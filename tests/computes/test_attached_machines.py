@@ -48,6 +48,7 @@ def filled(sshd: Sshd, tmp_path: Path) -> dict[str, Any]:
         "root": str(tmp_path / "far"),
         "python": sys.executable,
         "max_runs": 3,
+        "takes_runs": "on",
     }
 
 

@@ -230,3 +230,43 @@ def test_a_stream_and_questions_of_many_threads_do_not_mix(place: Place) -> None
         stream.close()
     place.host.cancel("job", grace_seconds=0, reason="Over.")
     assert place.last_word()["reason"] == "canceled"
+
+
+def test_a_command_is_run_there(place: Place) -> None:
+    code = "import sys; print(sys.stdin.read()); sys.exit('no ' + sys.argv[1])"
+    ran = place.host.run([sys.executable, "-c", code, "$(x) 'y'"], stdin=b"a\nb")
+    assert (ran.code, ran.out) == (1, b"a\nb\n")
+    assert ran.complaint == "no $(x) 'y'"
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [(["no-such-program"], "can't be started"), (["sleep", "9"], "did not end within")],
+)
+def test_a_command_that_can_not_be_run_is_told(
+    place: Place, command: list[str], words: str
+) -> None:
+    with pytest.raises(TargetError, match=words):
+        place.host.run(command, seconds=0.3)
+    assert place.host.state("job")["state"] == "absent"
+
+
+def test_what_is_said_before_the_start_begins_the_log(place: Place) -> None:
+    place.stage({"train.py": b"print('of the script')"})
+    place.host.write_log("job", b"pulling\n")
+    place.host.write_log("job", b"done\n")
+    place.host.start("job")
+    word = place.last_word()
+    assert place.log() == "pulling\ndone\nof the script\n"
+    assert word["log"]["bytes"] == len(place.log())
+
+
+def test_where_a_job_is_can_be_told(place: Place) -> None:
+    place.stage({"train.py": b"print('apart')"}, apart=True)
+    where = place.host.place("job")
+    assert where.folder == str(place.jobs / "job")
+    assert (where.user, where.group) == (os.getuid(), os.getgid())
+    command = [where.python, "-I", "-S", where.runner, "supervise", where.folder]
+    assert place.host.run(command).code == 0
+    assert place.log() == "apart\n"
+    assert place.host.state("job")["state"] == "ended"

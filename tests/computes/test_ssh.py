@@ -21,6 +21,7 @@ from computes.hosts.ssh_connection import (
     host_key_of,
     read_key,
 )
+from computes.launchers.process import ProcessLauncher
 from tests.services.sshd import Sshd, make_key
 from tests.waiting import eventually, free_port
 
@@ -153,7 +154,10 @@ def test_a_login_shell_may_print_what_it_likes(tmp_path: Path) -> None:
     with Sshd(ForceCommand=NOISE) as noisy:
         far = host(noisy.account(), tmp_path)
         assert far.state("job")["state"] == "absent"
-        assert all(outcome.is_fine for outcome in Checks(host=far))
+        assert all(
+            outcome.is_fine
+            for outcome in Checks(host=far, launcher=ProcessLauncher(far))
+        )
         far.close()
 
 

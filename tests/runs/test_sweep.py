@@ -181,7 +181,7 @@ def test_what_a_row_names_by_now_comes_back_unasked() -> None:
 def test_what_is_laid_out_comes_back_too(tmp_path: Path) -> None:
     run = ended(_FILES)
     set_all_aside(store())
-    assert execution._stage(run, LocalHost(tmp_path)) == ()
+    assert execution._stage(run, LocalHost(tmp_path), execution.job_spec(run)) == ()
     work = tmp_path / run.run_id / "work"
     assert (work / "train.py").read_bytes() == b"print(1)"
 

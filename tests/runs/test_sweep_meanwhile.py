@@ -83,7 +83,7 @@ def sent(client: Client, files: dict[str, bytes]) -> str:
 
 def check(run: Run, jobs: Path) -> None:
     """What a worker does with the snapshot of a run."""
-    execution._stage(run, LocalHost(jobs))
+    execution._stage(run, LocalHost(jobs), execution.job_spec(run))
     work = jobs / run.run_id / "work"
     assert (work / "train.py").read_bytes() == (work / "0.txt").read_bytes()
 

@@ -22,7 +22,10 @@ class SubmitForm extends HTMLElement {
     // Before htmx, which listens on the form itself.
     this.addEventListener("submit", (event) => this.#submit(event), { capture: true });
     this.addEventListener("input", () => this.#look());
-    this.addEventListener("change", () => this.#look());
+    this.addEventListener("change", () => {
+      this.#showOptions();
+      this.#look();
+    });
     this.addEventListener("keydown", (event) => this.#key(event));
     this.addEventListener("htmx:beforeRequest", (event) => this.#sending(event));
     this.addEventListener("htmx:beforeSwap", (event) => this.#answered(event));
@@ -32,7 +35,16 @@ class SubmitForm extends HTMLElement {
     // A page that is shown again, by "back", is a new submission.
     addEventListener("pageshow", () => this.#renew());
     this.addEventListener("source-changed", (event) => this.#offer(event.detail));
+    this.#showOptions();
     this.#look();
+  }
+
+  /** Show what can be chosen on the target that is picked, and send that alone. */
+  #showOptions() {
+    const kind = this.form.querySelector("[name=target]:checked")?.dataset.kind;
+    for (const options of this.form.querySelectorAll("[data-options]")) {
+      options.hidden = options.disabled = options.dataset.options !== kind;
+    }
   }
 
   #renew() {

@@ -1,0 +1,50 @@
+"""The kinds of compute targets: a host, and the way in which jobs are started on it.
+
+Each kind is a module of its own that has a `KIND`; `settings.COMPUTE_KINDS` lists them.
+Nothing else in the portal knows which kinds there are.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from computes.hosts import Host
+from computes.launchers import Launcher
+from computes.run_options import RunOptionsForm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of compute target.
+
+    `name` is what the database and addresses have, `label` and `summary` are for
+    people. `launcher` is given a target, and its host. `form` is an AttachForm; without
+    it nobody can attach one. `run_form` asks what a run on such a target can choose
+    beyond what every run has.
+    """
+
+    name: str
+    label: str
+    summary: str
+    # Of a ComputeTarget, which this module can't name: its model asks here.
+    launcher: Callable[[Any, Host], Launcher]
+    form: Any = None
+    run_form: type[RunOptionsForm] | None = None
+    icon: str = "server-2"
+    # Whether it is a machine, on which targets of other kinds can be.
+    is_machine: bool = False
+
+
+def kinds() -> Mapping[str, Kind]:
+    """All kinds by their names, in the order in which people are to see them."""
+    return _load(tuple(settings.COMPUTE_KINDS))
+
+
+@cache
+def _load(paths: tuple[str, ...]) -> Mapping[str, Kind]:
+    found = [import_string(path) for path in paths]
+    return {kind.name: kind for kind in found}

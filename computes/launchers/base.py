@@ -1,0 +1,73 @@
+"""What a launcher answers, whichever way it starts jobs."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Spec = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """What can be seen of a job from outside, where the runner may not tell it yet.
+
+    `words` say what it waits for, or how it ended. Once `is_over`, nothing of it will
+    ever run any more. `hint` is what may explain a bad end, such as a lack of memory.
+    """
+
+    words: str = ""
+    is_over: bool = False
+    hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leftover:
+    """Something of a job that is there: a container, a job of a scheduler."""
+
+    job: str
+    words: str
+
+
+class Launcher(Protocol):
+    """Starts jobs on a host in one way.
+
+    `job` is the name of a job folder. All calls may be repeated at any time, and raise
+    TargetError, TargetAwayError where it can't be asked.
+    """
+
+    # Whether `look` can tell anything.
+    sees: bool
+
+    def spec(self, spec: Spec, options: Mapping[str, Any]) -> Spec:
+        """What `job.json` is to say so that the job is started in this way.
+
+        `options` are those of the run, as the form of the kind for runs has cleaned
+        them. Raises UserError for what can't be.
+        """
+        ...
+
+    def start(self, job: str, spec: Spec) -> dict[str, Any]:
+        """Start the staged job, once however often this is called; its handle."""
+        ...
+
+    def look(self, jobs: Collection[str]) -> Mapping[str, Sight]:
+        """What can be seen of those jobs; one that is missing here can't be told."""
+        ...
+
+    def end(self, job: str) -> None:
+        """End what is left of a job by force, and forget it; the folder stays.
+
+        Absent is fine.
+        """
+        ...
+
+    def leftovers(self) -> list[Leftover]:
+        """What of this portal's jobs is there now, by this launcher."""
+        ...
+
+    def checks(self) -> Mapping[str, Callable[[], str]]:
+        """What a check of the target asks beside what it asks of the host, in order.
+
+        Each answers with a sentence, or raises PortalError.
+        """
+        ...

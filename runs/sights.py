@@ -1,0 +1,57 @@
+"""What launchers see of jobs from outside: why one waits, and why one ended badly."""
+
+from django.utils import timezone
+
+from computes.hosts import Host
+from computes.launchers import Launcher, Sight
+from computes.models import ComputeTarget
+from computes.targets import host_of, launcher_of
+from runs.models import Run
+from runs.notices import announce_change
+from runs.status import FOLLOWED, RunStatus
+
+# So long after its grace a canceled job may live on before it is ended by force.
+_FORCE_AFTER = 15.0
+
+
+def look(target: ComputeTarget) -> None:
+    """Look once at the jobs of a target that were started. Raises TargetError."""
+    followed = Run.objects.followed().filter(target=target).exclude(handle=None)
+    runs = {run.run_id: run for run in followed}
+    if not runs:
+        return
+    host, launcher = host_of(target), launcher_of(target)
+    for job, sight in launcher.look(list(runs)).items():
+        _take(runs[job], sight, host)
+    for run in runs.values():
+        _end_by_force(run, launcher)
+
+
+def _take(run: Run, sight: Sight, host: Host) -> None:
+    changed = Run.objects.filter(pk=run.pk).exclude(sight=sight.words)
+    if changed.update(sight=sight.words):
+        announce_change(run.run_id, "notes")
+    if sight.is_over and host.state(run.run_id)["state"] == "not_started":
+        # It will never be: who follows the run is told so, as the job's last word.
+        words = " ".join(filter(None, (sight.words, sight.hint)))
+        host.cancel(run.run_id, grace_seconds=0, reason=words)
+
+
+def _end_by_force(run: Run, launcher: Launcher) -> None:
+    """End a job that was asked to end and could not, such as one that is frozen."""
+    asked = run.cancel_requested_at
+    if asked is None or run.status not in FOLLOWED:
+        return
+    patience = run.configuration.grace_seconds + _FORCE_AFTER
+    if (timezone.now() - asked).total_seconds() > patience:
+        launcher.end(run.run_id)
+
+
+def explain_end(run: Run, sight: Sight | None) -> None:
+    """Add to a bad end what its launcher saw of it, once."""
+    if sight is None or run.status != RunStatus.FAILED:
+        return
+    if sight.hint and sight.hint not in run.error:
+        run.error = f"{run.error} {sight.hint}".strip()
+        Run.objects.filter(pk=run.pk).update(error=run.error)
+        run.note(sight.hint)

@@ -1,0 +1,52 @@
+"""Asks the launchers that can see their jobs from outside what they see."""
+
+import logging
+import threading
+
+from django.db import close_old_connections
+
+from aml_portal.errors import PortalError
+from computes.models import ComputeTarget
+from runs import sights
+from runs.models import Run
+from runs.status import RunStatus
+
+_log = logging.getLogger(__name__)
+
+# Seconds from one look to the next, while a run waits to begin, and else.
+_SOON, _LATER = 2.0, 10.0
+
+
+class Watcher(threading.Thread):
+    """Looks at the jobs of one target, until it is stopped."""
+
+    def __init__(self, target_pk: int) -> None:
+        super().__init__(daemon=True, name=f"watch-{target_pk}")
+        self._target_pk = target_pk
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._look()
+            except PortalError as error:
+                # Who follows the runs tells that; here is nothing to be seen now.
+                _log.info("A look at target %s failed: %s", self._target_pk, error)
+            except Exception:
+                _log.exception("A look at target %s failed", self._target_pk)
+            close_old_connections()
+            self._stopped.wait(self._pause())
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _look(self) -> None:
+        targets = ComputeTarget.objects.with_way().filter(pk=self._target_pk)
+        if target := targets.first():
+            sights.look(target)
+
+    def _pause(self) -> float:
+        starting = Run.objects.filter(
+            target=self._target_pk, status=RunStatus.STARTING
+        ).exists()
+        return _SOON if starting else _LATER
