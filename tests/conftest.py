@@ -23,6 +23,7 @@ from django.test import override_settings  # noqa: E402
 
 from tests.services.portal import Portal, prepare_data  # noqa: E402
 from tests.services.redis import RedisServer  # noqa: E402
+from tests.services.slurm import Slurm  # noqa: E402
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -125,3 +126,16 @@ def redis_server() -> Iterator[RedisServer]:
     """The Redis that the settings of the test process name."""
     with RedisServer.embedded(_DATA) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def slurm_of_all() -> Iterator[Slurm]:
+    with Slurm() as slurm:
+        yield slurm
+
+
+@pytest.fixture
+def slurm(slurm_of_all: Slurm) -> Iterator[Slurm]:
+    """A Slurm cluster, which each test finds without jobs and with all nodes."""
+    yield slurm_of_all
+    slurm_of_all.end_all_jobs()

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from computes.models import ComputeTarget
-from computes.services import save_ssh
+from computes.services import save_ssh, save_target
 from computes.ssh_settings import SshSettings
 from environments.models import Environment
 from runs.configuration import ScriptRunConfiguration
@@ -20,6 +20,7 @@ from runs.services import Submission, keep_snapshot, submit_run
 from runs.snapshots import read_upload
 from runs.storage import limits, store
 from tests.services.runs import zipped
+from tests.services.slurm import Slurm
 from tests.services.sshd import Sshd
 
 
@@ -56,6 +57,20 @@ def machine(
     ComputeTarget.objects.filter(pk=target.pk).update(host_key=sshd.host_key)
     target.refresh_from_db()
     return target
+
+
+def cluster(
+    slurm: Slurm,
+    *,
+    name: str = "cluster",
+    machine: ComputeTarget | None = None,
+    **more: Any,
+) -> ComputeTarget:
+    """A Slurm target on this machine or another; `more` are settings of its own."""
+    target = ComputeTarget(
+        name=name, kind="slurm", machine=machine or _target(), max_runs=50
+    )
+    return save_target(target, settings={"conf": str(slurm.conf), **more}, secrets={})
 
 
 def this_python() -> Environment:

@@ -8,8 +8,10 @@ SHIPPED = tuple(
     Path(__file__).with_name(name)
     for name in (
         "__main__.py",
+        "batch.py",
         "commands.py",
         "facts.py",
+        "rank.py",
         "runner.py",
         "server.py",
         "staging.py",
