@@ -27,21 +27,25 @@ FAILED, WARNED = 1, 143
 def submit(folder: str, asked: Json) -> Json:
     """Have `asked["submit"]` read `asked["script"]`, unless that was done before.
 
-    The answer has the "number" of Slurm's job; or else the "program" that failed, its
-    exit "code", and "err", what it said.
+    The answer has the "number" of Slurm's job, None if it is not known any more; or
+    else the "program" that failed, its exit "code", and "err", what it said.
     """
+    job = runner.Job(folder)
     with _turn(folder):
         # Whoever asked may have lost the answer, or been killed before it was kept:
-        # then the name of the job still tells, which `asked["find"]` looks for.
-        kept: Optional[Json] = runner.read_json(os.path.join(folder, SUBMITTED))
+        # then the name of the job still tells, which `asked["find"]` looks for, as long
+        # as Slurm knows it, and then what the job left.
+        kept: Optional[Json] = job.read(SUBMITTED)
         if kept:
             return kept
         answer = _ask("squeue", asked["find"], b"", FIND_SECONDS)
         if answer.get("number") == "":
+            if job.exists("runner.json") or job.exists("exit.json"):
+                return {"number": None}
             script = asked["script"].encode()
             answer = _ask("sbatch", asked["submit"], script, SUBMIT_SECONDS)
-        if answer.get("number"):
-            runner.write_json(os.path.join(folder, SUBMITTED), answer)
+        if "number" in answer:
+            job.write(SUBMITTED, answer)
         return answer
 
 

@@ -71,7 +71,10 @@ def run(folder: str, argv: List[str]) -> int:
         signal.signal(number, signal.SIG_IGN)
     _end_all(script, _grace(folder))
     log.close()
-    if script.returncode and not (told or log.is_first):
+    if told or script.returncode == -signal.SIGTERM:
+        # srun's own exit code is the highest: that is to be of the rank that failed.
+        return 1
+    if script.returncode and not log.is_first:
         log.tell_of_failure(script.returncode)
     return 128 - script.returncode if script.returncode < 0 else script.returncode
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -69,7 +70,7 @@ class Slurm:
     def kill_node(self, node: str) -> None:
         """End slurmd as a power cut does: with all that it runs."""
         self._stop(node, signal.SIGKILL)
-        for pid in self.processes(f"spool-{node}"):
+        for pid in self.processes_of(f"SLURMD_NODENAME={node}"):
             os.kill(pid, signal.SIGKILL)
 
     def wait_for_nodes(self, *nodes: str) -> None:
@@ -85,6 +86,10 @@ class Slurm:
 
     def drain(self, node: str, reason: str = "a test") -> None:
         self.update(f"NodeName={node}", "State=DRAIN", f"Reason={reason}")
+
+    def give_up(self, node: str) -> None:
+        """Have Slurm take a node for one that has failed."""
+        self.update(f"NodeName={node}", "State=DOWN", "Reason=a test")
 
     def resume(self, node: str) -> None:
         self.update(f"NodeName={node}", "State=RESUME")
@@ -109,6 +114,28 @@ class Slurm:
         named = ["--name", name] if name else []
         return self.must("squeue", "-h", "-t", "all", "-o", "%T", *named).split()
 
+    def wait_for_end(self, name: str) -> None:
+        """Wait until no job of this name waits, runs or ends."""
+        left = ("squeue", "-h", "-o", "%A", "-n", name)
+        eventually(lambda: not self.must(*left), f"{name} has ended in Slurm", 60)
+
+    def set_end(self, name: str, *, seconds: float) -> None:
+        """Have the time limit of the job of this name come in so many seconds."""
+        end = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() + seconds))
+        self.update(f"JobId={self.ids(name)[0]}", f"EndTime={end}")
+
+    def ids(self, name: str) -> list[str]:
+        """The numbers of the jobs of a name."""
+        return self.must("squeue", "-h", "-t", "all", "-o", "%A", "-n", name).split()
+
+    def processes_of(self, words: str) -> list[int]:
+        """The processes that have to do with a job of these words."""
+        return [
+            int(path.parent.name)
+            for path in Path("/proc").glob("[0-9]*/environ")
+            if words.encode() in _read(path) + _read(path.parent / "cmdline")
+        ]
+
     def end_all_jobs(self) -> None:
         """Leave nothing queued or running, and all nodes at work."""
         self.ask("scancel", "--user", getpass.getuser())
@@ -116,15 +143,6 @@ class Slurm:
         for node in NODES:
             self.ask("scontrol", "update", f"NodeName={node}", "State=RESUME")
         self.wait_for_nodes(*NODES)
-
-    def processes(self, words: str) -> list[int]:
-        """The processes that were started with these words, in the cluster's folder."""
-        mark = str(self.folder / words).encode()
-        return [
-            int(path.parent.name)
-            for path in Path("/proc").glob("[0-9]*/environ")
-            if mark in _read(path)
-        ]
 
     def logs(self) -> str:
         files = sorted(self.folder.glob("*.log"))
@@ -187,7 +205,7 @@ class Slurm:
             "SelectTypeParameters": "CR_CPU_Memory",
             "GresTypes": "gpu",
             "ReturnToService": 2,
-            "SlurmdTimeout": 5,
+            "MessageTimeout": 5,
             "KillWait": 3,
             "SchedulerParameters": "sched_interval=1,bf_interval=1,batch_sched_delay=0",
             **self._options,

@@ -47,7 +47,15 @@ class SlurmClient:
 
     def ask(self, program: str, *options: str) -> str:
         """What the program prints. Raises TargetError, TargetAwayError."""
-        ran = self._host.run(self.command(program, *options), seconds=SECONDS)
+        try:
+            ran = self._host.run(self.command(program, *options), seconds=SECONDS)
+        except TargetAwayError:
+            raise
+        except TargetError as error:
+            # There always is the program that starts this one.
+            raise TargetAwayError(
+                f"Slurm's {program} did not answer within {SECONDS:.0f} seconds."
+            ) from error
         if ran.code != 0:
             raise trouble(program, ran)
         return ran.out.decode(errors="replace")

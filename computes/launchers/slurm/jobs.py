@@ -18,9 +18,9 @@ _MISSING = {
     " and the machine share it, under the same path.",
     NO_PYTHON: "The node does not have the Python of the machine, under the same path.",
 }
-# The runner ends with this when Slurm warned it; else it was ended together with its
-# job, which the state tells.
-_WARNED = 143
+# As computes/runner/batch.py has them. When Slurm ends a job for another reason than
+# its time, the state tells that.
+_SCRIPT_FAILED, _WARNED = 1, 143
 # What Slurm says of a job whose files or folder it could not open on the node.
 _LAUNCH_FAILURE = "JobLaunchFailure"
 
@@ -52,12 +52,9 @@ class SlurmJob:
 
     def _words(self) -> str:
         if self.state == "PENDING":
-            start = (
-                f" The start is estimated for {self._start()}." if self.starts else ""
-            )
-            return f"Pending: {why_it_waits(self.reason)}.{start}"
+            return f"Pending: {why_it_waits(self.reason)}{self._start()}."
         if self.is_over:
-            return self._hint() or f"{OVER[self.state]}."
+            return f"For Slurm the job is over ({self.state})."
         words = OTHERS.get(self.state, f"Slurm's state is {self.state}")
         return f"{words} on {self.nodes}." if self.nodes else f"{words}."
 
@@ -65,20 +62,22 @@ class SlurmJob:
         """What explains a bad end, if it is not the script's own."""
         if self.state == "FAILED":
             return self._why_failed()
-        if not self.is_over or self.state == "COMPLETED":
-            return ""
         details = {
             "TIMEOUT": f" ({self.limit})",
             "NODE_FAIL": f": {self.nodes}" if self.nodes else "",
         }
-        return f"{OVER[self.state]}{details.get(self.state, '')}."
+        why = OVER.get(self.state, "")
+        return f"{why}{details.get(self.state, '')}." if why else ""
 
     def _why_failed(self) -> str:
+        if self.reason == _LAUNCH_FAILURE:
+            return f"Slurm could not start it on {self.nodes or 'its node'}."
         if self.exit_code == _WARNED:
             return f"Slurm's time limit ({self.limit}) was about to be reached."
-        if self.reason == _LAUNCH_FAILURE:
-            return f"Slurm could not start the job on {self.nodes or 'its node'}."
-        return _MISSING.get(self.exit_code, "")
+        if self.exit_code == _SCRIPT_FAILED:
+            return ""
+        unknown = f"Its batch script ended with exit code {self.exit_code}."
+        return _MISSING.get(self.exit_code, unknown)
 
     def _start(self) -> str:
         if self.starts is None:

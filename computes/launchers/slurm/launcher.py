@@ -68,8 +68,8 @@ class SlurmLauncher:
         if ran.code != 0:
             raise TargetAwayError(f"The answer of Slurm got lost: {ran.complaint}.")
         answer = json.loads(ran.out)
-        if number := answer.get("number"):
-            return {"slurm_job": number}
+        if "number" in answer:
+            return {"slurm_job": answer["number"]}
         err = answer["err"].encode()
         raise trouble(answer["program"], Ran(code=answer["code"], out=b"", err=err))
 
@@ -111,6 +111,10 @@ class SlurmLauncher:
         return jobs(self._slurm)
 
     def _check_version(self) -> str:
+        conf = self._settings.conf
+        if conf and self._host.run(["test", "-r", conf]).code != 0:
+            # Slurm's programs would wait for it a minute.
+            raise TargetError(f"There is no {conf} to be read on the machine.")
         version = self._slurm.ask("sbatch", "--version").strip()
         # Only the controller can answer this.
         self._look()

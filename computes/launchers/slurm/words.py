@@ -5,7 +5,6 @@ from collections.abc import Mapping
 WAITS = {
     "Resources": "it waits for resources",
     "Priority": "others with a higher priority are before it",
-    "None": "Slurm has not looked at it yet",
     "Dependency": "it waits for another job that it depends on",
     "DependencyNeverSatisfied": "the job that it depends on can't end as it should any"
     " more, so it will never begin",
@@ -43,18 +42,18 @@ _LIMITS = {
     "Assoc": "a limit of its account or user is reached",
     "Max": "a limit of its account, user or QOS is reached",
 }
-# Of states in which nothing more of a job will run.
+# The states in which nothing more of a job will run, and why that is.
 OVER = {
-    "CANCELLED": "Slurm's job was cancelled outside the portal",
-    "COMPLETED": "Slurm's job is over",
-    "FAILED": "Slurm's job failed",
-    "TIMEOUT": "Slurm's time limit was reached",
-    "DEADLINE": "Slurm's deadline for the job has passed",
-    "NODE_FAIL": "A node of the job failed",
-    "BOOT_FAIL": "A node of the job did not boot",
-    "OUT_OF_MEMORY": "The job took more memory than it had asked Slurm for",
-    "PREEMPTED": "Slurm ended the job in favour of one with a higher priority",
-    "REVOKED": "Slurm moved the job to another cluster",
+    "CANCELLED": "It was cancelled in Slurm, outside the portal",
+    "COMPLETED": "",
+    "FAILED": "",
+    "TIMEOUT": "It reached Slurm's time limit",
+    "DEADLINE": "Slurm's deadline for it has passed",
+    "NODE_FAIL": "A node of it failed",
+    "BOOT_FAIL": "A node of it did not boot",
+    "OUT_OF_MEMORY": "It took more memory than it had asked Slurm for",
+    "PREEMPTED": "Slurm ended it in favour of one with a higher priority",
+    "REVOKED": "Slurm moved it to another cluster",
 }
 OTHERS = {
     "RUNNING": "Running",
@@ -75,6 +74,8 @@ _NODE_STATES: Mapping[str, str] = {"*": " (not answering)", "$": " (maintenance)
 
 def why_it_waits(reason: str) -> str:
     """The reason why a job is pending; one that is not known is shown as it is."""
+    if reason in ("", "None"):
+        return "it waits for its turn"
     # Some name nodes: "ReqNodeNotAvail, UnavailableNodes:n1".
     name, _, more = reason.partition(",")
     known = WAITS.get(name) or WAITS.get(reason)
