@@ -3,14 +3,14 @@
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
 from computes.models import ComputeTarget
 from runs.models import Run
 from runs.requests import PageRequest, render_part
-from runs.status import PLACED, TERMINAL, RunStatus
+from runs.status import TERMINAL
+from runs.target_counts import with_run_counts
 
 _SHOWN_ACTIVE = 20
 _SHOWN_RECENT = 10
@@ -29,9 +29,6 @@ def _context() -> dict[str, Any]:
         "active": active[:_SHOWN_ACTIVE],
         "active_count": active.count(),
         "recent": runs.filter(status__in=TERMINAL)[:_SHOWN_RECENT],
-        "targets": ComputeTarget.objects.attached().annotate(
-            running=Count("runs", filter=Q(runs__status__in=PLACED)),
-            waiting=Count("runs", filter=Q(runs__status=RunStatus.QUEUED)),
-        ),
+        "targets": with_run_counts(ComputeTarget.objects.attached()),
         "has_example": (settings.BASE_DIR / "examples" / "digits").is_dir(),
     }

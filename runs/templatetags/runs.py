@@ -6,9 +6,11 @@ from django import template
 
 from runs.durations import short_duration
 from runs.status import RunStatus
+from runs.target_counts import with_run_counts
 
 register = template.Library()
 register.filter("duration", short_duration)
+register.filter("with_run_counts", with_run_counts)
 
 
 class StatusLook(NamedTuple):

@@ -28,6 +28,7 @@ _OPEN = {"sign-in", "sign-out", "first-sign-in"}
 _CAPTURED = {
     "run_id": "digits_1_ab",
     "panel": "log",
+    "kind": "ssh",
     "name": "digits",
     "uidb64": "MQ",
     "token": "t",
@@ -65,9 +66,7 @@ def run() -> Run:
 
 
 def signed_in(name: str) -> Client:
-    client = Client()
-    client.force_login(factories.person(name))
-    return client
+    return factories.signed_in(factories.person(name))
 
 
 def text_of(response: Any) -> str:
