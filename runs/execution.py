@@ -5,6 +5,7 @@ an earlier one still works: staging ends in a rename, and the runner starts a jo
 """
 
 import logging
+import time
 import uuid
 from collections.abc import Collection
 from contextlib import suppress
@@ -15,6 +16,7 @@ from django.utils import timezone
 
 from aml_portal.errors import PortalError
 from computes.hosts import DamagedSourceError, Host, TargetAwayError
+from computes.launchers import Launcher, Sight
 from computes.services import note_trouble
 from computes.targets import host_of, launcher_of
 from runs import mirror
@@ -32,6 +34,8 @@ _log = logging.getLogger(__name__)
 SUBMISSION_LEASE = 10.0
 # A submission may be tried for days; the timeline tells of the first tries.
 _TRIES_NOTED = 3
+# Seconds for what a job was in to end after it, and from one look for that to the next.
+_OVER_WITHIN, _BEAT = 3.0, 0.1
 
 
 def submission_lease(run_pk: int) -> str:
@@ -86,9 +90,22 @@ def remove_job(run: Run) -> None:
     """Remove what a run that has ended left on its target. Raises TargetError."""
     launcher = launcher_of(run.target)
     if run.status != RunStatus.COMPLETED:
-        explain_end(run, launcher.look([run.run_id]).get(run.run_id))
+        explain_end(run, _last_sight(launcher, run.run_id))
     launcher.end(run.run_id)
     host_of(run.target).clean(run.run_id)
+
+
+def _last_sight(launcher: Launcher, job: str) -> Sight | None:
+    """What is seen of a job that has ended; that is whole once it is over there, too.
+
+    What the runner was in ends a moment after the runner's last word.
+    """
+    deadline = time.monotonic() + _OVER_WITHIN
+    while True:
+        sight = launcher.look([job]).get(job)
+        if sight is None or sight.is_over or time.monotonic() > deadline:
+            return sight
+        time.sleep(_BEAT)
 
 
 def _find(run_pk: int) -> Run | None:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -70,8 +71,12 @@ class Slurm:
     def kill_node(self, node: str) -> None:
         """End slurmd as a power cut does: with all that it runs."""
         self._stop(node, signal.SIGKILL)
-        for pid in self.processes_of(f"SLURMD_NODENAME={node}"):
-            os.kill(pid, signal.SIGKILL)
+        of_jobs = self.processes_of(f"SLURMD_NODENAME={node}")
+        # First who would tell the controller that a job has ended.
+        keepers = {_parent(pid) for pid in of_jobs} & {*self.processes_of("slurmstepd")}
+        for pid in [*keepers, *of_jobs]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def wait_for_nodes(self, *nodes: str) -> None:
         """Wait until the nodes take jobs."""
@@ -138,6 +143,9 @@ class Slurm:
 
     def end_all_jobs(self) -> None:
         """Leave nothing queued or running, and all nodes at work."""
+        for node in NODES:
+            if node not in self._daemons:
+                self.start_node(node)
         self.ask("scancel", "--user", getpass.getuser())
         eventually(lambda: not self.must("squeue", "-h"), "all Slurm jobs are gone")
         for node in NODES:
@@ -239,6 +247,11 @@ class Slurm:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _parent(pid: int) -> int:
+    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(b")")[2].split()
+    return int(fields[1]) if fields else 0
 
 
 def _read(path: Path) -> bytes:

@@ -42,11 +42,6 @@ class SlurmJob:
     def is_over(self) -> bool:
         return self.state in OVER
 
-    @property
-    def is_ending(self) -> bool:
-        """Whether what it ends by is about to be seen."""
-        return self.state == "COMPLETING"
-
     def sight(self) -> Sight:
         return Sight(words=self._words(), is_over=self.is_over, hint=self._hint())
 
@@ -62,6 +57,9 @@ class SlurmJob:
         """What explains a bad end, if it is not the script's own."""
         if self.state == "FAILED":
             return self._why_failed()
+        if self.state == "RUNNING":
+            # Asked when its runner is gone. Slurm notices that later, if at all.
+            return f"For Slurm it runs on {self.nodes} still, which may have failed."
         details = {
             "TIMEOUT": f" ({self.limit})",
             "NODE_FAIL": f": {self.nodes}" if self.nodes else "",

@@ -1,7 +1,6 @@
 """Starts jobs by sbatch, and sees what squeue tells of them."""
 
 import json
-import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -17,9 +16,6 @@ from computes.launchers.slurm.script import batch_script
 from computes.launchers.slurm.settings import SlurmSettings
 from computes.launchers.slurm.times import time_options
 
-# Seconds in which a job that ends shows what it ended by.
-_ENDING = 3.0
-_BEAT = 0.2
 _GONE = Sight(words="Slurm does not know the job any more.", is_over=True)
 
 
@@ -86,12 +82,6 @@ class SlurmLauncher:
 
     def look(self, jobs: Collection[str]) -> Mapping[str, Sight]:
         known = self._look()
-        deadline = time.monotonic() + _ENDING
-        while any(known[job].is_ending for job in known.keys() & {*jobs}):
-            if time.monotonic() > deadline:
-                break
-            time.sleep(_BEAT)
-            known = self._look()
         return {job: known[job].sight() if job in known else _GONE for job in jobs}
 
     def end(self, job: str) -> None:
