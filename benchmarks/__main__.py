@@ -15,6 +15,7 @@ from benchmarks import (
     history,
     idle,
     latency,
+    on_slurm,
     over_ssh,
     report,
     short_runs,
@@ -37,6 +38,7 @@ _MEASURES: dict[str, Measure] = {
     "folders": lambda *_: folders.measure(),
     "uploads": uploads.measure,
     "over_ssh": over_ssh.measure,
+    "on_slurm": on_slurm.measure,
     "to_target": lambda *_: to_target.measure(),
     "startup": lambda *_: startup.measure(),
 }
