@@ -64,6 +64,7 @@ test-install: ## Add what the tests need, system packages too
 	@command -v chromium >/dev/null || scripts/apt-install "The browser tests" chromium fonts-liberation
 	@test -x /usr/sbin/sshd || scripts/apt-install "The tests of SSH" openssh-server
 	@test -x /usr/sbin/slurmctld || scripts/apt-install "The tests of Slurm" slurm-wlm munge
+	@command -v java >/dev/null || scripts/apt-install "The tests of Spark" openjdk-17-jre-headless
 
 .PHONY: assets
 assets: ## Fetch the front-end packages into static/vendor

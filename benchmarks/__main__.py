@@ -16,6 +16,7 @@ from benchmarks import (
     idle,
     latency,
     on_slurm,
+    on_spark,
     over_ssh,
     report,
     short_runs,
@@ -39,6 +40,7 @@ _MEASURES: dict[str, Measure] = {
     "uploads": uploads.measure,
     "over_ssh": over_ssh.measure,
     "on_slurm": on_slurm.measure,
+    "on_spark": on_spark.measure,
     "to_target": lambda *_: to_target.measure(),
     "startup": lambda *_: startup.measure(),
 }

@@ -14,6 +14,7 @@ import httpx
 
 from benchmarks.idle import cpu_seconds
 from benchmarks.report import Figure, Section, milliseconds, percentile, spread
+from benchmarks.targets import key_of
 from tests.services.portal import Portal
 from tests.services.runs import SubmittedRun, submit, upload
 from tests.services.sshd import Sshd
@@ -37,7 +38,7 @@ for _ in range({2 * _SECONDS}):
 
 def measure(portal: Portal, client: httpx.Client) -> Section:
     with _attached(client) as (sshd, root):
-        target = _key_of(client)
+        target = key_of(client, _NAME)
         first = [_first_line(portal, client, target) for _ in range(_ROUNDS + 1)][1:]
         bare = [_bare(sshd) for _ in range(_ROUNDS)]
         late, busy = _many(portal, client, target, root)
@@ -95,15 +96,6 @@ def _attached(client: httpx.Client) -> Iterator[tuple[Sshd, Path]]:
         eventually(lambda: "Ready" in client.get(f"/compute/{_NAME}/").text, "checked")
         yield sshd, Path(made)
         client.post(f"/compute/{_NAME}/detach/", data={"if_active": "cancel"})
-
-
-def _key_of(client: httpx.Client) -> str:
-    """The value of the target in the form of a submission."""
-    page = client.get("/runs/new/").text
-    before = page.partition(f"<strong>{_NAME}</strong>")[0]
-    key = before.rpartition('name="target"')[2].partition('value="')[2].split('"')[0]
-    assert key.isdecimal(), "The target can't be picked."
-    return key
 
 
 def _first_line(portal: Portal, client: httpx.Client, target: str) -> float:

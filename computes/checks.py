@@ -93,7 +93,7 @@ def _writing(asked: Checks) -> str:
 def _gpus(asked: Checks) -> str:
     names = [gpu["name"] for gpu in asked.facts["gpus"]]
     if not names:
-        return "None: there is no nvidia-smi, or it does not answer."
+        return str(asked.facts["gpu_error"]) or "None: there is no nvidia-smi."
     return ", ".join(f"{names.count(name)} of {name}" for name in dict.fromkeys(names))
 
 

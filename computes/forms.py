@@ -9,22 +9,44 @@ from computes.models import SSH, ComputeTarget, ComputeTargetQuerySet
 from computes.services import save_ssh, save_target
 from computes.ssh_settings import SshSettings
 
-MAX_RUNS_HELP = "Further runs wait, in the order in which they were submitted."
+MAX_RUNS_HELP = "Further runs wait, by priority and in the order of their submission."
 TAKES_RUNS_HELP = (
     "Off for a machine that is only there for the targets on it, say a login node."
+)
+
+GPU_FIELDS = ("gpu_choice", "gpu_policy")
+GPUS_HELP = (
+    "Empty: all that nvidia-smi finds. Else the numbers of those that runs may use,"
+    " such as “0, 2-3”, or “none”."
 )
 
 _DEFAULTS = SshSettings()
 _MOST_PORTS = 65535
 
 
+def _gpu_policy() -> forms.ChoiceField:
+    """Whoever leaves it out takes what is there."""
+    policy = ComputeTarget._meta.get_field("gpu_policy")
+    return forms.ChoiceField(
+        label=policy.verbose_name,
+        choices=ComputeTarget.GpuPolicy.choices,
+        required=False,
+    )
+
+
 class TargetForm(forms.ModelForm):  # type: ignore[type-arg]
     """What can be changed of this machine."""
 
+    gpu_policy = _gpu_policy()
+
     class Meta:
         model = ComputeTarget
-        fields = ("max_runs", "takes_runs", "description")
-        help_texts = {"max_runs": MAX_RUNS_HELP, "takes_runs": TAKES_RUNS_HELP}
+        fields = ("max_runs", "takes_runs", *GPU_FIELDS, "description")
+        help_texts = {
+            "max_runs": MAX_RUNS_HELP,
+            "takes_runs": TAKES_RUNS_HELP,
+            "gpu_choice": GPUS_HELP,
+        }
 
 
 class AttachForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -111,11 +133,13 @@ class SshForm(AttachForm):
 
     field_order = (
         *("name", "address", "port", "user", "private_key", "passphrase", "password"),
-        *("jump", "root", "python", "max_runs", "takes_runs", "description"),
+        *("jump", "root", "python", "max_runs", "takes_runs", *GPU_FIELDS),
+        "description",
     )
     secret_names = ("password", "private_key", "passphrase")
     next_step = "Next: look at its host key"
 
+    gpu_policy = _gpu_policy()
     address = forms.CharField(
         max_length=255,
         help_text="A host name or an IP address.",
@@ -167,11 +191,15 @@ class SshForm(AttachForm):
     )
 
     class Meta(AttachForm.Meta):
-        fields = ("name", "description", "max_runs", "takes_runs", "jump")
+        fields = (
+            *("name", "description", "max_runs", "takes_runs", "jump"),
+            *GPU_FIELDS,
+        )
         labels = {"jump": "By way of"}
         help_texts = {
             **AttachForm.Meta.help_texts,
             "takes_runs": TAKES_RUNS_HELP,
+            "gpu_choice": GPUS_HELP,
             "jump": "An attached machine through which this one is reached.",
         }
 

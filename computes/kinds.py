@@ -16,6 +16,8 @@ from computes.hosts import Host
 from computes.launchers import Launcher
 from computes.run_options import RunOptionsForm
 
+HasFile = Callable[[str], bool]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
@@ -24,7 +26,8 @@ class Kind:
     `name` is what the database and addresses have, `label` and `summary` are for
     people. `launcher` is given a target, and its host. `form` is an AttachForm; without
     it nobody can attach one. `run_form` asks what a run on such a target can choose
-    beyond what every run has.
+    beyond what every run has. `check_run` is given a script, what was chosen, and
+    whether the snapshot has a file: it raises UserError for what can't be run.
     """
 
     name: str
@@ -34,9 +37,15 @@ class Kind:
     launcher: Callable[[Any, Host], Launcher]
     form: Any = None
     run_form: type[RunOptionsForm] | None = None
+    check_run: Callable[[str, Mapping[str, Any], HasFile], None] | None = None
+    # What Azure ML calls it in a script run configuration.
+    framework: str = "Python"
     icon: str = "server-2"
     # Whether it is a machine, on which targets of other kinds can be.
     is_machine: bool = False
+    # Whether the portal picks GPUs of the machine for each run, else the launcher has
+    # them picked, by their number alone.
+    picks_gpus: bool = True
 
 
 def kinds() -> Mapping[str, Kind]:

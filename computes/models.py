@@ -4,16 +4,26 @@ import json
 import sys
 from collections.abc import Mapping
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.urls import reverse
 
+from aml_portal.errors import UserError
 from aml_portal.vault import Secret, SecretField
+from computes.gpus import Gpu, chosen, parse_choice
 from computes.kinds import Kind, kinds
 from computes.ssh_settings import SshSettings, fingerprint_of
 
 # The kinds of machines; on these are the targets of all other kinds: see kinds.py.
 LOCAL, SSH = "local", "ssh"
+
+
+def check_gpu_choice(text: str) -> None:
+    try:
+        parse_choice(text)
+    except UserError as error:
+        raise ValidationError(str(error)) from error
 
 
 class ComputeTargetQuerySet(models.QuerySet["ComputeTarget"]):
@@ -38,6 +48,12 @@ class ComputeTargetQuerySet(models.QuerySet["ComputeTarget"]):
 
 class ComputeTarget(models.Model):
     """Somewhere a job can run; `local` exists from the first start."""
+
+    class GpuPolicy(models.TextChoices):
+        """What becomes of runs where others use GPUs without asking the portal."""
+
+        WAIT = "wait", "Wait until nobody else uses them"
+        SHARE = "share", "Take those with the most free memory"
 
     # Azure ML's rule for the names of compute targets.
     name = models.CharField(
@@ -89,6 +105,21 @@ class ComputeTarget(models.Model):
     swept_at = models.DateTimeField(null=True, blank=True)
     check_asked_at = models.DateTimeField(null=True, blank=True)
 
+    # Of a machine: the GPUs that runs may use, as parse_choice reads them.
+    gpu_choice = models.CharField(
+        "GPUs", max_length=255, blank=True, validators=[check_gpu_choice]
+    )
+    gpu_policy = models.CharField(
+        "GPUs that others use",
+        max_length=8,
+        choices=GpuPolicy,
+        default=GpuPolicy.WAIT,
+    )
+    # What computes/runner/gpus.py said last, and when; and when that was asked for.
+    gpu_look = models.JSONField(default=dict, blank=True, editable=False)
+    gpus_seen_at = models.DateTimeField(null=True, editable=False)
+    gpus_asked_at = models.DateTimeField(null=True, editable=False)
+
     objects = ComputeTargetQuerySet.as_manager()
 
     class Meta:
@@ -122,6 +153,16 @@ class ComputeTarget(models.Model):
         self.secrets = Secret.of(json.dumps(kept))
 
     @property
+    def its_machine(self) -> "ComputeTarget":
+        return self.machine or self
+
+    @property
+    def gpus(self) -> list[Gpu]:
+        """Those of its machine that runs may use, as they were seen last."""
+        machine = self.its_machine
+        return chosen(machine.gpu_choice, machine.gpu_look)
+
+    @property
     def its_kind(self) -> Kind:
         return kinds()[self.kind]
 
@@ -153,7 +194,7 @@ class ComputeTarget(models.Model):
     @property
     def is_trusted(self) -> bool:
         """Whether it is known who answers there."""
-        machine = self.machine or self
+        machine = self.its_machine
         return machine.kind != SSH or bool(machine.host_key)
 
     @property

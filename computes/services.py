@@ -108,6 +108,12 @@ def note_trouble(target: ComputeTarget, sentence: str) -> None:
     )
 
 
+def keep_gpus(machine: ComputeTarget, look: Mapping[str, Any]) -> None:
+    """Keep what a machine has just said of its GPUs."""
+    rows = ComputeTarget.objects.filter(pk=machine.pk)
+    rows.update(gpu_look=dict(look), gpus_seen_at=timezone.now())
+
+
 # Checks.
 
 
@@ -156,6 +162,10 @@ def check_target(target: ComputeTarget) -> None:
         checked_at=timezone.now(),
         facts=facts,
     )
+    if "gpus" in facts:
+        said = ("gpus", "devices"), ("gpu_error", "error"), ("gpu_tool", "has_tool")
+        look = {name: facts[fact] for fact, name in said}
+        keep_gpus(target.its_machine, look)
     wrong = next((each for each in outcomes if each.is_fine is False), None)
     if wrong is None:
         note_seen([target.pk])

@@ -11,6 +11,7 @@ from aml_portal.errors import UserError
 DEFAULT_MAX_DURATION = 30 * 24 * 3600
 DEFAULT_GRACE = 30
 LONGEST_GRACE = 24 * 3600
+MOST_GPUS = 256
 # Linux refuses a longer string in a program's arguments or environment.
 _LONGEST_STRING = 128 * 1024 - 1
 _LONGEST_TOGETHER = 1024 * 1024
@@ -23,8 +24,9 @@ class ScriptRunConfiguration:
 
     Durations are in seconds; a `max_run_duration_seconds` of None is no limit. The
     arguments reach the script as they are: no shell sees them. `gpus` is how many GPUs
-    it needs on a node. `launch` is what the target's kind alone understands, as its
-    form has cleaned it, such as the image of a container.
+    it needs on a node. `framework` follows from the target's kind, in Azure ML's words.
+    `launch` is what that kind alone understands, as its form has cleaned it, such as
+    the image of a container.
     """
 
     script: str
@@ -33,6 +35,7 @@ class ScriptRunConfiguration:
     max_run_duration_seconds: int | None = DEFAULT_MAX_DURATION
     grace_seconds: int = DEFAULT_GRACE
     gpus: int = 0
+    framework: str = "Python"
     launch: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -50,6 +53,11 @@ class ScriptRunConfiguration:
         _check_arguments(self.arguments)
         _check_variables(self.environment_variables)
         _check_durations(self.max_run_duration_seconds, self.grace_seconds)
+        if not 0 <= self.gpus <= MOST_GPUS:
+            raise UserError(
+                f"{self.gpus} is no number of GPUs.",
+                f"Ask for a number from 0 to {MOST_GPUS}.",
+            )
 
 
 def _check_arguments(arguments: tuple[str, ...]) -> None:

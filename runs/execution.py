@@ -23,7 +23,7 @@ from runs import mirror
 from runs.dispatch import dispatch
 from runs.leases import holding, is_held
 from runs.models import Run
-from runs.sights import explain_end
+from runs.sights import look_back
 from runs.status import TERMINAL, EndReason, RunStatus
 from runs.storage import read_manifest, source_of
 from runs.transfers import Transfer
@@ -89,21 +89,23 @@ def clean_run(run_pk: int) -> None:
 def remove_job(run: Run) -> None:
     """Remove what a run that has ended left on its target. Raises TargetError."""
     launcher = launcher_of(run.target)
-    if run.status != RunStatus.COMPLETED:
-        explain_end(run, _last_sight(launcher, run.run_id))
+    if sight := _last_sight(launcher, run):
+        look_back(run, sight)
     launcher.end(run.run_id)
     host_of(run.target).clean(run.run_id)
 
 
-def _last_sight(launcher: Launcher, job: str) -> Sight | None:
-    """What is seen of a job that has ended; that is whole once it is over there, too.
+def _last_sight(launcher: Launcher, run: Run) -> Sight | None:
+    """What is seen of a run that has ended.
 
-    What the runner was in ends a moment after the runner's last word.
+    Why it failed is seen once what it was in is over, too: a moment after the runner's
+    last word.
     """
-    deadline = time.monotonic() + _OVER_WITHIN
+    patience = _OVER_WITHIN if run.status == RunStatus.FAILED else 0.0
+    deadline = time.monotonic() + patience
     while True:
-        sight = launcher.look([job]).get(job)
-        if sight is None or sight.is_over or time.monotonic() > deadline:
+        sight = launcher.look([run.run_id]).get(run.run_id)
+        if sight is None or sight.is_over or time.monotonic() >= deadline:
             return sight
         time.sleep(_BEAT)
 
@@ -189,7 +191,18 @@ def job_spec(run: Run) -> dict[str, Any]:
         "grace_seconds": configuration.grace_seconds,
         "max_duration_seconds": configuration.max_run_duration_seconds,
         "collect": ["outputs", "logs"],
+        **_gpus(run),
     }
+
+
+def _gpus(run: Run) -> dict[str, Any]:
+    """How many GPUs the run asks for, and where the portal picks them, which it has.
+
+    On a machine with GPUs, a run that asks for none is to see none.
+    """
+    asked = {"gpu_count": run.gpus}
+    picks = run.target.its_kind.picks_gpus and (run.gpus or run.target.gpus)
+    return {**asked, "gpus": run.gpu_indexes} if picks else asked
 
 
 def _run_variables(run: Run) -> dict[str, str]:

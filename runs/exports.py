@@ -10,6 +10,8 @@ import yaml
 
 from runs.configuration import DEFAULT_MAX_DURATION, ScriptRunConfiguration
 
+PYSPARK = "PySpark"
+
 
 def as_runconfig(
     configuration: ScriptRunConfiguration,
@@ -25,7 +27,7 @@ def as_runconfig(
         "script": configuration.script,
         "arguments": list(configuration.arguments),
         "target": target,
-        "framework": "Python",
+        "framework": configuration.framework,
         "communicator": "None",
         "maxRunDurationSeconds": configuration.max_run_duration_seconds,
         "nodeCount": 1,
@@ -45,6 +47,8 @@ def as_runconfig(
             "directoriesToWatch": ["logs"],
         },
     }
+    if configuration.framework == PYSPARK:
+        content["spark"] = {"configuration": _spark(configuration)}
     text: str = yaml.dump(
         content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000
     )
@@ -97,12 +101,23 @@ def as_python(
         limit = configuration.max_run_duration_seconds
         lines.append(f"    max_run_duration_seconds={limit!r},")
     lines.append(")")
+    if configuration.framework == PYSPARK:
+        lines.append(f"config.run_config.framework = {PYSPARK!r}")
+        if conf := _spark(configuration):
+            lines.append(f"config.run_config.spark.configuration = {conf!r}")
     submitted = "config, tags=" + repr(tags) if tags else "config"
     lines.append(f"run = experiment.submit({submitted})")
     if display_name:
         lines.append(f"run.display_name = {display_name!r}")
     lines.append("run.wait_for_completion(show_output=True)")
     return "\n".join(lines) + "\n"
+
+
+def _spark(configuration: ScriptRunConfiguration) -> dict[str, str]:
+    conf = dict(configuration.launch.get("conf", {}))
+    if py_files := configuration.launch.get("py_files"):
+        conf["spark.submit.pyFiles"] = ",".join(py_files)
+    return conf
 
 
 def _list(values: tuple[str, ...]) -> str:

@@ -16,11 +16,13 @@ from environments.models import Environment
 from runs.configuration import (
     DEFAULT_GRACE,
     DEFAULT_MAX_DURATION,
+    MOST_GPUS,
     ScriptRunConfiguration as Configuration,
 )
 from runs.durations import format_duration
 from runs.form_fields import ArgumentsField, DurationField, GitField, RowsField
 from runs.models import Experiment, Snapshot
+from runs.priority import Priority
 from runs.services import Submission
 
 _TOO_OLD = "The form is too old. Reload the page and submit again."
@@ -82,6 +84,19 @@ class SubmitForm(forms.Form):
             " one.",
         },
     )
+    priority = forms.ChoiceField(
+        choices=Priority.choices,
+        required=False,
+        initial=Priority.NORMAL,
+        error_messages={"invalid_choice": "There is no such priority. Pick one."},
+    )
+    gpus = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MOST_GPUS,
+        initial=0,
+        error_messages={"invalid": "The number of GPUs is no number. Write one."},
+    )
     variables = RowsField(what="The environment variable")
     tags = RowsField(what="The tag")
     max_duration = DurationField(
@@ -92,6 +107,9 @@ class SubmitForm(forms.Form):
         initial=format_duration(DEFAULT_GRACE),
         error_messages={"required": "Write how long the script may take to end."},
     )
+
+    def clean_priority(self) -> Priority:
+        return Priority(int(self.cleaned_data["priority"] or Priority.NORMAL))
 
     def clean_arguments(self) -> tuple[str, ...]:
         arguments: tuple[str, ...] = self.cleaned_data["arguments"]
@@ -152,12 +170,16 @@ class SubmitForm(forms.Form):
     def configuration(self) -> Configuration:
         """What is valid so far; the preview shows it while the rest is typed."""
         data = self.cleaned_data
+        target: ComputeTarget | None = data.get("target")
+        framework = target.its_kind.framework if target else "Python"
         return Configuration(
             script=data.get("script", ""),
             arguments=data.get("arguments", ()),
             environment_variables=data.get("variables", {}),
             max_run_duration_seconds=data.get("max_duration", DEFAULT_MAX_DURATION),
             grace_seconds=data.get("grace", DEFAULT_GRACE),
+            framework=framework,
+            gpus=data.get("gpus") or 0,
             launch=data.get("launch", {}),
         )
 
@@ -177,6 +199,7 @@ class SubmitForm(forms.Form):
             target=data["target"],
             environment=data["environment"],
             display_name=data["display_name"],
+            priority=data["priority"],
             tags=data["tags"],
             token=data["token"],
             git=data["git"],

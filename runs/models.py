@@ -16,7 +16,9 @@ from computes.models import ComputeTarget
 from environments.models import Environment
 from runs.configuration import ScriptRunConfiguration
 from runs.git_models import GitCredential, GitImport, GitKey
-from runs.notices import announce_change, announce_status
+from runs.lease_models import Lease
+from runs.notices import announce_change, announce_queue, announce_status
+from runs.priority import Priority
 from runs.status import (
     ACTIVE,
     END_STATUS,
@@ -28,7 +30,7 @@ from runs.status import (
     sources,
 )
 
-# Of a module of its own; Django looks for models here.
+# Some are of modules of their own; Django looks for models here.
 __all__ = [
     "Experiment",
     "GitCredential",
@@ -41,6 +43,9 @@ __all__ = [
     "RunTag",
     "Snapshot",
 ]
+
+# With these, the queue of a run's target is another: who is in it, or who is at work.
+_CHANGES_QUEUE = (RunStatus.QUEUED, RunStatus.PREPARING, *TERMINAL)
 
 
 class Experiment(models.Model):
@@ -125,9 +130,22 @@ class RunQuerySet(models.QuerySet["Run"]):
     def placed(self) -> "RunQuerySet":
         return self.filter(status__in=PLACED)
 
+    def on_machine(self, machine: ComputeTarget) -> "RunQuerySet":
+        """Those of all targets on a machine."""
+        return self.filter(models.Q(target=machine) | models.Q(target__machine=machine))
+
     def queued(self) -> "RunQuerySet":
         """Those that wait for a place, in the order in which they get one."""
-        return self.filter(status=RunStatus.QUEUED).order_by("id")
+        waiting = self.filter(status=RunStatus.QUEUED)
+        return waiting.order_by("-priority", "turn", "id")
+
+    def ahead_of(self, run: "Run") -> "RunQuerySet":
+        """Those of its target that get a place before `run`, in the same order."""
+        earlier = models.Q(turn__lt=run.turn) | models.Q(turn=run.turn, pk__lt=run.pk)
+        same = models.Q(priority=run.priority) & earlier
+        return self.queued().filter(
+            models.Q(priority__gt=run.priority) | same, target_id=run.target_id
+        )
 
     def named(self, text: str) -> "RunQuerySet":
         """Those with `text` in their own name or in that of their experiment."""
@@ -189,6 +207,13 @@ class Run(models.Model):
     exit_code = models.IntegerField(null=True, editable=False)
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    priority = models.SmallIntegerField(choices=Priority, default=Priority.NORMAL)
+    # Its turn among those of one priority: its own key, unless it was moved.
+    turn = models.BigIntegerField(default=0, editable=False)
+    # The configuration's number of GPUs once more, for the queue; and those of the
+    # machine that it was given with its place.
+    gpus = models.PositiveSmallIntegerField(default=0, editable=False)
+    gpu_indexes = models.JSONField(default=list, editable=False)
     started_at = models.DateTimeField(null=True, editable=False)
     ended_at = models.DateTimeField(null=True, editable=False)
     # Seconds from the start to the end of the script; kept so that lists sort by it.
@@ -216,7 +241,11 @@ class Run(models.Model):
         ]
         indexes = [
             models.Index(fields=["status", "id"]),
-            models.Index(fields=["target", "status", "id"]),
+            models.Index(
+                fields=["target", "status", "-priority", "turn", "id"],
+                name="runs_in_queue",
+            ),
+            models.Index(fields=["target", "ended_at"]),
             # The history: its sorts, and what its filters look at beside them, so
             # that a page is found in an index alone (see benchmarks/history.py).
             models.Index(fields=["archived_at", "status", "created_at"]),
@@ -289,6 +318,8 @@ class Run(models.Model):
                 status=to, detail=reason, time=time or timezone.now()
             )
             transaction.on_commit(lambda: announce_status(self.run_id, to, event.pk))
+            if to in _CHANGES_QUEUE:
+                transaction.on_commit(lambda: announce_queue(self.target_id))
         self.status = to
         for name, value in fields.items():
             setattr(self, name, value)
@@ -362,17 +393,3 @@ class RunEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.time:%H:%M:%S} {self.status} {self.detail}".strip()
-
-
-class Lease(models.Model):
-    """Lets one process at a time do a piece of work, and another take over.
-
-    A holder that dies simply stops renewing; no clean-up is needed.
-    """
-
-    name = models.CharField(primary_key=True, max_length=100)
-    owner = models.CharField(max_length=100)
-    expires_at = models.DateTimeField(db_index=True)
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.owner})"

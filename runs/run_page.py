@@ -8,15 +8,17 @@ from typing import Any
 from django.utils import timezone
 
 from runs.access import may_change
-from runs.dispatch import why_waiting
 from runs.durations import spell_duration
 from runs.exports import as_python, as_runconfig
+from runs.gpus import gpus_in_words
 from runs.masking import looks_secret, mask_variables, masked
 from runs.mirror import RESOURCES, last_word, mirror_folder
 from runs.models import Run, RunEvent
 from runs.requests import PageRequest
 from runs.run_git import RunGit
+from runs.sights import JOB_NAME, JOB_URL
 from runs.status import CANCELABLE, WITHOUT_JOB, EndReason, RunStatus
+from runs.waiting import estimate_of, why_waiting
 
 _MOST_CHILDREN = 50
 
@@ -62,6 +64,7 @@ def page_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "run": run,
         "may_change": may_change(request.user, run),
         "why_waiting": why_waiting(run),
+        "estimate": estimate_of(run),
         "elapsed": (
             timezone.now() - (run.started_at or run.created_at)
         ).total_seconds(),
@@ -85,7 +88,10 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "phases": phases(run, events),
         "command": shlex.join([configuration.script, *configuration.arguments]),
         "configuration": configuration,
+        "gpus": gpus_in_words(run.gpu_indexes),
         "interpreter": run.environment.interpreter_on(run.target),
+        "job_name": run.properties.get(JOB_NAME, ""),
+        "job_url": run.properties.get(JOB_URL, ""),
         "max_duration": spell_duration(configuration.max_run_duration_seconds),
         "variables": [
             (name, value, bool(value) and looks_secret(name))

@@ -4,7 +4,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
@@ -19,9 +19,11 @@ from runs.configuration import ScriptRunConfiguration
 from runs.dispatch import dispatch
 from runs.execution import remove_job, submission_lease
 from runs.git_facts import GitFacts
+from runs.gpus import check_gpus
 from runs.leases import is_held
 from runs.models import Experiment, Run, RunQuerySet, RunTag, Snapshot
 from runs.notices import announce_change, announce_changes
+from runs.priority import Priority
 from runs.snapshots import Manifest
 from runs.status import CANCELABLE, TERMINAL, WITHOUT_JOB, EndReason, RunStatus
 from runs.storage import read_manifest, store
@@ -41,6 +43,7 @@ class Submission:
     target: ComputeTarget
     environment: Environment
     display_name: str = ""
+    priority: Priority = Priority.NORMAL
     tags: Mapping[str, str] = field(default_factory=dict)
     parent: Run | None = None
     token: uuid.UUID = field(default_factory=uuid.uuid4)
@@ -88,6 +91,10 @@ def submit_run(*, owner: "User", submission: Submission) -> Run:
     if existing:
         return existing
     _check(submission)
+    if submission.priority > Priority.NORMAL and not owner.is_staff:
+        raise UserError(
+            "Only administrators submit with a high priority.", "Pick another one."
+        )
     try:
         return _queue_run(owner, submission)
     except IntegrityError:
@@ -103,7 +110,7 @@ def _submitted(submission: Submission) -> Run | None:
 @transaction.atomic
 def _queue_run(owner: "User", submission: Submission) -> Run:
     run = _create_run(owner, submission)
-    run.move(RunStatus.QUEUED)
+    run.move(RunStatus.QUEUED, turn=run.pk)
     # Robust: the run is in the database now, and the reconciler will find it there.
     transaction.on_commit(lambda: dispatch(submission.target), robust=True)
     return run
@@ -119,17 +126,21 @@ def _check(submission: Submission) -> None:
             f"The compute target {submission.target.name} is detached.",
             "Pick another one.",
         )
+    check_gpus(submission.target, configuration.gpus)
     if submission.environment.archived_at:
         raise UserError(
             f"The environment {submission.environment} is archived.",
             "Pick another one.",
         )
-    if not read_manifest(submission.snapshot).has_file(configuration.script):
+    has_file = read_manifest(submission.snapshot).has_file
+    if not has_file(configuration.script):
         raise UserError(
             f"The script “{configuration.script}” is not among the files of the"
             " snapshot.",
             "Pick one of its files.",
         )
+    if check_run := submission.target.its_kind.check_run:
+        check_run(configuration.script, configuration.launch, has_file)
 
 
 def _create_run(owner: "User", submission: Submission) -> Run:
@@ -137,7 +148,9 @@ def _create_run(owner: "User", submission: Submission) -> Run:
     if not Snapshot.objects.filter(pk=submission.snapshot.pk).touch():
         raise UserError("The snapshot is gone.", "Choose the source once more.")
     experiment = _experiment_of(owner, submission)
-    variables = submission.configuration.environment_variables
+    framework = submission.target.its_kind.framework
+    configuration = replace(submission.configuration, framework=framework)
+    variables = configuration.environment_variables
     git = _git_of(submission).overridden(variables)
     run = Run.objects.create(
         # It names folders as well, and no name of a folder is longer than 255.
@@ -148,11 +161,13 @@ def _create_run(owner: "User", submission: Submission) -> Run:
         owner=owner,
         parent=submission.parent,
         submission_token=submission.token,
-        script_run_configuration=submission.configuration.to_json(),
-        script=submission.configuration.script,
+        script_run_configuration=configuration.to_json(),
+        script=configuration.script,
         snapshot=submission.snapshot,
         target=submission.target,
         environment=submission.environment,
+        priority=submission.priority,
+        gpus=submission.configuration.gpus,
         properties={
             "ContentSnapshotId": submission.snapshot.id,
             **git.properties(),

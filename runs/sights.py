@@ -10,6 +10,8 @@ from runs.models import Run
 from runs.notices import announce_change
 from runs.status import FOLLOWED, RunStatus
 
+# In a run's properties: what its job is called on the target, and where it is shown.
+JOB_NAME, JOB_URL = "TargetJobName", "TargetJobUrl"
 # So long after its grace a canceled job may live on before it is ended by force.
 _FORCE_AFTER = 15.0
 
@@ -28,6 +30,7 @@ def look(target: ComputeTarget) -> None:
 
 
 def _take(run: Run, sight: Sight, host: Host) -> None:
+    _keep_name(run, sight)
     changed = Run.objects.filter(pk=run.pk).exclude(sight=sight.words)
     if changed.update(sight=sight.words):
         announce_change(run.run_id, "notes")
@@ -47,9 +50,18 @@ def _end_by_force(run: Run, launcher: Launcher) -> None:
         launcher.end(run.run_id)
 
 
-def explain_end(run: Run, sight: Sight | None) -> None:
-    """Add to a bad end what its launcher saw of it, once."""
-    if sight is None or run.status != RunStatus.FAILED:
+def _keep_name(run: Run, sight: Sight) -> None:
+    """Keep with the run what its job is called there."""
+    if sight.name and run.properties.get(JOB_NAME) != sight.name:
+        run.properties |= {JOB_NAME: sight.name, JOB_URL: sight.url}
+        Run.objects.filter(pk=run.pk).update(properties=run.properties)
+        announce_change(run.run_id, "notes")
+
+
+def look_back(run: Run, sight: Sight) -> None:
+    """Keep what is seen of a run that has ended: of a bad end, why; once."""
+    _keep_name(run, sight)
+    if run.status != RunStatus.FAILED:
         return
     if sight.hint and sight.hint not in run.error:
         run.error = f"{run.error} {sight.hint}".strip()

@@ -11,6 +11,7 @@ from runs import (
     home_views,
     log_views,
     output_views,
+    queue_views,
     run_views,
     snapshot_views,
     submit_views,
@@ -101,6 +102,8 @@ _runs: list[URLPattern | URLResolver] = [
     path("snapshots/<sha256:before>/diff/<sha256:after>/", include(_one_diff)),
     path("git-credentials/keys/<int:pk>/", include(_one_git_key)),
     path("compute/<str:name>/detach/", target_views.detach, name="detach-target"),
+    path("compute/<str:name>/queue/", queue_views.queue, name="queue"),
+    path("compute/<str:name>/queue/change/", queue_views.change, name="change-queue"),
     path("experiments/", history_views.experiments, name="experiments"),
     path("experiments/<str:name>/", history_views.experiment, name="experiment"),
 ]

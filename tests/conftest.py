@@ -24,6 +24,7 @@ from django.test import override_settings  # noqa: E402
 from tests.services.portal import Portal, prepare_data  # noqa: E402
 from tests.services.redis import RedisServer  # noqa: E402
 from tests.services.slurm import Slurm  # noqa: E402
+from tests.services.spark import SparkCluster  # noqa: E402
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -139,3 +140,9 @@ def slurm(slurm_of_all: Slurm) -> Iterator[Slurm]:
     """A Slurm cluster, which each test finds without jobs and with all nodes."""
     yield slurm_of_all
     slurm_of_all.end_all_jobs()
+
+
+@pytest.fixture(scope="session")
+def spark_cluster() -> Iterator[SparkCluster]:
+    with SparkCluster() as cluster:
+        yield cluster

@@ -150,6 +150,10 @@ class Host(Protocol):
         """What the machine has and how busy it is: see computes/runner/facts.py."""
         ...
 
+    def gpus(self) -> dict[str, Any]:
+        """Its GPUs, and who uses them: see computes/runner/gpus.py."""
+        ...
+
     def sweep(self) -> None:
         """Remove the contents of files that no job there has needed for long."""
         ...

@@ -18,7 +18,7 @@ from computes.hosts.base import (
     StreamClosed,
 )
 from computes.hosts.sending import Sender
-from computes.runner import RUNNER, commands, facts, staging
+from computes.runner import RUNNER, commands, facts, gpus, staging
 
 # A runner verb takes milliseconds; cleaning a large folder takes its time.
 _VERB_TIMEOUT = 60
@@ -92,7 +92,10 @@ class LocalHost:
         self._ask("clean", job, timeout=_CLEAN_TIMEOUT)
 
     def facts(self) -> dict[str, Any]:
-        return facts.facts(str(self._jobs))
+        return facts.facts(str(self._jobs), gpus.look())
+
+    def gpus(self) -> dict[str, Any]:
+        return gpus.look()
 
     def sweep(self) -> None:
         """Nothing: the contents are those of the portal's store, which has its own."""

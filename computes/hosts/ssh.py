@@ -88,6 +88,10 @@ class SshHost:
         facts: dict[str, Any] = self._questions().ask("facts")
         return facts
 
+    def gpus(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._questions().ask("gpus")
+        return found
+
     def sweep(self) -> None:
         self._questions().ask("sweep", age=_KEEP_FOR, seconds=_CLEAN)
 

@@ -13,11 +13,15 @@ class Sight:
 
     `words` say what it waits for, or how it ended. Once `is_over`, nothing of it will
     ever run any more. `hint` is what may explain a bad end, such as a lack of memory.
+    `name` is what the job is called there, and `url` the page that shows it; both stay
+    with the run.
     """
 
     words: str = ""
     is_over: bool = False
     hint: str = ""
+    name: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

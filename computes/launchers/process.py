@@ -16,7 +16,14 @@ class ProcessLauncher:
         self._host = host
 
     def spec(self, spec: Spec, options: Mapping[str, Any]) -> Spec:
-        return spec
+        if "gpus" not in spec:
+            return spec
+        # By the numbers that nvidia-smi gives; CUDA's own order is another.
+        visible = {
+            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+            "CUDA_VISIBLE_DEVICES": ",".join(map(str, spec["gpus"])),
+        }
+        return {**spec, "env": {**spec["env"], **visible}}
 
     def start(self, job: str, spec: Spec) -> dict[str, Any]:
         return self._host.start(job)

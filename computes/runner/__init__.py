@@ -11,6 +11,7 @@ SHIPPED = tuple(
         "batch.py",
         "commands.py",
         "facts.py",
+        "gpus.py",
         "rank.py",
         "runner.py",
         "server.py",

@@ -23,6 +23,7 @@ from typing import IO, Any, Callable, Dict, List, cast
 # The folder that Python was given is the first in its path.
 import commands  # type: ignore[import-not-found]
 import facts  # type: ignore[import-not-found]
+import gpus  # type: ignore[import-not-found]
 import runner  # type: ignore[import-not-found]
 import staging  # type: ignore[import-not-found]
 
@@ -49,7 +50,8 @@ class Server:
             "log": self._write_log,
             "place": self._place,
             "run": self._run,
-            "facts": lambda *_: facts.facts(self._root),
+            "facts": lambda *_: facts.facts(self._root, gpus.look()),
+            "gpus": lambda *_: gpus.look(),
             "sweep": lambda asked, _: self._objects.sweep(asked["age"]),
         }
 

@@ -65,6 +65,7 @@ def addresses(run: SubmittedRun) -> list[str]:
         "/environments/new/",
         "/compute/",
         "/compute/local/",
+        "/compute/local/queue/",
         "/compute/local/edit/",
         "/compute/new/ssh/",
         "/git-credentials/",

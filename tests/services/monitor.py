@@ -26,24 +26,25 @@ class Monitor:
         self._followers.append(follower)
         follower.start()
 
-    def wait(self, look: Callable[[], object], what: str) -> None:
+    def wait(self, look: Callable[[], object], what: str, timeout: float = 30) -> None:
         def look_again() -> bool:
             runs = Run.objects.followed().select_related("target")
             for follower in self._followers:
                 follower.sync(runs.all())
             return bool(look())
 
-        eventually(look_again, what)
+        eventually(look_again, what, timeout)
 
-    def wait_for(self, run: Run, *statuses: RunStatus) -> None:
+    def wait_for(self, run: Run, *statuses: RunStatus, timeout: float = 30) -> None:
         def has_come() -> bool:
             run.refresh_from_db()
             return run.status in statuses
 
-        self.wait(has_come, f"{run.run_id} is {statuses}")
+        self.wait(has_come, f"{run.run_id} is {statuses}", timeout)
 
-    def wait_for_end(self, run: Run) -> None:
-        self.wait_for(run, RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED)
+    def wait_for_end(self, run: Run, timeout: float = 30) -> None:
+        ends = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED)
+        self.wait_for(run, *ends, timeout=timeout)
 
     def stop(self, *, keep: int = 0) -> None:
         while len(self._followers) > keep:

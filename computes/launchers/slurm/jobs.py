@@ -43,7 +43,12 @@ class SlurmJob:
         return self.state in OVER
 
     def sight(self) -> Sight:
-        return Sight(words=self._words(), is_over=self.is_over, hint=self._hint())
+        return Sight(
+            words=self._words(),
+            is_over=self.is_over,
+            hint=self._hint(),
+            name=f"Slurm job {self.number}",
+        )
 
     def _words(self) -> str:
         if self.state == "PENDING":

@@ -20,5 +20,6 @@ KIND = Kind(
     launcher=_launcher,
     form=SlurmForm,
     run_form=SlurmRunForm,
+    picks_gpus=False,
     icon="server-cog",
 )
