@@ -172,7 +172,7 @@ def test_what_sbatch_refuses_is_told(monitor: Monitor, slurm: Slurm) -> None:
     monitor.wait_for_end(run)
     assert (run.status, run.end_reason) == (RunStatus.FAILED, EndReason.SUBMIT_FAILED)
     assert run.error == (
-        "Slurm says: invalid partition specified: none Batch job submission failed:"
+        "Slurm says: invalid partition specified: none; Batch job submission failed:"
         " Invalid partition name specified."
     )
 

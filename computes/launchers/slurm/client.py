@@ -1,5 +1,6 @@
 """Slurm's programs on a host, and what their complaints mean."""
 
+import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -25,7 +26,8 @@ _AWAY = (
     "authentication",
     "munge",
 )
-_PREFIXES = ("sbatch: ", "squeue: ", "scancel: ", "sinfo: ", "error: ")
+# Before each of their sentences.
+_WHO = re.compile(r"(?:sbatch|squeue|scancel|sinfo): (?:error: |fatal: )?")
 
 
 class SlurmClient:
@@ -36,8 +38,9 @@ class SlurmClient:
         self._settings = settings
 
     def command(self, program: str, *options: str) -> list[str]:
-        """A command line for the program; it then tells times in Unix seconds."""
-        variables = ["SLURM_TIME_FORMAT=%s"]
+        """A command line for the program; squeue then tells times in Unix seconds."""
+        # Not for sbatch: the job would inherit it.
+        variables = ["SLURM_TIME_FORMAT=%s"] if program == "squeue" else []
         if self._settings.conf:
             variables.append(f"SLURM_CONF={self._settings.conf}")
         return ["env", *variables, self.path(program), *options]
@@ -86,6 +89,5 @@ def trouble(program: str, ran: Ran) -> TargetError:
 
 
 def _plain(complaint: str) -> str:
-    for prefix in _PREFIXES:
-        complaint = complaint.replace(prefix, "")
-    return complaint.rstrip(". ")
+    sentences = (each.strip(" .") for each in _WHO.split(complaint))
+    return "; ".join(filter(None, sentences))

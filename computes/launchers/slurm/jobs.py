@@ -13,6 +13,10 @@ from computes.launchers.slurm.words import OTHERS, OVER, why_it_waits
 
 # Before the name of the portal's job in that of Slurm's.
 PREFIX = "aml-"
+# Each with its separator; names come last, since they may have that in them.
+_COLUMNS = (
+    "JobID:|,State:|,exit_code:|,StartTime:|,NodeList:|,TimeLimit:|,Reason:|,Name:"
+)
 _MISSING = {
     NO_FOLDER: "The node does not see the working folder of the machine: have the nodes"
     " and the machine share it, under the same path.",
@@ -99,12 +103,6 @@ def jobs(client: SlurmClient) -> Mapping[str, SlurmJob]:
     options = ["--me", "--states=all", "--sort=i", f"--Format={_COLUMNS}"]
     found = (_job(row) for row in client.table("squeue", *options, columns=_COLUMNS))
     return {job.name: job for job in found if job.name}
-
-
-# Each with its separator; names come last, since they may have that in them.
-_COLUMNS = (
-    "JobID:|,State:|,exit_code:|,StartTime:|,NodeList:|,TimeLimit:|,Reason:|,Name:"
-)
 
 
 def _job(row: list[str]) -> SlurmJob:

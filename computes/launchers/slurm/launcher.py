@@ -112,12 +112,13 @@ class SlurmLauncher:
 
     def _check_partitions(self) -> str:
         known = partitions(self._slurm)
-        wanted = self._settings.partition
         if not known:
             raise TargetError("Slurm shows no partition to this account.")
-        if wanted and not any(each.name == wanted for each in known):
+        wanted = filter(None, self._settings.partition.split(","))
+        missing = {*wanted} - {each.name for each in known}
+        if missing:
             raise UserError(
-                f"There is no partition {wanted}. {told(known)}",
+                f"There is no partition {min(missing)}. {told(known)}",
                 "Pick another one in the target's settings.",
             )
         return told(known)

@@ -50,11 +50,17 @@ def partitions(client: SlurmClient) -> list[Partition]:
 
 
 def limits_of(known: Sequence[Partition], names: str) -> Limits:
-    """Those of the partition that a job goes to; no limits if it is not known."""
-    wanted = [
-        each for each in known if (each.name == names if names else each.is_default)
+    """The closest of the partitions that a job may go to, separated by commas."""
+    wanted = names.split(",")
+    chosen = [
+        each.limits
+        for each in known
+        if (each.name in wanted if names else each.is_default)
     ]
-    return wanted[0].limits if wanted else Limits()
+    return Limits(
+        default=min((each.default for each in chosen if each.default), default=None),
+        longest=min((each.longest for each in chosen if each.longest), default=None),
+    )
 
 
 def told(known: Iterable[Partition]) -> str:
