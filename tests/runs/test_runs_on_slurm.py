@@ -97,7 +97,7 @@ def test_a_run_gets_what_it_asks_for(slurm: Slurm) -> None:
 def test_the_maximum_duration_is_the_time_limit_as_far_as_the_partition_allows(
     target: ComputeTarget, slurm: Slurm
 ) -> None:
-    for partition, limit in (("cpu", "1-00:03:00"), ("gpu,cpu", "1:00:00")):
+    for partition, limit in (("cpu", "1-00:03:00"), ("gpu,cpu", "01:00:00")):
         run = started(
             SHOW,
             target=target,
