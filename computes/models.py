@@ -3,10 +3,12 @@
 import json
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
+from django.forms.utils import pretty_name
 from django.urls import reverse
 
 from aml_portal.errors import UserError
@@ -185,6 +187,17 @@ class ComputeTarget(models.Model):
         if self.machine:
             return f"on {self.machine}"
         return str(self.ssh) if self.kind == SSH else ""
+
+    @property
+    def known_settings(self) -> dict[str, Any]:
+        """What its form asked for, by the labels there; no secrets."""
+        fields = self.its_kind.form.base_fields if self.its_kind.form else {}
+        kept = {name: self.settings.get(name) for name in fields}
+        return {
+            fields[name].label or pretty_name(name): value
+            for name, value in kept.items()
+            if value not in (None, "")
+        }
 
     @property
     def fingerprint(self) -> str:

@@ -21,6 +21,8 @@ import django  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.test import override_settings  # noqa: E402
 
+from tests.services.docker_engine import DockerEngine  # noqa: E402
+from tests.services.docker_images import load_images  # noqa: E402
 from tests.services.portal import Portal, prepare_data  # noqa: E402
 from tests.services.redis import RedisServer  # noqa: E402
 from tests.services.slurm import Slurm  # noqa: E402
@@ -127,6 +129,14 @@ def redis_server() -> Iterator[RedisServer]:
     """The Redis that the settings of the test process name."""
     with RedisServer.embedded(_DATA) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[DockerEngine]:
+    """An engine that all tests share: it has the images, and is never stopped."""
+    with DockerEngine() as engine:
+        load_images(engine.client())
+        yield engine
 
 
 @pytest.fixture(scope="session")

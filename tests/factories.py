@@ -10,6 +10,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.test import Client
 
+from computes.kinds import kinds
 from computes.models import ComputeTarget
 from computes.services import save_ssh, save_target
 from computes.ssh_settings import SshSettings
@@ -19,6 +20,8 @@ from runs.models import Experiment, Run, Snapshot
 from runs.services import Submission, keep_snapshot, submit_run
 from runs.snapshots import read_upload
 from runs.storage import limits, store
+from tests.services.docker_engine import DockerEngine
+from tests.services.docker_targets import fields_of
 from tests.services.runs import zipped
 from tests.services.slurm import Slurm
 from tests.services.sshd import Sshd
@@ -57,6 +60,15 @@ def machine(
     ComputeTarget.objects.filter(pk=target.pk).update(host_key=sshd.host_key)
     target.refresh_from_db()
     return target
+
+
+def docker_target(engine: DockerEngine, **fields: object) -> ComputeTarget:
+    """A target on the engine of this machine, as its form attaches it."""
+    given = {**fields_of(engine), "machine": target().pk, **fields}
+    form = kinds()["docker"].form(given, instance=ComputeTarget(kind="docker"))
+    assert form.is_valid(), form.errors
+    attached: ComputeTarget = form.save_target()
+    return attached
 
 
 def cluster(

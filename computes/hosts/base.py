@@ -1,5 +1,6 @@
 """What a host answers, whichever way it is reached."""
 
+import socket
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,6 +140,13 @@ class Host(Protocol):
         """Run a command there, without a shell, and wait for its end.
 
         Raises TargetError where there is no such program, or it takes longer.
+        """
+        ...
+
+    def connect(self, path: str) -> socket.socket:
+        """A connection to the Unix socket `path` there, to be closed soon.
+
+        Raises the OSError that the host had with it.
         """
         ...
 

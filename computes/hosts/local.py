@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import socket
 import subprocess
 import sys
 from collections.abc import Collection, Sequence
@@ -17,6 +18,7 @@ from computes.hosts.base import (
     Source,
     StreamClosed,
 )
+from computes.hosts.bridging import open_socket
 from computes.hosts.sending import Sender
 from computes.runner import RUNNER, commands, facts, gpus, staging
 
@@ -87,6 +89,9 @@ class LocalHost:
         except commands.Failed as error:
             raise TargetError(f"This machine says: {error}") from error
         return Ran(code=code, out=out, err=err)
+
+    def connect(self, path: str) -> socket.socket:
+        return open_socket(path)
 
     def clean(self, job: str) -> None:
         self._ask("clean", job, timeout=_CLEAN_TIMEOUT)

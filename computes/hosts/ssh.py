@@ -2,6 +2,7 @@
 
 import base64
 import os
+import socket
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import paramiko
 
 from computes.hosts.base import Place, Ran, Source, StreamClosed
 from computes.hosts.bootstrap import become_runner, command
+from computes.hosts.bridging import join
 from computes.hosts.questions import Questions
 from computes.hosts.sending import Sender
 from computes.hosts.ssh_connection import SshAccount, SshConnection
@@ -80,6 +82,11 @@ class SshHost:
         )
         out, err = (base64.b64decode(ran[name]) for name in ("out", "err"))
         return Ran(code=ran["code"], out=out, err=err)
+
+    def connect(self, path: str) -> socket.socket:
+        # The connection over SSH may have to be replaced, after a fork too.
+        self._questions()
+        return join(self._run("bridge"), path, str(self._account))
 
     def clean(self, job: str) -> None:
         self._questions().ask("clean", job=job, seconds=_CLEAN)

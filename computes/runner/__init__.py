@@ -9,7 +9,9 @@ SHIPPED = tuple(
     for name in (
         "__main__.py",
         "batch.py",
+        "bridge.py",
         "commands.py",
+        "docked.py",
         "facts.py",
         "gpus.py",
         "rank.py",

@@ -10,6 +10,14 @@ if sys.argv[1:2] == ["serve"]:
     from server import main as serve  # type: ignore[import-not-found]
 
     sys.exit(serve(sys.argv[2]))
+if sys.argv[1:2] == ["bridge"]:
+    from bridge import main as join  # type: ignore[import-not-found]
+
+    sys.exit(join())
+if sys.argv[1:2] == ["dock"]:
+    from docked import main as dock  # type: ignore[import-not-found]
+
+    sys.exit(dock(sys.argv[2]))
 if sys.argv[1:2] in (["submit"], ["batch"]):
     from batch import main as batch  # type: ignore[import-not-found]
 

@@ -3,9 +3,11 @@
 import json
 import os
 import platform
+import socket
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -270,3 +272,72 @@ def test_where_a_job_is_can_be_told(place: Place) -> None:
     assert place.host.run(command).code == 0
     assert place.log() == "apart\n"
     assert place.host.state("job")["state"] == "ended"
+
+
+@pytest.fixture
+def echo(tmp_path: Path) -> Iterator[str]:
+    """A Unix socket that answers all that it is sent, until it is told to stop."""
+    path = str(tmp_path / "echo.sock")
+
+    def answer(connection: socket.socket) -> None:
+        with connection:
+            while data := connection.recv(1 << 16):
+                connection.sendall(data)
+                if data.endswith(b"stop"):
+                    return
+
+    def listen(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                accepted, _ = listener.accept()
+                threading.Thread(target=answer, args=[accepted]).start()
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        threading.Thread(target=listen, args=[listener], daemon=True).start()
+        yield path
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_socket_there_is_connected_to(place: Place, echo: str) -> None:
+    data = os.urandom(3_000_000) + b"stop"
+    with place.host.connect(echo) as connected:
+        connected.settimeout(30)
+        sender = threading.Thread(target=connected.sendall, args=[data])
+        sender.start()
+        answered = b""
+        while piece := connected.recv(1 << 16):
+            answered += piece
+        sender.join()
+    assert answered == data
+
+
+def test_connections_that_were_closed_take_no_room(place: Place, echo: str) -> None:
+    """A connection over SSH has ten sessions."""
+    for _ in range(11):
+        with place.host.connect(echo) as connected:
+            connected.sendall(b"a")
+            assert connected.recv(1) == b"a"
+    with place.host.connect(echo) as one, place.host.connect(echo) as other:
+        other.sendall(b"b")
+        one.sendall(b"a")
+        assert (one.recv(1), other.recv(1)) == (b"a", b"b")
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("none", FileNotFoundError),
+        ("file", ConnectionRefusedError),
+        ("a" * 200, OSError),
+    ],
+)
+def test_what_is_wrong_with_a_socket_is_the_error_of_here(
+    place: Place, tmp_path: Path, name: str, error: type[OSError]
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(error) as raised:
+        place.host.connect(str(tmp_path / name))
+    assert raised.value.errno
+    assert place.host.state("job")["state"] == "absent"
