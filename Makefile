@@ -65,6 +65,7 @@ test-install: ## Add what the tests need, system packages too
 	@test -x /usr/sbin/sshd -a -x /usr/bin/fish -a -x /sbin/ip || scripts/apt-install "The tests of SSH" openssh-server fish iproute2 procps python3
 	@test -x /usr/sbin/dockerd -a -x /usr/bin/docker-registry -a -x /bin/busybox || \
 		scripts/apt-install "The tests of Docker" docker.io docker-registry busybox-static
+	@test -x /usr/sbin/slurmctld || scripts/apt-install "The tests of Slurm" slurm-wlm munge
 	@command -v java >/dev/null || scripts/apt-install "The tests of Spark" openjdk-17-jre-headless
 
 .PHONY: assets

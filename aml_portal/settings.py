@@ -50,6 +50,7 @@ COMPUTE_KINDS = [
     "computes.machines.THIS_MACHINE",
     "computes.machines.REMOTE_MACHINE",
     "computes.launchers.docker.KIND",
+    "computes.launchers.slurm.KIND",
     "computes.launchers.spark.KIND",
 ]
 

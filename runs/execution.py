@@ -90,21 +90,23 @@ def clean_run(run_pk: int) -> None:
 def remove_job(run: Run) -> None:
     """Remove what a run that has ended left on its target. Raises TargetError."""
     launcher = launcher_of(run.target)
-    if sight := _last_sight(launcher, run.run_id):
+    if sight := _last_sight(launcher, run):
         look_back(run, sight)
     launcher.end(run.run_id)
     host_of(run.target).clean(run.run_id)
 
 
-def _last_sight(launcher: Launcher, job: str) -> Sight | None:
-    """What is seen of a job that has ended, once nothing of it lives there.
+def _last_sight(launcher: Launcher, run: Run) -> Sight | None:
+    """What is seen of a run that has ended.
 
-    What the runner was in ends a moment after the runner's last word.
+    Why it failed is seen once what it was in is over, too: a moment after the runner's
+    last word.
     """
-    deadline = time.monotonic() + _OVER_WITHIN
+    patience = _OVER_WITHIN if run.status == RunStatus.FAILED else 0.0
+    deadline = time.monotonic() + patience
     while True:
-        sight = launcher.look([job]).get(job)
-        if sight is None or not sight.lives or time.monotonic() > deadline:
+        sight = launcher.look([run.run_id]).get(run.run_id)
+        if sight is None or sight.is_over or time.monotonic() >= deadline:
             return sight
         time.sleep(_BEAT)
 

@@ -26,6 +26,7 @@ from tests.services.docker_images import load_images  # noqa: E402
 from tests.services.machine import Machine  # noqa: E402
 from tests.services.portal import Portal, prepare_data  # noqa: E402
 from tests.services.redis import RedisServer  # noqa: E402
+from tests.services.slurm import Slurm  # noqa: E402
 from tests.services.spark import SparkCluster  # noqa: E402
 
 
@@ -146,6 +147,19 @@ def docker_engine() -> Iterator[DockerEngine]:
     with DockerEngine() as engine:
         load_images(engine.client())
         yield engine
+
+
+@pytest.fixture(scope="session")
+def slurm_of_all() -> Iterator[Slurm]:
+    with Slurm() as slurm:
+        yield slurm
+
+
+@pytest.fixture
+def slurm(slurm_of_all: Slurm) -> Iterator[Slurm]:
+    """A Slurm cluster, which each test finds without jobs and with all nodes."""
+    yield slurm_of_all
+    slurm_of_all.end_all_jobs()
 
 
 @pytest.fixture(scope="session")

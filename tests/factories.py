@@ -12,7 +12,7 @@ from django.test import Client
 
 from computes.kinds import kinds
 from computes.models import ComputeTarget
-from computes.services import save_ssh
+from computes.services import save_ssh, save_target
 from computes.ssh_settings import SshSettings
 from environments.models import Environment
 from runs.configuration import ScriptRunConfiguration
@@ -24,6 +24,7 @@ from tests.services.docker_engine import DockerEngine
 from tests.services.docker_targets import fields_of
 from tests.services.machine import Machine
 from tests.services.runs import zipped
+from tests.services.slurm import Slurm
 from tests.services.sshd import Sshd
 
 
@@ -76,6 +77,20 @@ def docker_target(engine: DockerEngine, **fields: object) -> ComputeTarget:
     assert form.is_valid(), form.errors
     attached: ComputeTarget = form.save_target()
     return attached
+
+
+def cluster(
+    slurm: Slurm,
+    *,
+    name: str = "cluster",
+    machine: ComputeTarget | None = None,
+    **more: Any,
+) -> ComputeTarget:
+    """A Slurm target on this machine or another; `more` are settings of its own."""
+    target = ComputeTarget(
+        name=name, kind="slurm", machine=machine or _target(), max_runs=50
+    )
+    return save_target(target, settings={"conf": str(slurm.conf), **more}, secrets={})
 
 
 def this_python() -> Environment:
