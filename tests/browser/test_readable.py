@@ -49,6 +49,7 @@ def addresses(run: SubmittedRun) -> list[str]:
         "/environments/new/",
         "/compute/",
         "/compute/local/",
+        "/compute/local/queue/",
         "/compute/local/edit/",
         "/compute/new/ssh/",
         "/change-password/",
