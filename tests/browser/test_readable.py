@@ -53,6 +53,7 @@ def addresses(run: SubmittedRun) -> list[str]:
         "/environments/AzureML-Scikit-learn/1/compare/",
         "/compute/",
         "/compute/local/",
+        "/compute/local/queue/",
         "/compute/local/edit/",
         "/compute/new/ssh/",
         "/change-password/",
