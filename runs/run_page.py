@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from aml_portal.durations import spell_duration
 from runs.access import may_change
-from runs.exports import as_python, as_runconfig
+from runs.exports import as_python, as_runconfig, environment_section
 from runs.gpus import gpus_in_words
 from runs.masking import looks_secret, mask_variables, masked
 from runs.mirror import RESOURCES, last_word, mirror_folder
@@ -135,10 +135,7 @@ def configuration_context(run: Run) -> dict[str, Any]:
         "runconfig": as_runconfig(
             shown,
             target=run.target.name,
-            environment=environment.name,
-            version=environment.version,
-            interpreter=environment.interpreter_on(run.target),
-            environment_variables=mask_variables(environment.environment_variables),
+            environment=environment_section(environment, run.target),
         ),
         "python": as_python(
             shown,

@@ -19,9 +19,9 @@ from computes.models import ComputeTarget
 from environments.models import Environment, EnvironmentQuerySet
 from runs.access import may_change
 from runs.configuration import ScriptRunConfiguration
-from runs.exports import as_python, as_runconfig
+from runs.exports import as_python, as_runconfig, environment_section
 from runs.forms import SubmitForm
-from runs.masking import MASKED_NAMES, looks_secret, mask_variables, masked
+from runs.masking import MASKED_NAMES, looks_secret, masked
 from runs.models import Experiment, Run, Snapshot
 from runs.places import places
 from runs.priority import Priority
@@ -189,14 +189,7 @@ def preview_context(form: SubmitForm) -> dict[str, Any]:
         "runconfig": as_runconfig(
             shown,
             target=target.name if target else "local",
-            environment=environment.name if environment else "",
-            version=environment.version if environment else None,
-            interpreter=environment.interpreter_on(target)
-            if environment and target
-            else "python",
-            environment_variables=mask_variables(
-                environment.environment_variables if environment else {}
-            ),
+            environment=environment_section(environment, target),
         ),
         "targets": places(data.get("priority", Priority.NORMAL), typed.gpus),
         "readings": _readings(form),
