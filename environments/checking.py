@@ -54,11 +54,13 @@ _SENTENCES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Question:
+class Question:
+    """What uv is asked: the lines of a requirements file, for a version of Python."""
+
     lines: tuple[str, ...]
     python: str
     # Whether packages may be built, as of definitions that come with the portal.
-    may_build: bool
+    may_build: bool = False
 
 
 def check_packages(
@@ -73,7 +75,7 @@ def check_packages(
     if definition.is_user_managed or not any(name_of(line) for line in lines):
         return ""
     python = conda.python or DEFAULT_PYTHON
-    question = _Question(
+    question = Question(
         lines=tuple(line for line in lines if line != "--require-hashes"),
         python=python,
         may_build=may_build,
@@ -87,7 +89,7 @@ def check_packages(
         )
 
 
-def _asked(question: _Question, seconds: float, excluded: dict[str, str]) -> str:
+def _asked(question: Question, seconds: float, excluded: dict[str, str]) -> str:
     build = () if question.may_build else ("--no-build",)
     answer = run_uv(
         *("pip", "compile", "requirements.in", "--excludes", "excluded.txt", *build),
@@ -110,7 +112,13 @@ def _asked(question: _Question, seconds: float, excluded: dict[str, str]) -> str
         return _asked(question, seconds, excluded | named)
     if any(words in said for words in _OUT_OF_REACH):
         return f"The packages could not be checked: {_cause(answer.remarks)}"
-    raise UserError(_sentence(said, question), _why(said))
+    raise refusal(said, question)
+
+
+def refusal(said: str, question: Question) -> UserError:
+    """What is in the way, of what uv said of it."""
+    said = " ".join(said.split())
+    return UserError(_sentence(said, question), _why(said))
 
 
 def _remarks(said: str, excluded: dict[str, str], python: str) -> str:
@@ -127,7 +135,7 @@ def _remarks(said: str, excluded: dict[str, str], python: str) -> str:
     return " ".join(remarks)
 
 
-def _sentence(said: str, question: _Question) -> str:
+def _sentence(said: str, question: Question) -> str:
     for pattern, sentence in _SENTENCES:
         if match := re.search(pattern, said):
             return sentence.format(*match.groups(), python=question.python)
