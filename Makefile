@@ -63,7 +63,10 @@ test-install: ## Add what the tests need, system packages too
 	@scripts/install test $(TEST_REQUIREMENTS)
 	@command -v chromium >/dev/null || scripts/apt-install "The browser tests" chromium fonts-liberation
 	@$(PYTHON_BIN) -m tests.services.azureml
-	@test -x /usr/sbin/sshd || scripts/apt-install "The tests of SSH" openssh-server
+	@test -x /usr/sbin/sshd -a -x /usr/bin/fish -a -x /sbin/ip || scripts/apt-install "The tests of SSH" openssh-server fish iproute2 procps python3
+	@test -x /usr/sbin/dockerd -a -x /usr/bin/docker-registry -a -x /bin/busybox || \
+		scripts/apt-install "The tests of Docker" docker.io docker-registry busybox-static
+	@test -x /usr/sbin/slurmctld || scripts/apt-install "The tests of Slurm" slurm-wlm munge
 	@command -v java >/dev/null || scripts/apt-install "The tests of Spark" openjdk-17-jre-headless
 
 .PHONY: assets

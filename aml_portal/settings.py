@@ -49,6 +49,8 @@ def _secret_key(file: Path) -> str:
 COMPUTE_KINDS = [
     "computes.machines.THIS_MACHINE",
     "computes.machines.REMOTE_MACHINE",
+    "computes.launchers.docker.KIND",
+    "computes.launchers.slurm.KIND",
     "computes.launchers.spark.KIND",
 ]
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from django.conf import settings
+
 from aml_portal.errors import PortalError, TargetError
 from aml_portal.sizes import spell_size
 from computes.hosts import Host, Source
@@ -93,7 +95,7 @@ def _writing(asked: Checks) -> str:
 def _gpus(asked: Checks) -> str:
     names = [gpu["name"] for gpu in asked.facts["gpus"]]
     if not names:
-        return "None: there is no nvidia-smi, or it does not answer."
+        return str(asked.facts["gpu_error"]) or "None: there is no nvidia-smi."
     return ", ".join(f"{names.count(name)} of {name}" for name in dict.fromkeys(names))
 
 
@@ -102,6 +104,7 @@ def _job(asked: Checks) -> str:
     job = f"check-{secrets.token_hex(6)}"
     spec = {
         "id": job,
+        "portal": settings.PORTAL_ID,
         "argv": [asked.facts["executable"], "-c", "import time; time.sleep(1)"],
         "cwd": "work",
         "env": {},

@@ -4,30 +4,96 @@ from typing import Any, ClassVar
 
 from django import forms
 
+from aml_portal.form_fields import DurationField
 from computes.kinds import kinds
 from computes.models import SSH, ComputeTarget, ComputeTargetQuerySet
 from computes.services import save_ssh, save_target
 from computes.ssh_settings import SshSettings
 
-MAX_RUNS_HELP = "Further runs wait, in the order in which they were submitted."
+MAX_RUNS_HELP = "Further runs wait, by priority and in the order of their submission."
 TAKES_RUNS_HELP = (
     "Off for a machine that is only there for the targets on it, say a login node."
 )
 
+GPU_FIELDS = ("gpu_choice", "gpu_policy")
+GPUS_HELP = (
+    "Empty: all that nvidia-smi finds. Else the numbers of those that runs may use,"
+    " such as “0, 2-3”, or “none”."
+)
+
 _DEFAULTS = SshSettings()
 _MOST_PORTS = 65535
+_SHORTEST_LIMIT = 60
 
 
-class TargetForm(forms.ModelForm):  # type: ignore[type-arg]
+class LimitsForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The limits that every target can have; an empty field is none.
+
+    They are no fields of `Meta`, so that no form of a kind has to name them.
+    """
+
+    limits: ClassVar[tuple[str, ...]] = ("longest_run", "idle_limit", "give_up_after")
+
+    longest_run = DurationField(
+        label="Longest run",
+        required=False,
+        help_text="Runs are ended after so long, also those that were given longer."
+        " Such as “2d”; empty: no limit but that of the run.",
+    )
+    idle_limit = DurationField(
+        label="Idle limit",
+        required=False,
+        help_text="A run is ended that prints nothing, and uses less than 1 % of a CPU"
+        " and no GPU, for so long. Such as “30m”; empty: none is.",
+    )
+    give_up_after = DurationField(
+        label="Give up after",
+        required=False,
+        help_text="Runs that are not heard from for so long end here as given up, and"
+        " there once the target answers. Empty: only a person decides that.",
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name in self.limits:
+            self.initial.setdefault(name, getattr(self.instance, name))
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        for name in self.limits:
+            seconds = self.cleaned_data.get(name)
+            if seconds is not None and seconds < _SHORTEST_LIMIT:
+                self.add_error(name, "Give at least a minute, or nothing.")
+            setattr(self.instance, name, seconds)
+        return cleaned
+
+
+def _gpu_policy() -> forms.ChoiceField:
+    """Whoever leaves it out takes what is there."""
+    policy = ComputeTarget._meta.get_field("gpu_policy")
+    return forms.ChoiceField(
+        label=policy.verbose_name,
+        choices=ComputeTarget.GpuPolicy.choices,
+        required=False,
+    )
+
+
+class TargetForm(LimitsForm):
     """What can be changed of this machine."""
+
+    gpu_policy = _gpu_policy()
 
     class Meta:
         model = ComputeTarget
-        fields = ("max_runs", "takes_runs", "description")
-        help_texts = {"max_runs": MAX_RUNS_HELP, "takes_runs": TAKES_RUNS_HELP}
+        fields = ("max_runs", "takes_runs", *GPU_FIELDS, "description")
+        help_texts = {
+            "max_runs": MAX_RUNS_HELP,
+            "takes_runs": TAKES_RUNS_HELP,
+            "gpu_choice": GPUS_HELP,
+        }
 
 
-class AttachForm(forms.ModelForm):  # type: ignore[type-arg]
+class AttachForm(LimitsForm):
     """The base of the forms that attach a target of some kind, or change one.
 
     Its instance has the kind. The fields that are no fields of the model become the
@@ -35,6 +101,8 @@ class AttachForm(forms.ModelForm):  # type: ignore[type-arg]
     """
 
     secret_names: ClassVar[tuple[str, ...]] = ()
+    # What everybody has to look at; the rest is folded away. Empty: all of it.
+    foremost: ClassVar[tuple[str, ...]] = ()
     # What its button says, if attaching takes a further step.
     next_step: ClassVar[str] = ""
 
@@ -59,10 +127,23 @@ class AttachForm(forms.ModelForm):  # type: ignore[type-arg]
             raise forms.ValidationError("This name is taken by the portal itself.")
         return name
 
+    def foremost_fields(self) -> list[forms.BoundField]:
+        return [field for field in self if self._is_foremost(field)]
+
+    def further_fields(self) -> list[forms.BoundField]:
+        return [field for field in self if not self._is_foremost(field)]
+
+    def has_further_errors(self) -> bool:
+        return any(field.errors for field in self.further_fields())
+
+    def _is_foremost(self, field: forms.BoundField) -> bool:
+        return field.name in self.foremost or not self.foremost
+
     @property
     def _own(self) -> set[str]:
         """The fields that are settings."""
-        return {*self.fields} - {*(self._meta.fields or ()), *self.secret_names}
+        others = {*(self._meta.fields or ()), *self.secret_names, *self.limits}
+        return {*self.fields} - others
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -111,11 +192,17 @@ class SshForm(AttachForm):
 
     field_order = (
         *("name", "address", "port", "user", "private_key", "passphrase", "password"),
-        *("jump", "root", "python", "max_runs", "takes_runs", "description"),
+        *("agent", "jump", "root", "python", "max_runs", "takes_runs", *GPU_FIELDS),
+        "description",
     )
     secret_names = ("password", "private_key", "passphrase")
+    foremost = (
+        *("name", "address", "port", "user", "private_key", "passphrase", "password"),
+        *("jump", "max_runs"),
+    )
     next_step = "Next: look at its host key"
 
+    gpu_policy = _gpu_policy()
     address = forms.CharField(
         max_length=255,
         help_text="A host name or an IP address.",
@@ -153,6 +240,12 @@ class SshForm(AttachForm):
         help_text="Instead of a key.",
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
+    agent = forms.BooleanField(
+        label="Keys of the portal's key agent",
+        required=False,
+        help_text="Those of the ssh-agent that SSH_AUTH_SOCK of the portal names; then"
+        " none has to be given here.",
+    )
     root = forms.CharField(
         label="Working folder",
         max_length=4096,
@@ -167,11 +260,15 @@ class SshForm(AttachForm):
     )
 
     class Meta(AttachForm.Meta):
-        fields = ("name", "description", "max_runs", "takes_runs", "jump")
+        fields = (
+            *("name", "description", "max_runs", "takes_runs", "jump"),
+            *GPU_FIELDS,
+        )
         labels = {"jump": "By way of"}
         help_texts = {
             **AttachForm.Meta.help_texts,
             "takes_runs": TAKES_RUNS_HELP,
+            "gpu_choice": GPUS_HELP,
             "jump": "An attached machine through which this one is reached.",
         }
 

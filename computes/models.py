@@ -3,17 +3,29 @@
 import json
 import sys
 from collections.abc import Mapping
+from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
+from django.forms.utils import pretty_name
 from django.urls import reverse
 
+from aml_portal.errors import UserError
 from aml_portal.vault import Secret, SecretField
+from computes.gpus import Gpu, chosen, parse_choice
 from computes.kinds import Kind, kinds
 from computes.ssh_settings import SshSettings, fingerprint_of
 
 # The kinds of machines; on these are the targets of all other kinds: see kinds.py.
 LOCAL, SSH = "local", "ssh"
+
+
+def check_gpu_choice(text: str) -> None:
+    try:
+        parse_choice(text)
+    except UserError as error:
+        raise ValidationError(str(error)) from error
 
 
 class ComputeTargetQuerySet(models.QuerySet["ComputeTarget"]):
@@ -39,6 +51,12 @@ class ComputeTargetQuerySet(models.QuerySet["ComputeTarget"]):
 class ComputeTarget(models.Model):
     """Somewhere a job can run; `local` exists from the first start."""
 
+    class GpuPolicy(models.TextChoices):
+        """What becomes of runs where others use GPUs without asking the portal."""
+
+        WAIT = "wait", "Wait until nobody else uses them"
+        SHARE = "share", "Take those with the most free memory"
+
     # Azure ML's rule for the names of compute targets.
     name = models.CharField(
         max_length=16,
@@ -59,6 +77,12 @@ class ComputeTarget(models.Model):
     max_runs = models.PositiveIntegerField(
         "runs at a time", default=2, validators=[MinValueValidator(1)]
     )
+    # Limits in seconds, each of them None unless somebody has set it: how long runs may
+    # take there, how long they may be idle, and after how long they are given up that
+    # were not heard from.
+    longest_run = models.PositiveIntegerField(null=True, blank=True)
+    idle_limit = models.PositiveIntegerField(null=True, blank=True)
+    give_up_after = models.PositiveIntegerField(null=True, blank=True)
     # Whether runs can be submitted to it, or it is there for targets on it alone.
     takes_runs = models.BooleanField("takes runs itself", default=True)
     # What its kind needs to know: see ssh_settings.py, and the forms of the kinds.
@@ -88,6 +112,21 @@ class ComputeTarget(models.Model):
     # When what no run needs any more was last removed there.
     swept_at = models.DateTimeField(null=True, blank=True)
     check_asked_at = models.DateTimeField(null=True, blank=True)
+
+    # Of a machine: the GPUs that runs may use, as parse_choice reads them.
+    gpu_choice = models.CharField(
+        "GPUs", max_length=255, blank=True, validators=[check_gpu_choice]
+    )
+    gpu_policy = models.CharField(
+        "GPUs that others use",
+        max_length=8,
+        choices=GpuPolicy,
+        default=GpuPolicy.WAIT,
+    )
+    # What computes/runner/gpus.py said last, and when; and when that was asked for.
+    gpu_look = models.JSONField(default=dict, blank=True, editable=False)
+    gpus_seen_at = models.DateTimeField(null=True, editable=False)
+    gpus_asked_at = models.DateTimeField(null=True, editable=False)
 
     objects = ComputeTargetQuerySet.as_manager()
 
@@ -122,6 +161,16 @@ class ComputeTarget(models.Model):
         self.secrets = Secret.of(json.dumps(kept))
 
     @property
+    def its_machine(self) -> "ComputeTarget":
+        return self.machine or self
+
+    @property
+    def gpus(self) -> list[Gpu]:
+        """Those of its machine that runs may use, as they were seen last."""
+        machine = self.its_machine
+        return chosen(machine.gpu_choice, machine.gpu_look)
+
+    @property
     def its_kind(self) -> Kind:
         return kinds()[self.kind]
 
@@ -138,12 +187,28 @@ class ComputeTarget(models.Model):
             return self.machine.python
         return str(self.settings.get("python") or self.ssh.python)
 
+    def limited(self, seconds: int | None) -> int | None:
+        """How long a run may take that was given so many seconds; None: for ever."""
+        limits = [each for each in (seconds, self.longest_run) if each is not None]
+        return min(limits, default=None)
+
     @property
     def place(self) -> str:
         """Where it is, for people."""
         if self.machine:
             return f"on {self.machine}"
         return str(self.ssh) if self.kind == SSH else ""
+
+    @property
+    def known_settings(self) -> dict[str, Any]:
+        """What its form asked for, by the labels there; no secrets."""
+        fields = self.its_kind.form.base_fields if self.its_kind.form else {}
+        kept = {name: self.settings.get(name) for name in fields}
+        return {
+            fields[name].label or pretty_name(name): value
+            for name, value in kept.items()
+            if value not in (None, "")
+        }
 
     @property
     def fingerprint(self) -> str:
@@ -153,7 +218,7 @@ class ComputeTarget(models.Model):
     @property
     def is_trusted(self) -> bool:
         """Whether it is known who answers there."""
-        machine = self.machine or self
+        machine = self.its_machine
         return machine.kind != SSH or bool(machine.host_key)
 
     @property

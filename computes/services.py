@@ -14,7 +14,12 @@ from django.utils import timezone
 from aml_portal.errors import PortalError, UserError
 from aml_portal.queues import enqueue, imports_queue, job_name
 from computes.checks import Checks, Outcome
-from computes.hosts.ssh_connection import host_key_of, read_key, spelled
+from computes.hosts.ssh_connection import (
+    check_agent,
+    host_key_of,
+    read_key,
+    spelled,
+)
 from computes.models import SSH, ComputeTarget
 from computes.ssh_settings import SshSettings, is_host_key
 from computes.targets import account_of, host_of, launcher_of
@@ -40,8 +45,11 @@ def save_ssh(
     target.kind = SSH
     if (before.address, before.port) != (how.address, how.port):
         target.host_key = ""
-    if any(secrets.values()) or target.secrets is None:
+    has_way_in = bool(target.secrets) or how.agent
+    if any(secrets.values()) or not has_way_in:
         _check_secrets(secrets)
+    if how.agent:
+        check_agent()
     return save_target(target, settings=how.to_json(), secrets=secrets)
 
 
@@ -71,7 +79,8 @@ def _check_secrets(secrets: Mapping[str, str]) -> None:
         read_key(key, secrets.get("passphrase", ""))
     elif not secrets.get("password"):
         raise UserError(
-            "Neither a private key nor a password was given.", "Give one of the two."
+            "Neither a private key nor a password was given.",
+            "Give one of the two, or use the portal's key agent.",
         )
 
 
@@ -106,6 +115,12 @@ def note_trouble(target: ComputeTarget, sentence: str) -> None:
     ComputeTarget.objects.filter(pk=target.pk).update(
         trouble=sentence, leave_alone_until=timezone.now() + _BACK_OFF
     )
+
+
+def keep_gpus(machine: ComputeTarget, look: Mapping[str, Any]) -> None:
+    """Keep what a machine has just said of its GPUs."""
+    rows = ComputeTarget.objects.filter(pk=machine.pk)
+    rows.update(gpu_look=dict(look), gpus_seen_at=timezone.now())
 
 
 # Checks.
@@ -156,6 +171,10 @@ def check_target(target: ComputeTarget) -> None:
         checked_at=timezone.now(),
         facts=facts,
     )
+    if "gpus" in facts:
+        said = ("gpus", "devices"), ("gpu_error", "error"), ("gpu_tool", "has_tool")
+        look = {name: facts[fact] for fact, name in said}
+        keep_gpus(target.its_machine, look)
     wrong = next((each for each in outcomes if each.is_fine is False), None)
     if wrong is None:
         note_seen([target.pk])

@@ -12,11 +12,15 @@ _HOST_KEY = re.compile(r"(?:ssh-|ecdsa-sha2-)[a-z0-9-]+ [A-Za-z0-9+/]{40,}={0,2}
 
 @dataclass(frozen=True, kw_only=True)
 class SshSettings:
-    """`root` is the working folder there; `~` is the home of `user`."""
+    """`root` is the working folder there; `~` is the home of `user`.
+
+    `agent` says that the keys of the portal's own key agent may sign in.
+    """
 
     address: str = ""
     port: int = 22
     user: str = ""
+    agent: bool = False
     root: str = "~/.aml-portal"
     python: str = "python3"
 

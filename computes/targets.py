@@ -1,9 +1,11 @@
 """From compute targets to the hosts that they are on."""
 
-import hashlib
+import json
 import threading
+from dataclasses import asdict
 
 from django.conf import settings
+from django.utils.crypto import salted_hmac
 
 from aml_portal.errors import TargetError
 from computes import models
@@ -54,6 +56,7 @@ def account_of(target: ComputeTarget) -> SshAccount:
         password=secrets.get("password", ""),
         private_key=secrets.get("private_key", ""),
         passphrase=secrets.get("passphrase", ""),
+        agent=how.agent,
         jump=account_of(target.jump) if target.jump else None,
     )
 
@@ -61,10 +64,11 @@ def account_of(target: ComputeTarget) -> SshAccount:
 def _ssh_host(target: ComputeTarget) -> SshHost:
     """One for each target, so that its connection lasts; another after a change."""
     account, how = account_of(target), target.ssh
-    everything = f"{account} {account.host_key} {account.jump} {how}".encode()
-    for secret in (account.password, account.private_key, account.passphrase):
-        everything += hashlib.sha256(secret.encode()).digest()
-    key = f"ssh-{target.pk}-{hashlib.sha256(everything).hexdigest()[:16]}"
+    # All that tells one from another, also of the machines on the way. It is in logs,
+    # and nobody is to guess at a password there.
+    everything = json.dumps([asdict(account), how.to_json()])
+    digest = salted_hmac("computes.targets", everything, algorithm="sha256")
+    key = f"ssh-{target.pk}-{digest.hexdigest()[:16]}"
     with _lock:
         host = _connected.get(target.pk)
         if host is None or host.key != key:

@@ -82,7 +82,7 @@ def _edit_this_machine(request: HttpRequest, target: ComputeTarget) -> HttpRespo
     form = TargetForm(request.POST or None, instance=target)
     if request.method == "POST" and form.is_valid():
         # Nothing else of the row: a monitor may have written there since.
-        target.save(update_fields=form.Meta.fields)
+        target.save(update_fields=[*form.Meta.fields, *form.limits])
         messages.success(request, f"{target} takes {target.max_runs} runs at a time.")
         return redirect("computes:list")
     return render(

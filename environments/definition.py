@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any, Self
 
 from aml_portal.errors import UserError
@@ -18,6 +19,25 @@ DEFAULT_PYTHON = "3.11"
 _DEFAULT_SHM = "2g"
 # uv knows no Python that is older than 3.8.
 _OLDEST_MINOR = 8
+
+
+class Kind(StrEnum):
+    """How a definition becomes something that runs a script."""
+
+    USER_MANAGED = "user-managed"
+    PACKAGES = "packages"
+    IMAGE = "image"
+
+    @property
+    def label(self) -> str:
+        return _KINDS[self]
+
+
+_KINDS = {
+    Kind.USER_MANAGED: "User-managed",
+    Kind.PACKAGES: "Packages",
+    Kind.IMAGE: "Docker image",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +87,10 @@ class CondaDependencies:
             if name == "python":
                 return version.lstrip("=").removesuffix(".*")
         return ""
+
+    @property
+    def beside_python(self) -> tuple[str, ...]:
+        return tuple(each for each in self.packages if _name_of(each) != "python")
 
     @property
     def beyond_pip(self) -> tuple[str, ...]:
@@ -205,6 +229,12 @@ class Definition:
     @property
     def is_user_managed(self) -> bool:
         return self.python.user_managed_dependencies
+
+    @property
+    def kind(self) -> Kind:
+        if self.docker.enabled:
+            return Kind.IMAGE
+        return Kind.USER_MANAGED if self.is_user_managed else Kind.PACKAGES
 
 
 def _name_of(package: str) -> str:

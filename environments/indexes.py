@@ -5,7 +5,6 @@ command lines are seen by every account of a machine. They hold while an environ
 resolved or built, and nothing of them stays in it.
 """
 
-import os
 import re
 from dataclasses import dataclass
 from typing import Self
@@ -45,7 +44,7 @@ class Indexes:
             UV_INDEX=" ".join(self.extra),
             UV_FIND_LINKS=",".join(self.find_links),
             SSL_CERT_FILE=self.ca_bundle,
-            **self._anybody(),
+            **self._proxies(),
         )
 
     def for_pip(self) -> dict[str, str]:
@@ -55,7 +54,7 @@ class Indexes:
             PIP_EXTRA_INDEX_URL=" ".join(self.extra),
             PIP_FIND_LINKS=" ".join(self.find_links),
             PIP_CERT=self.ca_bundle,
-            **self._anybody(),
+            **self._proxies(),
         )
 
     @staticmethod
@@ -63,14 +62,11 @@ class Indexes:
         """The text without what signs in to addresses, to be shown and logged."""
         return _PASSWORD.sub("//…@", text)
 
-    def _anybody(self) -> dict[str, str]:
-        """What both want: proxies, and where a netrc file is looked for."""
+    def _proxies(self) -> dict[str, str]:
         return {
             "HTTP_PROXY": self.proxy,
             "HTTPS_PROXY": self.proxy,
             "NO_PROXY": self.no_proxy,
-            "HOME": os.path.expanduser("~"),  # noqa: PTH111 - there may be none
-            "NETRC": settings.PYTHON_NETRC,
         }
 
 

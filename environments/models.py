@@ -8,9 +8,14 @@ from typing import Any
 
 from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models import Exists, OuterRef
+from django.urls import reverse
 
 from computes.models import ComputeTarget
-from environments.definition import Definition
+from environments.definition import Definition, Kind
+
+# The label that the newest version has by itself.
+LATEST = "latest"
 
 # A line of a lock: NAME==VERSION, or NAME @ ADDRESS.
 _PACKAGE = re.compile(
@@ -26,6 +31,25 @@ def user_managed() -> dict[str, Any]:
 class EnvironmentQuerySet(models.QuerySet["Environment"]):
     def usable(self) -> "EnvironmentQuerySet":
         return self.filter(archived_at=None)
+
+    def newest(self) -> "EnvironmentQuerySet":
+        """Of each name the newest version among the usable ones."""
+        newer = Environment.objects.usable().filter(
+            name=OuterRef("name"), version__gt=OuterRef("version")
+        )
+        return self.usable().filter(~Exists(newer))
+
+    def offered(self, chosen: str = "") -> "EnvironmentQuerySet":
+        """What a person picks from: newest and labelled versions, and the chosen one.
+
+        People's own come first, then the curated ones.
+        """
+        newest = models.Q(pk__in=self.newest().values("pk"))
+        wanted = newest | models.Q(labels__isnull=False)
+        if chosen.isdecimal() and len(chosen) < 19:
+            wanted |= models.Q(pk=int(chosen))
+        found = self.usable().filter(wanted).distinct()
+        return found.order_by("is_curated", "name", "-version")
 
 
 class Environment(models.Model):
@@ -45,8 +69,10 @@ class Environment(models.Model):
     description = models.CharField(max_length=255, blank=True)
     # As environments/definition.py has it.
     content = models.JSONField(default=user_managed)
-    # What the interpreter said of itself, where one is used as it is.
+    # What is asked for, or what the interpreter said, where one is used as it is.
     python_version = models.CharField(max_length=64, blank=True)
+    # It came with the portal: environments/curated.py.
+    is_curated = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     archived_at = models.DateTimeField(null=True, blank=True)
 
@@ -63,9 +89,16 @@ class Environment(models.Model):
     def __str__(self) -> str:
         return f"{self.name}:{self.version}"
 
+    def get_absolute_url(self) -> str:
+        return reverse("environments:detail", args=[self.name, self.version])
+
     @property
     def definition(self) -> Definition:
         return Definition.from_json(self.content)
+
+    @property
+    def kind(self) -> Kind:
+        return self.definition.kind
 
     @property
     def interpreter_path(self) -> str:
@@ -80,6 +113,28 @@ class Environment(models.Model):
         if not self.definition.is_user_managed:
             return "python"
         return self.interpreter_path or target.python
+
+
+class EnvironmentLabel(models.Model):
+    """A word that one version of an environment has, such as "production"."""
+
+    environment = models.ForeignKey(
+        Environment, on_delete=models.CASCADE, related_name="labels"
+    )
+    # The environment's own: of all versions of a name, one has the label.
+    environment_name = models.CharField(max_length=255)
+    label = models.CharField(max_length=64)
+
+    class Meta:
+        ordering = ["label"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment_name", "label"], name="one_version_per_label"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.label
 
 
 class Lock(models.Model):

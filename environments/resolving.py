@@ -1,16 +1,14 @@
 """Resolves the packages of a definition to exact versions, with uv."""
 
-import re
 from collections.abc import Mapping
 
 from aml_portal.errors import UserError
+from environments.checking import Question, refusal
 from environments.definition import Definition
 from environments.uv import UvTimeout, run_uv
 
 _FILE = "requirements.in"
 _CONSTRAINTS = "constraints.txt"
-_MARKS = re.compile(r"^\s*(?:×|├─▶|╰─▶|error:|cause:|hint:)\s*", re.MULTILINE)  # noqa: RUF001
-_LONGEST = 700
 
 
 def resolve(
@@ -24,24 +22,24 @@ def resolve(
     """A requirements file with each package's version and hashes.
 
     `python` is a version such as "3.11", `platform` as uv names it; packages that are
-    `installed`, in some version, keep that, and are left out. Raises UserError with
-    what can't be, in one sentence.
+    `installed`, in some version, keep that, and are left out. Nothing is built for it,
+    since that would run code of strangers on the portal's machine. Raises UserError
+    with what can't be.
     """
     kept = installed or {}
-    conda = definition.python.conda_dependencies
-    if not conda.pip:
+    lines = definition.python.conda_dependencies.pip
+    if not lines:
         return ""
-    lines = "\n".join(conda.pip) + "\n"
     try:
         answer = run_uv(
-            *("pip", "compile", _FILE, "--generate-hashes", "--no-header"),
-            *("--no-annotate", "--python-version", python),
-            *("--python-platform", platform, "--constraint", _CONSTRAINTS),
+            *("pip", "compile", _FILE, "--generate-hashes", "--no-build"),
+            *("--python-version", python, "--python-platform", platform),
+            *("--no-header", "--no-annotate", "--constraint", _CONSTRAINTS),
             *(word for name in kept for word in ("--no-emit-package", name)),
             files={
-                _FILE: lines.encode(),
-                _CONSTRAINTS: "".join(
-                    f"{name}=={version}\n" for name, version in kept.items()
+                _FILE: "\n".join(lines).encode(),
+                _CONSTRAINTS: "\n".join(
+                    f"{name}=={version}" for name, version in kept.items()
                 ).encode(),
             },
             seconds=seconds,
@@ -52,14 +50,5 @@ def resolve(
             "Try again, or name their versions more exactly.",
         ) from error
     if not answer.has_succeeded:
-        raise UserError(
-            f"These packages can't be installed together: {_why(answer.remarks)}"
-        )
+        raise refusal(answer.remarks, Question(lines=lines, python=python))
     return answer.output
-
-
-def _why(remarks: str) -> str:
-    """What uv says of it, without its drawing, as one sentence."""
-    words = " ".join(_MARKS.sub("", remarks).split())
-    words = words.removeprefix("No solution found when resolving dependencies: ")
-    return words[:_LONGEST] or "uv gave no reason."

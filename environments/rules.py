@@ -17,11 +17,11 @@ _REPOSITORY = re.compile(r"https?://[^\s@/]+(/\S*)?")
 
 def check_definition(definition: Definition) -> None:
     """Raises UserError with the first thing that is wrong."""
+    _check_spark(definition.spark)
     if len(str(definition.to_json())) > MOST_BYTES:
         raise UserError("The definition is larger than any environment needs.")
     _check_python(definition)
     _check_docker(definition.docker)
-    _check_spark(definition.spark)
     check_variables(definition.environment_variables)
 
 

@@ -1,93 +1,19 @@
-"""What people do with environments: check an interpreter, save a definition."""
+"""What people do with environments: save a definition, label, describe, archive."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
-from dataclasses import dataclass
-from pathlib import Path
+import re
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
 from aml_portal.errors import UserError
-from environments.definition import Definition
-from environments.models import Environment
+from environments.definition import Definition, Kind
+from environments.interpreters import check_interpreter
+from environments.models import LATEST, Environment, EnvironmentLabel
+from environments.rules import check_definition
 
-_TIMEOUT = 10
-# -I keeps the interpreter from importing anything that lies about.
-_QUESTION = (
-    "import json, platform, sys;"
-    "print(json.dumps([platform.python_version(), sys.executable]))"
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class InterpreterFacts:
-    """What an interpreter says of itself."""
-
-    version: str
-    executable: str
-
-
-def check_interpreter(path: str) -> InterpreterFacts:
-    """Ask the interpreter at `path` for its version; "" is the portal's own.
-
-    Raises UserError with what is wrong, and what to give instead.
-    """
-    program = Path(path or sys.executable)
-    _check_file(program)
-    try:
-        version, executable = json.loads(_ask(program))
-    except subprocess.TimeoutExpired as error:
-        raise UserError(
-            f"{program} did not answer within {_TIMEOUT} seconds.",
-            "Give the path of a Python interpreter.",
-        ) from error
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(
-            f"{program} is not a Python interpreter.",
-            "Give the path of one, such as /usr/bin/python3.",
-        ) from error
-    return InterpreterFacts(version=str(version), executable=str(executable))
-
-
-def _ask(program: Path) -> bytes:
-    with subprocess.Popen(
-        [program, "-I", "-c", _QUESTION],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
-        start_new_session=True,
-    ) as process:
-        try:
-            return process.communicate(timeout=_TIMEOUT)[0]
-        except subprocess.TimeoutExpired:
-            # With all that it has started.
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-
-
-def _check_file(program: Path) -> None:
-    advice = "Give the path of a Python interpreter, such as /usr/bin/python3."
-    if "\0" in str(program):
-        raise UserError("The path contains a NUL character.", advice)
-    if not program.is_absolute():
-        raise UserError(f"{program} is not a path from the root.", advice)
-    try:
-        is_folder, is_file = program.is_dir(), program.is_file()
-    except OSError as error:
-        raise UserError(
-            f"{program} can't be read: {error.strerror}.", advice
-        ) from error
-    if is_folder:
-        raise UserError(f"{program} is a folder.", advice)
-    if not is_file:
-        raise UserError(f"{program} does not exist on the portal's machine.", advice)
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
+_LONGEST_DESCRIPTION = 255
 
 
 def save_environment(
@@ -97,8 +23,8 @@ def save_environment(
 
     Raises UserError.
     """
-    version = _interpreter_version(definition)
-    content = definition.to_json()
+    check_definition(definition)
+    version = _python_version(definition)
     with transaction.atomic():
         latest = Environment.objects.filter(name=name).order_by("-version").first()
         if latest and latest.definition == definition:
@@ -111,7 +37,7 @@ def save_environment(
             name=name,
             version=latest.version + 1 if latest else 1,
             description=description,
-            content=content,
+            content=definition.to_json(),
             python_version=version,
         )
         try:
@@ -122,13 +48,66 @@ def save_environment(
     return environment
 
 
-def _interpreter_version(definition: Definition) -> str:
-    """Of an interpreter that is used as it is, which has to be there."""
-    if not definition.is_user_managed:
-        return ""
-    return check_interpreter(definition.python.interpreter_path).version
+def has_changed(name: str, definition: Definition) -> bool:
+    """Whether saving the definition under that name would make a new version."""
+    latest = Environment.objects.filter(name=name).order_by("-version").first()
+    return latest is None or latest.definition != definition
+
+
+def _python_version(definition: Definition) -> str:
+    """What is asked for, or what an interpreter says, which has to be there."""
+    match definition.kind:
+        case Kind.USER_MANAGED:
+            return check_interpreter(definition.python.interpreter_path).version
+        case Kind.PACKAGES:
+            return definition.python.conda_dependencies.python
+    return ""
+
+
+def describe_environment(environment: Environment, description: str) -> None:
+    _check_may_change(environment)
+    if len(description) > _LONGEST_DESCRIPTION or not description.isprintable():
+        raise UserError(
+            f"The description has to be one line of at most {_LONGEST_DESCRIPTION}"
+            " characters."
+        )
+    Environment.objects.filter(pk=environment.pk).update(description=description)
+
+
+def label_environment(environment: Environment, label: str) -> None:
+    """Give the version a label; another version of that name loses it."""
+    _check_may_change(environment)
+    if not _LABEL.fullmatch(label) or label == LATEST:
+        raise UserError(
+            f"“{label[:80]}” can't be a label.",
+            "Use letters, digits, dots, dashes and underscores;"
+            f" “{LATEST}” is always the newest version.",
+        )
+    EnvironmentLabel.objects.update_or_create(
+        environment_name=environment.name,
+        label=label,
+        defaults={"environment": environment},
+    )
+
+
+def remove_label(environment: Environment, label: str) -> None:
+    _check_may_change(environment)
+    environment.labels.filter(label=label).delete()
 
 
 def archive_environment(environment: Environment) -> None:
-    """Offer the environment no longer; runs that used it keep it."""
+    """Offer the version no longer; runs that used it keep it."""
+    _check_may_change(environment)
     Environment.objects.filter(pk=environment.pk).update(archived_at=timezone.now())
+
+
+def restore_environment(environment: Environment) -> None:
+    _check_may_change(environment)
+    Environment.objects.filter(pk=environment.pk).update(archived_at=None)
+
+
+def _check_may_change(environment: Environment) -> None:
+    if environment.is_curated:
+        raise UserError(
+            f"{environment} is curated, and can't be changed.", "Clone it to change it."
+        )

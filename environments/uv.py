@@ -62,10 +62,15 @@ def run_uv(
 
 
 def _environment() -> dict[str, str]:
-    return {
+    found = {
         "PATH": os.defpath,
+        # There it looks for a netrc file, unless another one is named.
+        "HOME": os.path.expanduser("~"),  # noqa: PTH111 - there may be none
         "UV_CACHE_DIR": str(settings.PACKAGES_FOLDER),
         "UV_PYTHON": sys.executable,
         # Nobody is there to type a password.
         "GIT_TERMINAL_PROMPT": "0",
     }
+    if settings.PYTHON_NETRC:
+        found["NETRC"] = settings.PYTHON_NETRC
+    return found

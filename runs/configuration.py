@@ -11,6 +11,7 @@ from aml_portal.errors import UserError
 DEFAULT_MAX_DURATION = 30 * 24 * 3600
 DEFAULT_GRACE = 30
 LONGEST_GRACE = 24 * 3600
+MOST_GPUS = 256
 # Linux refuses a longer string in a program's arguments or environment.
 _LONGEST_STRING = 128 * 1024 - 1
 _LONGEST_TOGETHER = 1024 * 1024
@@ -52,6 +53,11 @@ class ScriptRunConfiguration:
         _check_arguments(self.arguments)
         _check_variables(self.environment_variables)
         _check_durations(self.max_run_duration_seconds, self.grace_seconds)
+        if not 0 <= self.gpus <= MOST_GPUS:
+            raise UserError(
+                f"{self.gpus} is no number of GPUs.",
+                f"Ask for a number from 0 to {MOST_GPUS}.",
+            )
 
 
 def _check_arguments(arguments: tuple[str, ...]) -> None:

@@ -1,11 +1,13 @@
-"""Gives the places of a compute target to the runs that wait for one, in order."""
+"""Gives the places of a compute target, and GPUs, to the runs that wait, in order."""
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
+from django.utils import timezone
 
 from aml_portal.queues import enqueue, imports_queue, job_name, runs_queue
 from computes.models import ComputeTarget
-from runs.models import Run
+from runs.gpus import FRESH, Pool
+from runs.models import Run, RunQuerySet
 from runs.status import RunStatus
 
 _A_DAY = 24 * 60 * 60
@@ -18,14 +20,77 @@ def dispatch(target: ComputeTarget) -> int:
     processes may call it at once.
     """
     with transaction.atomic():
-        # The row lock keeps two dispatchers from giving one place away twice.
-        max_runs = ComputeTarget.objects.select_for_update().get(pk=target.pk).max_runs
-        free = max_runs - Run.objects.placed().filter(target=target).count()
-        waiting = Run.objects.queued().filter(target=target)[: max(free, 0)]
-        moved = [run for run in waiting if run.move(RunStatus.PREPARING)]
+        target = _locked(target)
+        free = target.max_runs - Run.objects.placed().filter(target=target).count()
+        moved = _place(target, free) if free > 0 else []
         for run in moved:
             enqueue_start(run)
     return len(moved)
+
+
+def _locked(target: ComputeTarget) -> ComputeTarget:
+    """The target as it is, with a lock on its row and on that of its machine.
+
+    That keeps two dispatchers from giving one place away twice, or one GPU.
+    """
+    keys = {target.pk, target.machine_id or target.pk}
+    rows = ComputeTarget.objects.select_for_update().filter(pk__in=keys).order_by("pk")
+    by_key = {row.pk: row for row in rows}
+    found = by_key[target.pk]
+    if found.machine_id:
+        found.machine = by_key[found.machine_id]
+    return found
+
+
+def _place(target: ComputeTarget, free: int) -> list[Run]:
+    """Give away that many places, and the GPUs that are asked for; who got one.
+
+    A run that has to wait for GPUs is passed by those that ask for none.
+    """
+    pool = None
+    moved: list[Run] = []
+    for run in _next(target, free):
+        if len(moved) == free:
+            break
+        indexes: list[int] | None = []
+        if run.gpus and target.its_kind.picks_gpus:
+            pool = pool or Pool.of(target.its_machine)
+            indexes = pool.take(run.gpus)
+        if indexes is not None and run.move(RunStatus.PREPARING, gpu_indexes=indexes):
+            moved.append(run)
+    if pool and pool.needs_look:
+        _ask_for_look(target.its_machine)
+    return moved
+
+
+def _next(target: ComputeTarget, count: int) -> RunQuerySet:
+    """Those that may get one of `count` places, however many of them lack GPUs."""
+    queue = Run.objects.queued().filter(target=target)
+    if not target.its_kind.picks_gpus:
+        return queue[:count]
+    able = queue.filter(gpus__gt=0, gpus__lte=len(target.gpus))
+    found = [*queue.filter(gpus=0)[:count], *able[:count]]
+    return queue.filter(pk__in=[run.pk for run in found])
+
+
+def _ask_for_look(machine: ComputeTarget) -> None:
+    """Have a worker look at the GPUs of a machine, unless one is about to.
+
+    Nobody looks here: a machine takes its time to answer, and its row is locked.
+    """
+    now = timezone.now()
+    is_idle = (
+        Q(gpus_asked_at=None)
+        | Q(gpus_asked_at__lte=F("gpus_seen_at"))
+        # It was lost, or the machine did not answer.
+        | Q(gpus_asked_at__lt=now - FRESH)
+    )
+    idle = ComputeTarget.objects.filter(is_idle, pk=machine.pk)
+    if idle.update(gpus_asked_at=now):
+        job = job_name("gpus", machine.pk, int(now.timestamp() * 1000))
+        transaction.on_commit(
+            lambda: enqueue(runs_queue(), "runs.tasks.look_at_gpus", job, machine.pk)
+        )
 
 
 def enqueue_start(run: Run) -> None:
@@ -68,21 +133,3 @@ def clean_job(run: Run) -> str:
 
 def _enqueue(function: str, run: Run, job_id: str) -> None:
     enqueue(runs_queue(), function, job_id, run.pk)
-
-
-def why_waiting(run: Run) -> str:
-    """Why the run has not begun, in a sentence; empty once it has its place."""
-    if run.status != RunStatus.QUEUED:
-        return ""
-    placed = Run.objects.placed().filter(target=run.target).count()
-    ahead = Run.objects.queued().filter(target=run.target, pk__lt=run.pk).count()
-    return (
-        f"{run.target} runs {run.target.max_runs} at a time and has {placed} now;"
-        f" {_place(ahead)}."
-    )
-
-
-def _place(ahead: int) -> str:
-    if ahead == 0:
-        return "this run is the next"
-    return "1 run is ahead of it" if ahead == 1 else f"{ahead} runs are ahead of it"

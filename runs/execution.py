@@ -5,16 +5,19 @@ an earlier one still works: staging ends in a rename, and the runner starts a jo
 """
 
 import logging
+import time
 import uuid
 from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from aml_portal.errors import PortalError
 from computes.hosts import DamagedSourceError, Host, TargetAwayError
+from computes.launchers import Launcher, Sight
 from computes.services import note_trouble
 from computes.targets import host_of, launcher_of
 from environments.preparing import Preparation, preparation
@@ -33,6 +36,8 @@ _log = logging.getLogger(__name__)
 SUBMISSION_LEASE = 10.0
 # A submission may be tried for days; the timeline tells of the first tries.
 _TRIES_NOTED = 3
+# Seconds for what a job was in to end after it, and from one look for that to the next.
+_OVER_WITHIN, _BEAT = 3.0, 0.1
 
 
 def submission_lease(run_pk: int) -> str:
@@ -76,7 +81,7 @@ def clean_run(run_pk: int) -> None:
     run = _find(run_pk)
     if run is None or run.status not in TERMINAL or run.cleaned_at:
         return
-    if is_held(submission_lease(run_pk)):
+    if run.is_left_there or is_held(submission_lease(run_pk)):
         return
     mirror.bring_to_disk(run.run_id)
     remove_job(run)
@@ -86,10 +91,25 @@ def clean_run(run_pk: int) -> None:
 def remove_job(run: Run) -> None:
     """Remove what a run that has ended left on its target. Raises TargetError."""
     launcher = launcher_of(run.target)
-    if sight := launcher.look([run.run_id]).get(run.run_id):
+    if sight := _last_sight(launcher, run):
         look_back(run, sight)
     launcher.end(run.run_id)
     host_of(run.target).clean(run.run_id)
+
+
+def _last_sight(launcher: Launcher, run: Run) -> Sight | None:
+    """What is seen of a run that has ended.
+
+    Why it failed is seen once what it was in is over, too: a moment after the runner's
+    last word.
+    """
+    patience = _OVER_WITHIN if run.status == RunStatus.FAILED else 0.0
+    deadline = time.monotonic() + patience
+    while True:
+        sight = launcher.look([run.run_id]).get(run.run_id)
+        if sight is None or sight.is_over or time.monotonic() >= deadline:
+            return sight
+        time.sleep(_BEAT)
 
 
 def _find(run_pk: int) -> Run | None:
@@ -161,6 +181,7 @@ def job_spec(run: Run, prepared: Preparation) -> dict[str, Any]:
     return {
         "id": run.run_id,
         "prepare": prepared.spec,
+        "portal": settings.PORTAL_ID,
         "argv": [
             prepared.python,
             # With the folder before it, no name is taken for an option.
@@ -174,9 +195,23 @@ def job_spec(run: Run, prepared: Preparation) -> dict[str, Any]:
             **_run_variables(run),
         },
         "grace_seconds": configuration.grace_seconds,
-        "max_duration_seconds": configuration.max_run_duration_seconds,
+        "max_duration_seconds": run.target.limited(
+            configuration.max_run_duration_seconds
+        ),
+        "idle_limit_seconds": run.target.idle_limit,
         "collect": ["outputs", "logs"],
+        **_gpus(run),
     }
+
+
+def _gpus(run: Run) -> dict[str, Any]:
+    """How many GPUs the run asks for, and where the portal picks them, which it has.
+
+    On a machine with GPUs, a run that asks for none is to see none.
+    """
+    asked = {"gpu_count": run.gpus}
+    picks = run.target.its_kind.picks_gpus and (run.gpus or run.target.gpus)
+    return {**asked, "gpus": run.gpu_indexes} if picks else asked
 
 
 def _run_variables(run: Run) -> dict[str, str]:

@@ -4,11 +4,17 @@ The keys and their defaults are those of azureml-core 1.61; a key is left out wh
 that package would write its own default.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import yaml
 
+from computes.models import ComputeTarget
+from environments.definition import Definition, DockerSection, SparkSection
+from environments.models import Environment
 from runs.configuration import DEFAULT_MAX_DURATION, ScriptRunConfiguration
+from runs.masking import mask_variables
 
 PYSPARK = "PySpark"
 
@@ -17,12 +23,12 @@ def as_runconfig(
     configuration: ScriptRunConfiguration,
     *,
     target: str,
-    environment: str,
-    version: int | None,
-    interpreter: str,
-    environment_variables: dict[str, str],
+    environment: Mapping[str, Any],
 ) -> str:
-    """The text of a `.runconfig` file, as `RunConfiguration.load` reads it."""
+    """The text of a `.runconfig` file, as `RunConfiguration.load` reads it.
+
+    `environment` is an `environment_section`.
+    """
     content: dict[str, Any] = {
         "script": configuration.script,
         "arguments": list(configuration.arguments),
@@ -31,15 +37,7 @@ def as_runconfig(
         "communicator": "None",
         "maxRunDurationSeconds": configuration.max_run_duration_seconds,
         "nodeCount": 1,
-        "environment": {
-            "name": environment,
-            "version": None if version is None else str(version),
-            "environmentVariables": environment_variables,
-            "python": {
-                "userManagedDependencies": True,
-                "interpreterPath": interpreter,
-            },
-        },
+        "environment": dict(environment),
         "environmentVariables": dict(configuration.environment_variables),
         "history": {
             "outputCollection": True,
@@ -53,6 +51,31 @@ def as_runconfig(
         content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000
     )
     return text
+
+
+def environment_section(
+    environment: Environment | None, target: ComputeTarget | None
+) -> dict[str, Any]:
+    """What a run configuration says of an environment that runs on a target.
+
+    Variables that look secret are hidden.
+    """
+    definition = environment.definition if environment else Definition.user_managed()
+    variables = mask_variables(definition.environment_variables)
+    value = replace(definition, environment_variables=variables).to_json()
+    if definition.is_user_managed:
+        del value["python"]["condaDependencies"]
+        if environment and target:
+            value["python"]["interpreterPath"] = environment.interpreter_on(target)
+    if definition.docker == DockerSection():
+        del value["docker"]
+    if definition.spark == SparkSection():
+        del value["spark"]
+    return {
+        "name": environment.name if environment else "",
+        "version": str(environment.version) if environment else None,
+        **value,
+    }
 
 
 class _Dumper(yaml.SafeDumper):

@@ -16,6 +16,7 @@ from computes.frames import Frame, FrameReader
 from computes.hosts import Host, Stream, StreamClosed
 from runs import progress
 from runs.followed import Followed
+from runs.giving_up import give_up_if_due
 from runs.mirror_writer import MirrorGap
 from runs.models import Run
 from runs.notices import Announcer
@@ -189,7 +190,7 @@ class Follower(threading.Thread):
                 "The folder of the run is gone from the compute target: what became"
                 " of the script can't be known.",
             )
-        elif run.status == RunStatus.CANCEL_REQUESTED:
+        elif run.cancel_requested_at is not None:
             self._send_cancel(run)
 
     def _mark_answering(self) -> None:
@@ -202,6 +203,9 @@ class Follower(threading.Thread):
             return
         with self._lock:
             for followed in list(self._followed.values()):
+                if followed.run.status == RunStatus.NOT_RESPONDING:
+                    give_up_if_due(followed.run)
+                    continue
                 progress.stop_responding(
                     followed.run,
                     f"{self.trouble or 'The compute target is not heard from.'} The"

@@ -9,8 +9,6 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
-from aml_portal.errors import UserError
-from runs.durations import parse_duration
 from runs.git_facts import GitFacts
 
 
@@ -116,14 +114,3 @@ class RowsField(forms.Field):
             if name:
                 rows[name] = content
         return rows
-
-
-class DurationField(forms.CharField):
-    """Seconds, as an integer; None for "none"."""
-
-    def clean(self, value: Any) -> int | None:
-        text = super().clean(value)
-        try:
-            return parse_duration(text)
-        except UserError as error:
-            raise ValidationError(str(error)) from error

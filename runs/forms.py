@@ -8,7 +8,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
+from aml_portal.durations import format_duration
 from aml_portal.errors import UserError
+from aml_portal.form_fields import DurationField
 from computes.kinds import Kind, kinds
 from computes.models import ComputeTarget
 from computes.run_options import RunOptionsForm
@@ -16,11 +18,12 @@ from environments.models import Environment
 from runs.configuration import (
     DEFAULT_GRACE,
     DEFAULT_MAX_DURATION,
+    MOST_GPUS,
     ScriptRunConfiguration as Configuration,
 )
-from runs.durations import format_duration
-from runs.form_fields import ArgumentsField, DurationField, GitField, RowsField
+from runs.form_fields import ArgumentsField, GitField, RowsField
 from runs.models import Experiment, Snapshot
+from runs.priority import Priority
 from runs.services import Submission
 
 _TOO_OLD = "The form is too old. Reload the page and submit again."
@@ -82,6 +85,19 @@ class SubmitForm(forms.Form):
             " one.",
         },
     )
+    priority = forms.ChoiceField(
+        choices=Priority.choices,
+        required=False,
+        initial=Priority.NORMAL,
+        error_messages={"invalid_choice": "There is no such priority. Pick one."},
+    )
+    gpus = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MOST_GPUS,
+        initial=0,
+        error_messages={"invalid": "The number of GPUs is no number. Write one."},
+    )
     variables = RowsField(what="The environment variable")
     tags = RowsField(what="The tag")
     max_duration = DurationField(
@@ -92,6 +108,9 @@ class SubmitForm(forms.Form):
         initial=format_duration(DEFAULT_GRACE),
         error_messages={"required": "Write how long the script may take to end."},
     )
+
+    def clean_priority(self) -> Priority:
+        return Priority(int(self.cleaned_data["priority"] or Priority.NORMAL))
 
     def clean_arguments(self) -> tuple[str, ...]:
         arguments: tuple[str, ...] = self.cleaned_data["arguments"]
@@ -161,6 +180,7 @@ class SubmitForm(forms.Form):
             max_run_duration_seconds=data.get("max_duration", DEFAULT_MAX_DURATION),
             grace_seconds=data.get("grace", DEFAULT_GRACE),
             framework=framework,
+            gpus=data.get("gpus") or 0,
             launch=data.get("launch", {}),
         )
 
@@ -180,6 +200,7 @@ class SubmitForm(forms.Form):
             target=data["target"],
             environment=data["environment"],
             display_name=data["display_name"],
+            priority=data["priority"],
             tags=data["tags"],
             token=data["token"],
             git=data["git"],

@@ -73,20 +73,23 @@ class Hub:
         self._count = 0
 
     @contextlib.contextmanager
-    def watching(self, run_id: str = "") -> Iterator[Watcher]:
-        """A watcher of one run, or of all if no run is named."""
+    def watching(self, *topics: str) -> Iterator[Watcher]:
+        """A watcher of runs and queues; of all states and queues if none is named."""
         if self._listening is None or self._listening.done():
             self._listening = asyncio.create_task(self._listen())
         watcher = Watcher()
-        self._watchers[run_id].add(watcher)
+        topics = topics or ("",)
+        for topic in topics:
+            self._watchers[topic].add(watcher)
         looking = asyncio.create_task(self._look_now_and_then(watcher))
         try:
             yield watcher
         finally:
             looking.cancel()
-            self._watchers[run_id].discard(watcher)
-            if not self._watchers[run_id]:
-                del self._watchers[run_id]
+            for topic in topics:
+                self._watchers[topic].discard(watcher)
+                if not self._watchers[topic]:
+                    del self._watchers[topic]
 
     async def _listen(self) -> None:
         while not _is_canceled():
@@ -132,8 +135,8 @@ class Hub:
     def _hand_out(self, notice: dict[str, Any]) -> None:
         for watcher in self._watchers.get(notice["run"], ()):
             watcher.tell(notice)
-        # Who watches everything wants states, not each log that grew.
-        if notice.get("changed") == "status":
+        # Who watches everything does not want each log that grew.
+        if notice.get("changed") in ("status", "place"):
             for watcher in self._watchers.get("", ()):
                 watcher.tell(notice)
 
@@ -146,9 +149,8 @@ class Hub:
             await asyncio.sleep(_LOOK_EVERY)
 
     def _let_all_look(self) -> None:
-        for watchers in self._watchers.values():
-            for watcher in watchers:
-                watcher.look()
+        for watcher in set().union(*self._watchers.values()):
+            watcher.look()
 
 
 def _is_canceled() -> bool:

@@ -27,7 +27,8 @@ from runs import logs
 from runs.hub import Watcher, hub
 from runs.mirror import log_path
 from runs.models import Run
-from runs.status import TERMINAL
+from runs.notices import queue_topic
+from runs.status import TERMINAL, RunStatus
 
 _log = logging.getLogger(__name__)
 
@@ -171,7 +172,12 @@ class WorkspaceConsumer(_Socket):
             while True:
                 notices, look = await watcher.news()
                 for notice in notices:
-                    await self.say({"run": notice["run"], "status": notice["status"]})
+                    if notice["changed"] == "status":
+                        await self.say(
+                            {"run": notice["run"], "status": notice["status"]}
+                        )
+                    else:
+                        await self.say({"queue": notice["queue"]})
                 if look:
                     await self.say({"run": None})
 
@@ -185,12 +191,13 @@ class RunConsumer(_Socket):
 
     async def prepare(self) -> bool:
         self._run_id: str = self.scope["url_route"]["kwargs"]["run_id"]
-        status = await _status(self._run_id)
-        if status is None:
+        found = await _look_up(self._run_id)
+        if found is None:
             await self.close(_NO_SUCH_RUN)
             return False
         self._path = log_path(self._run_id)
-        self._status, self._number = status
+        self._status, self._number, target = found
+        self._queue = queue_topic(target)
         self._watcher = Watcher()
         self._following = self._skip = self._ended = False
         self._sent = self._acknowledged = 0
@@ -212,7 +219,7 @@ class RunConsumer(_Socket):
             self._watcher.wake()
 
     async def serve(self) -> None:
-        with hub.watching(self._run_id) as self._watcher:
+        with hub.watching(self._run_id, self._queue) as self._watcher:
             self._watcher.look()
             try:
                 while True:
@@ -257,13 +264,15 @@ class RunConsumer(_Socket):
                 await self._tell_status(notice["status"], notice["number"])
             elif notice.get("changed") == "restart":
                 await self._start_over()
+            elif notice["run"] == self._queue and self._status != RunStatus.QUEUED:
+                continue
             elif "changed" in notice:
                 await self._tell_change(notice["changed"])
         if look:
-            found = await _status(self._run_id)
+            found = await _look_up(self._run_id)
             if found is None:
                 raise FileNotFoundError(f"Run {self._run_id} was deleted")
-            await self._tell_status(*found)
+            await self._tell_status(*found[:2])
 
     async def _tell_status(self, status: str, number: int) -> None:
         """Tell of a state, unless it is known or older than the known one."""
@@ -329,16 +338,16 @@ class RunConsumer(_Socket):
 
 
 @database_sync_to_async
-def _status(run_id: str) -> tuple[str, int] | None:
-    """The state in the database and its number; None if there is no such run."""
+def _look_up(run_id: str) -> tuple[str, int, int] | None:
+    """Its state in the database, the state's number and its target; None if no run."""
     number = Max("events__id", filter=~Q(events__status=""))
     found = (
         Run.objects.filter(run_id=run_id)
         .annotate(state_number=number)
-        .values_list("status", "state_number")
+        .values_list("status", "state_number", "target_id")
         .first()
     )
-    return found and (found[0], found[1] or 0)
+    return found and (found[0], found[1] or 0, found[2])
 
 
 def _size(log: Path) -> int:

@@ -1,4 +1,4 @@
-"""Experiments, runs, their snapshots, tags and timelines."""
+"""Runs, their snapshots, tags and timelines."""
 
 import uuid
 from collections.abc import Collection
@@ -6,17 +6,19 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.core.validators import RegexValidator
 from django.db import models, transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, OuterRef
 from django.urls import reverse
 from django.utils import timezone
 
 from computes.models import ComputeTarget
 from environments.models import Environment, Lock
 from runs.configuration import ScriptRunConfiguration
+from runs.experiment_models import Experiment
 from runs.git_models import GitCredential, GitImport, GitKey
-from runs.notices import announce_change, announce_status
+from runs.lease_models import Lease
+from runs.notices import announce_change, announce_queue, announce_status
+from runs.priority import Priority
 from runs.status import (
     ACTIVE,
     END_STATUS,
@@ -28,7 +30,7 @@ from runs.status import (
     sources,
 )
 
-# Of a module of its own; Django looks for models here.
+# Some are of modules of their own; Django looks for models here.
 __all__ = [
     "Experiment",
     "GitCredential",
@@ -42,43 +44,8 @@ __all__ = [
     "Snapshot",
 ]
 
-
-class Experiment(models.Model):
-    """A named series of runs; the runs are counted within it."""
-
-    name = models.CharField(
-        max_length=255,
-        unique=True,
-        validators=[
-            RegexValidator(
-                r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,254}\Z",
-                "Use letters, digits, dashes and underscores, beginning with a letter"
-                " or a digit.",
-            )
-        ],
-        error_messages={"unique": "There is an experiment of this name: open that."},
-    )
-    description = models.TextField(blank=True)
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
-    )
-    created_at = models.DateTimeField(auto_now_add=True)
-    last_number = models.PositiveIntegerField(default=0, editable=False)
-
-    class Meta:
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
-
-    def get_absolute_url(self) -> str:
-        return reverse("runs:experiment", args=[self.name])
-
-    def take_number(self) -> int:
-        """The next run's number; needs the transaction of the caller."""
-        Experiment.objects.filter(pk=self.pk).update(last_number=F("last_number") + 1)
-        self.refresh_from_db(fields=["last_number"])
-        return self.last_number
+# With these, the queue of a run's target is another: who is in it, or who is at work.
+_CHANGES_QUEUE = (RunStatus.QUEUED, RunStatus.PREPARING, *TERMINAL)
 
 
 class SnapshotQuerySet(models.QuerySet["Snapshot"]):
@@ -122,12 +89,29 @@ class RunQuerySet(models.QuerySet["Run"]):
     def followed(self) -> "RunQuerySet":
         return self.filter(status__in=FOLLOWED)
 
+    def left_there(self) -> "RunQuerySet":
+        """Those that were given up, and may still be at work."""
+        return self.filter(is_left_there=True)
+
     def placed(self) -> "RunQuerySet":
         return self.filter(status__in=PLACED)
 
+    def on_machine(self, machine: ComputeTarget) -> "RunQuerySet":
+        """Those of all targets on a machine."""
+        return self.filter(models.Q(target=machine) | models.Q(target__machine=machine))
+
     def queued(self) -> "RunQuerySet":
         """Those that wait for a place, in the order in which they get one."""
-        return self.filter(status=RunStatus.QUEUED).order_by("id")
+        waiting = self.filter(status=RunStatus.QUEUED)
+        return waiting.order_by("-priority", "turn", "id")
+
+    def ahead_of(self, run: "Run") -> "RunQuerySet":
+        """Those of its target that get a place before `run`, in the same order."""
+        earlier = models.Q(turn__lt=run.turn) | models.Q(turn=run.turn, pk__lt=run.pk)
+        same = models.Q(priority=run.priority) & earlier
+        return self.queued().filter(
+            models.Q(priority__gt=run.priority) | same, target_id=run.target_id
+        )
 
     def named(self, text: str) -> "RunQuerySet":
         """Those with `text` in their own name or in that of their experiment."""
@@ -197,6 +181,13 @@ class Run(models.Model):
     exit_code = models.IntegerField(null=True, editable=False)
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    priority = models.SmallIntegerField(choices=Priority, default=Priority.NORMAL)
+    # Its turn among those of one priority: its own key, unless it was moved.
+    turn = models.BigIntegerField(default=0, editable=False)
+    # The configuration's number of GPUs once more, for the queue; and those of the
+    # machine that it was given with its place.
+    gpus = models.PositiveSmallIntegerField(default=0, editable=False)
+    gpu_indexes = models.JSONField(default=list, editable=False)
     started_at = models.DateTimeField(null=True, editable=False)
     ended_at = models.DateTimeField(null=True, editable=False)
     # Seconds from the start to the end of the script; kept so that lists sort by it.
@@ -208,6 +199,8 @@ class Run(models.Model):
 
     # How often the submission was put into the queue; part of the RQ job's id.
     attempts = models.PositiveIntegerField(default=0, editable=False)
+    # Given up while its target was away, which has not told its end so far.
+    is_left_there = models.BooleanField(default=False, editable=False)
     # What the target needs to find the job again; None until it was started.
     handle = models.JSONField(null=True, editable=False)
     # What the target's launcher sees of the job, for people, such as why it waits.
@@ -224,7 +217,11 @@ class Run(models.Model):
         ]
         indexes = [
             models.Index(fields=["status", "id"]),
-            models.Index(fields=["target", "status", "id"]),
+            models.Index(
+                fields=["target", "status", "-priority", "turn", "id"],
+                name="runs_in_queue",
+            ),
+            models.Index(fields=["target", "ended_at"]),
             # The history: its sorts, and what its filters look at beside them, so
             # that a page is found in an index alone (see benchmarks/history.py).
             models.Index(fields=["archived_at", "status", "created_at"]),
@@ -247,6 +244,11 @@ class Run(models.Model):
                 name="runs_to_clean",
                 condition=models.Q(cleaned_at=None, status__in=TERMINAL),
             ),
+            models.Index(
+                fields=["id"],
+                name="runs_left_there",
+                condition=models.Q(is_left_there=True),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -258,6 +260,11 @@ class Run(models.Model):
     @property
     def is_active(self) -> bool:
         return self.status in ACTIVE
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether a job of it may be on its target."""
+        return self.status in FOLLOWED or self.is_left_there
 
     @property
     def previous(self) -> "Run | None":
@@ -299,6 +306,8 @@ class Run(models.Model):
                 status=to, detail=reason, time=time or timezone.now()
             )
             transaction.on_commit(lambda: announce_status(self.run_id, to, event.pk))
+            if to in _CHANGES_QUEUE:
+                transaction.on_commit(lambda: announce_queue(self.target_id))
         self.status = to
         for name, value in fields.items():
             setattr(self, name, value)
@@ -312,6 +321,7 @@ class Run(models.Model):
         time: datetime | None = None,
         only_from: Collection[RunStatus] | None = None,
         exit_code: int | None = None,
+        **fields: Any,
     ) -> bool:
         """Move to the final state that `why` means; True only for who made the move.
 
@@ -333,6 +343,7 @@ class Run(models.Model):
             duration=max((time - self.started_at).total_seconds(), 0.0)
             if self.started_at
             else None,
+            **fields,
         )
 
     def note(self, detail: str, *, time: datetime | None = None) -> None:
@@ -372,17 +383,3 @@ class RunEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.time:%H:%M:%S} {self.status} {self.detail}".strip()
-
-
-class Lease(models.Model):
-    """Lets one process at a time do a piece of work, and another take over.
-
-    A holder that dies simply stops renewing; no clean-up is needed.
-    """
-
-    name = models.CharField(primary_key=True, max_length=100)
-    owner = models.CharField(max_length=100)
-    expires_at = models.DateTimeField(db_index=True)
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.owner})"

@@ -26,7 +26,6 @@ from runs.follower import Follower
 from runs.models import Run
 from runs.notices import MONITOR_CHANNEL
 from runs.reconcile import Reconciler
-from runs.status import FOLLOWED
 from runs.watching import Watcher
 
 if TYPE_CHECKING:
@@ -107,20 +106,20 @@ class Monitor:
         them the host's keys of those targets whose launcher sees its jobs.
         """
         by_target: dict[int, list[Run]] = defaultdict(list)
-        for run in Run.objects.placed().select_related(
-            "target__jump", "target__machine__jump"
-        ):
-            by_target[run.target_id].append(run)
+        way = ("target__jump", "target__machine__jump")
+        for some in (Run.objects.placed(), Run.objects.left_there()):
+            for run in some.select_related(*way):
+                by_target[run.target_id].append(run)
         hosts: dict[str, Host] = {}
         runs: dict[str, list[Run]] = defaultdict(list)
         seen: dict[int, str] = {}
-        for placed in by_target.values():
+        for there in by_target.values():
             # Once for each target: to find it opens the target's secrets.
-            if host := self._find(placed[0].target):
+            if host := self._find(there[0].target):
                 hosts[host.key] = host
-                runs[host.key] += [run for run in placed if run.status in FOLLOWED]
-                if launcher_of(placed[0].target).sees:
-                    seen[placed[0].target_id] = host.key
+                runs[host.key] += [run for run in there if run.is_followed]
+                if launcher_of(there[0].target).sees:
+                    seen[there[0].target_id] = host.key
         return hosts, runs, seen
 
     def _watch(self, targets: set[int]) -> None:

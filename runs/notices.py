@@ -57,6 +57,17 @@ def announce_changes(run_ids: Iterable[str], what: str) -> None:
         _publish(LIVE_CHANNEL, *batch)
 
 
+def queue_topic(target_pk: int) -> str:
+    """What the notices of a target's queue have in the place of a run."""
+    return f"queue of {target_pk}"
+
+
+def announce_queue(target_pk: int) -> None:
+    """The queue of a target is another, or what its runs have to wait for."""
+    notice = {"run": queue_topic(target_pk), "changed": "place", "queue": target_pk}
+    _publish(LIVE_CHANNEL, notice)
+
+
 def announce_log(run_id: str, end: int) -> None:
     """The mirrored log of the run now ends at byte `end`."""
     _publish(LIVE_CHANNEL, {"run": run_id, "end": end})

@@ -7,11 +7,13 @@ to by whoever comes first, and for the others nothing happens.
 import signal
 from collections.abc import Iterable
 
+from aml_portal.durations import spell_duration
 from environments import builds
 from runs.dispatch import dispatch, enqueue_clean
+from runs.giving_up import learn_end
 from runs.models import Run
 from runs.notices import announce_change
-from runs.reports import Event, LastWord, Receipt, moment
+from runs.reports import Event, LastWord, moment
 from runs.status import FOLLOWED, EndReason, RunStatus
 
 
@@ -81,19 +83,23 @@ def settle(run: Run, word: LastWord) -> None:
     why = _end_reason(run, word)
     ended = run.end(
         why,
-        detail=_end_sentence(why, word),
+        detail=_end_sentence(run, why, word),
         time=moment(word.ended),
         exit_code=word.exit_code,
         only_from=(RunStatus.PREPARING, *FOLLOWED),
     )
     if ended:
         _let_go(run)
+    else:
+        learn_end(run, _end_sentence(run, why, word))
 
 
 def lose(run: Run, sentence: str) -> None:
     """End a run of which nothing more can ever be known."""
     if run.end(EndReason.LOST, detail=sentence, only_from=FOLLOWED):
         _let_go(run)
+    else:
+        learn_end(run, sentence)
 
 
 def _let_go(run: Run) -> None:
@@ -131,6 +137,7 @@ _END_REASONS = {
     "signaled": EndReason.SIGNAL,
     "canceled": EndReason.CANCELED,
     "max_duration": EndReason.MAX_DURATION,
+    "idle": EndReason.IDLE,
     "start_failed": EndReason.START_FAILED,
     "prepare_failed": EndReason.PREPARE_FAILED,
     "host_signal": EndReason.HOST_SIGNAL,
@@ -150,17 +157,31 @@ def _end_reason(run: Run, word: LastWord) -> EndReason:
     return _END_REASONS.get(word.reason, EndReason.LOST)
 
 
-def _end_sentence(why: EndReason, word: LastWord) -> str:
+def _end_sentence(run: Run, why: EndReason, word: LastWord) -> str:
     match why:
         case EndReason.EXIT_CODE | EndReason.SIGNAL:
             return _exit_sentence(word.exit_code, word.signal)
-        case EndReason.CANCELED | EndReason.MAX_DURATION:
-            return f"{why.label} {_receipt_sentence(word.receipt)}".strip()
+        case EndReason.CANCELED | EndReason.MAX_DURATION | EndReason.IDLE:
+            return f"{_limit_sentence(run, why, word)} {_receipt_sentence(word)}"
         case EndReason.SUCCEEDED:
             return str(why.label)
     if why == EndReason.PREPARE_FAILED:
         return f"{why.label} {word.detail}".strip()
     return word.detail or str(why.label)
+
+
+def _limit_sentence(run: Run, why: EndReason, word: LastWord) -> str:
+    """What the run was ended for."""
+    if why == EndReason.IDLE and word.idle_seconds is not None:
+        seconds = spell_duration(round(word.idle_seconds))
+        return (
+            f"The run was idle: for {seconds} it printed nothing, and used less than"
+            " 1 % of a CPU and no GPU."
+        )
+    own = run.configuration.max_run_duration_seconds
+    if why == EndReason.MAX_DURATION and run.target.limited(own) != own:
+        return f"The run took longer than runs on {run.target} may take."
+    return str(why.label)
 
 
 def _exit_sentence(exit_code: int | None, number: int | None) -> str:
@@ -176,7 +197,8 @@ def _exit_sentence(exit_code: int | None, number: int | None) -> str:
     return sentence
 
 
-def _receipt_sentence(receipt: Receipt | None) -> str:
+def _receipt_sentence(word: LastWord) -> str:
+    receipt = word.receipt
     if receipt is None:
         return "The script had not been started."
     ended = len(receipt.processes)

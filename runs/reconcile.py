@@ -97,6 +97,8 @@ def _to_start() -> list[_Work]:
 
 def _to_clean() -> list[_Work]:
     ended = Run.objects.filter(status__in=TERMINAL, cleaned_at=None).only("pk")
+    # Else what it did since nobody looked would go with its folder.
+    ended = ended.exclude(is_left_there=True)
     runs = ended.exclude(target__leave_alone_until__gt=timezone.now())
     return [
         _Work(clean_job(run), partial(enqueue_clean, run)) for run in runs.order_by()

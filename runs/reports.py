@@ -78,6 +78,8 @@ class LastWord(Struct, frozen=True, kw_only=True):
     started: _Time | None = None
     exit_code: _Byte | None = None
     signal: _Byte | None = None
+    # For how long it was idle, if it was ended for that.
+    idle_seconds: _Number | None = None
     receipt: Receipt | None = None
 
 

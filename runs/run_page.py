@@ -7,10 +7,10 @@ from typing import Any
 
 from django.utils import timezone
 
+from aml_portal.durations import spell_duration
 from runs.access import may_change
-from runs.dispatch import why_waiting
-from runs.durations import spell_duration
-from runs.exports import as_python, as_runconfig
+from runs.exports import as_python, as_runconfig, environment_section
+from runs.gpus import gpus_in_words
 from runs.masking import looks_secret, mask_variables, masked
 from runs.mirror import RESOURCES, last_word, mirror_folder
 from runs.models import Run, RunEvent
@@ -19,6 +19,7 @@ from runs.run_environment import run_environment
 from runs.run_git import RunGit
 from runs.sights import JOB_NAME, JOB_URL
 from runs.status import CANCELABLE, WITHOUT_JOB, EndReason, RunStatus
+from runs.waiting import estimate_of, why_waiting
 
 _MOST_CHILDREN = 50
 
@@ -28,6 +29,8 @@ ADVICE = {
     EndReason.SIGNAL: "Look at the end of the log, and at the memory under Resources.",
     EndReason.MAX_DURATION: "Resubmit it with a longer maximum duration, or have the"
     " script continue from what it has saved.",
+    EndReason.IDLE: "Have the script print how far it is, or resubmit it on a target"
+    " with a longer idle limit.",
     EndReason.START_FAILED: "Check the environment's interpreter and the script, then"
     " resubmit.",
     EndReason.PREPARE_FAILED: "The beginning of the log tells it in full. Change the"
@@ -37,6 +40,8 @@ ADVICE = {
     " Resubmit the run.",
     EndReason.LOST: "The compute target lost the process, for example by a restart or"
     " for want of memory. Resubmit the run.",
+    EndReason.GIVEN_UP: "Should the compute target answer again, what is left of the"
+    " run is ended there, and the rest of its log is fetched.",
 }
 
 
@@ -66,13 +71,14 @@ def page_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "run": run,
         "may_change": may_change(request.user, run),
         "why_waiting": why_waiting(run),
+        "estimate": estimate_of(run),
         "elapsed": (
             timezone.now() - (run.started_at or run.created_at)
         ).total_seconds(),
         "may_cancel": run.status in CANCELABLE,
         "has_job": run.status not in WITHOUT_JOB,
         "grace": spell_duration(run.configuration.grace_seconds),
-        "advice": ADVICE.get(EndReason(run.end_reason), "") if run.end_reason else "",
+        "advice": _advice(run),
     }
 
 
@@ -89,10 +95,11 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "phases": phases(run, events),
         "command": shlex.join([configuration.script, *configuration.arguments]),
         "configuration": configuration,
+        "gpus": gpus_in_words(run.gpu_indexes),
         "interpreter": run.environment.interpreter_on(run.target),
         "job_name": run.properties.get(JOB_NAME, ""),
         "job_url": run.properties.get(JOB_URL, ""),
-        "max_duration": spell_duration(configuration.max_run_duration_seconds),
+        "max_duration": _max_duration(run),
         "variables": [
             (name, value, bool(value) and looks_secret(name))
             for name, value in shown.items()
@@ -102,6 +109,20 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "packages": run_environment(run),
         "word": None if run.is_active else last_word(run.run_id),
     }
+
+
+def _advice(run: Run) -> str:
+    if run.end_reason == EndReason.GIVEN_UP and not run.is_left_there:
+        return "Its target has answered since: the timeline says what became of it."
+    return ADVICE.get(EndReason(run.end_reason), "") if run.end_reason else ""
+
+
+def _max_duration(run: Run) -> str:
+    own = run.configuration.max_run_duration_seconds
+    limit = run.target.limited(own)
+    if limit == own:
+        return spell_duration(own)
+    return f"{spell_duration(own)}; {run.target} ends it after {spell_duration(limit)}"
 
 
 def resources_context(run: Run) -> dict[str, Any]:
@@ -116,10 +137,7 @@ def configuration_context(run: Run) -> dict[str, Any]:
         "runconfig": as_runconfig(
             shown,
             target=run.target.name,
-            environment=environment.name,
-            version=environment.version,
-            interpreter=environment.interpreter_on(run.target),
-            environment_variables=mask_variables(environment.environment_variables),
+            environment=environment_section(environment, run.target),
         ),
         "python": as_python(
             shown,

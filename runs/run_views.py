@@ -9,6 +9,7 @@ from aml_portal.errors import UserError
 from runs.access import get_run
 from runs.file_panel import files_context, wanted_in
 from runs.forms import RenameForm
+from runs.giving_up import give_up_run
 from runs.log_check import check_log
 from runs.models import Run
 from runs.requests import PageRequest
@@ -107,6 +108,15 @@ def cancel(request: PageRequest, run_id: str) -> HttpResponse:
         run.refresh_from_db()
         state = "is being canceled" if run.is_active else "has ended"
         problem = f"The run {state} already; nothing was changed."
+    return _part_or_page(request, run, "_run_status", problem)
+
+
+@require_POST
+def give_up(request: PageRequest, run_id: str) -> HttpResponse:
+    run = get_run(request, run_id, write=True)
+    given_up = give_up_run(run, by=request.user.get_username())
+    problem = "" if given_up else "The compute target answers; nothing was changed."
+    run.refresh_from_db()
     return _part_or_page(request, run, "_run_status", problem)
 
 

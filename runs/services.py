@@ -19,9 +19,11 @@ from runs.configuration import ScriptRunConfiguration
 from runs.dispatch import dispatch
 from runs.execution import remove_job, submission_lease
 from runs.git_facts import GitFacts
+from runs.gpus import check_gpus
 from runs.leases import is_held
 from runs.models import Experiment, Run, RunQuerySet, RunTag, Snapshot
 from runs.notices import announce_change, announce_changes
+from runs.priority import Priority
 from runs.snapshots import Manifest
 from runs.status import CANCELABLE, TERMINAL, WITHOUT_JOB, EndReason, RunStatus
 from runs.storage import read_manifest, store
@@ -41,6 +43,7 @@ class Submission:
     target: ComputeTarget
     environment: Environment
     display_name: str = ""
+    priority: Priority = Priority.NORMAL
     tags: Mapping[str, str] = field(default_factory=dict)
     parent: Run | None = None
     token: uuid.UUID = field(default_factory=uuid.uuid4)
@@ -88,6 +91,10 @@ def submit_run(*, owner: "User", submission: Submission) -> Run:
     if existing:
         return existing
     _check(submission)
+    if submission.priority > Priority.NORMAL and not owner.is_staff:
+        raise UserError(
+            "Only administrators submit with a high priority.", "Pick another one."
+        )
     try:
         return _queue_run(owner, submission)
     except IntegrityError:
@@ -103,7 +110,7 @@ def _submitted(submission: Submission) -> Run | None:
 @transaction.atomic
 def _queue_run(owner: "User", submission: Submission) -> Run:
     run = _create_run(owner, submission)
-    run.move(RunStatus.QUEUED)
+    run.move(RunStatus.QUEUED, turn=run.pk)
     # Robust: the run is in the database now, and the reconciler will find it there.
     transaction.on_commit(lambda: dispatch(submission.target), robust=True)
     return run
@@ -119,6 +126,7 @@ def _check(submission: Submission) -> None:
             f"The compute target {submission.target.name} is detached.",
             "Pick another one.",
         )
+    check_gpus(submission.target, configuration.gpus)
     if submission.environment.archived_at:
         raise UserError(
             f"The environment {submission.environment} is archived.",
@@ -158,6 +166,8 @@ def _create_run(owner: "User", submission: Submission) -> Run:
         snapshot=submission.snapshot,
         target=submission.target,
         environment=submission.environment,
+        priority=submission.priority,
+        gpus=submission.configuration.gpus,
         properties={
             "ContentSnapshotId": submission.snapshot.id,
             **git.properties(),
@@ -323,6 +333,11 @@ def delete_run(run: Run) -> bool:
         # Canceled while its files were laid out, which goes on for a moment.
         raise UserError(
             "The run is still being cleared away.", "Try again in a moment."
+        )
+    if run.is_left_there:
+        raise UserError(
+            f"The run was given up, and may still work on {run.target}.",
+            "It can be deleted once that has answered.",
         )
     if run.cleaned_at is None:
         remove_job(run)

@@ -2,36 +2,35 @@
 
 import json
 import shlex
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db.models import Count
 from django.templatetags.static import static
 from django.urls import reverse
 
 from aml_portal.bodies import largest_upload
+from aml_portal.durations import format_duration, spell_duration
 from aml_portal.errors import UserError
 from aml_portal.sizes import spell_size
 from computes.models import ComputeTarget
 from environments.builds import outlook
-from environments.models import Environment
+from environments.models import Environment, EnvironmentQuerySet
 from runs.access import may_change
 from runs.configuration import ScriptRunConfiguration
-from runs.durations import format_duration, spell_duration
-from runs.exports import as_python, as_runconfig
+from runs.exports import as_python, as_runconfig, environment_section
 from runs.forms import SubmitForm
-from runs.masking import MASKED_NAMES, looks_secret, mask_variables, masked
+from runs.masking import MASKED_NAMES, looks_secret, masked
 from runs.models import Experiment, Run, Snapshot
+from runs.places import places
+from runs.priority import Priority
 from runs.requests import PageRequest
 from runs.services import Submission
 from runs.snapshots import Manifest
 from runs.snapshots.ignore import DEFAULTS
 from runs.snapshots.warnings import SECRET_TEXTS
-from runs.status import RunStatus
 from runs.storage import read_manifest
 from runs.uploads import likely_scripts, take_example
 
@@ -97,8 +96,11 @@ def _values_of(run: Run, *, without: list[str]) -> dict[str, Any]:
         "variables": variables,
         "tags": {tag.name: tag.value for tag in run.tags.all()},
         "launch": configuration.launch,
+        "gpus": configuration.gpus,
         "max_duration": format_duration(configuration.max_run_duration_seconds),
         "grace": format_duration(configuration.grace_seconds),
+        # That somebody was in a hurry once is no reason to be it again.
+        "priority": min(run.priority, Priority.NORMAL),
     }
 
 
@@ -112,12 +114,13 @@ def _last_choices(user: User) -> dict[str, Any]:
     }
 
 
-def form_context(form: SubmitForm) -> dict[str, Any]:
+def form_context(form: SubmitForm, user: User) -> dict[str, Any]:
     identity = form["snapshot"].value()
     snapshot = Snapshot.objects.filter(pk=identity).first() if identity else None
     files = _paths(snapshot)
     scripts = likely_scripts(files)
     words, line = _arguments(form)
+    targets = places()
     experiments = Experiment.objects.order_by("-id").values_list("name", flat=True)
     return {
         "form": form,
@@ -129,12 +132,19 @@ def form_context(form: SubmitForm) -> dict[str, Any]:
         "source_config": source_config(),
         "source_roots": settings.SOURCE_ROOTS,
         "experiments": experiments[:_MOST_EXPERIMENTS],
-        "targets": _targets(),
+        "environments": _environments(form),
+        "targets": targets,
+        "has_gpus": any(place.may_have_gpus for place in targets),
+        "priorities": _priorities(user),
         "arguments_json": json.dumps(words),
         "command_line": line,
         "masked_names": MASKED_NAMES,
         "readings": _readings(form),
     }
+
+
+def _priorities(user: User) -> list[Priority]:
+    return [each for each in Priority if user.is_staff or each <= Priority.NORMAL]
 
 
 def source_config() -> dict[str, Any]:
@@ -180,19 +190,17 @@ def preview_context(form: SubmitForm) -> dict[str, Any]:
         "runconfig": as_runconfig(
             shown,
             target=target.name if target else "local",
-            environment=environment.name if environment else "",
-            version=environment.version if environment else None,
-            interpreter=environment.interpreter_on(target)
-            if environment and target
-            else "python",
-            environment_variables=mask_variables(
-                environment.environment_variables if environment else {}
-            ),
+            environment=environment_section(environment, target),
         ),
-        "targets": _targets(),
         "outlook": outlook(environment, target) if environment and target else None,
+        "targets": places(data.get("priority", Priority.NORMAL), typed.gpus),
         "readings": _readings(form),
     }
+
+
+def _environments(form: SubmitForm) -> EnvironmentQuerySet:
+    chosen = str(form["environment"].value() or "")
+    return Environment.objects.offered(chosen).prefetch_related("labels")
 
 
 def _paths(snapshot: Snapshot | None) -> list[str]:
@@ -223,29 +231,3 @@ def _reading(form: SubmitForm, name: str) -> dict[str, Any]:
     except ValidationError as error:
         return {"text": " ".join(error.messages), "is_wrong": True}
     return {"text": spell_duration(seconds), "is_wrong": False}
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Places:
-    """A target with its free places, and the runs that wait for one."""
-
-    target: ComputeTarget
-    free: int
-    waiting: int
-
-
-def _targets() -> list[_Places]:
-    counts = Counter[tuple[int, bool]]()
-    active = Run.objects.active().order_by()
-    for target, status, count in active.values_list("target", "status").annotate(
-        Count("id")
-    ):
-        counts[target, status == RunStatus.QUEUED] += count
-    return [
-        _Places(
-            target=target,
-            free=max(target.max_runs - counts[target.pk, False], 0),
-            waiting=counts[target.pk, True],
-        )
-        for target in ComputeTarget.objects.usable()
-    ]

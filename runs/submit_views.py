@@ -43,7 +43,7 @@ def submit(request: PageRequest) -> HttpResponse:
     source = request.GET.get("from")
     run = get_run(request, source) if source else None
     form = SubmitForm(initial=initial_values(request, run))
-    context = form_context(form) | {"source": run}
+    context = form_context(form, request.user) | {"source": run}
     if run is not None:
         context["dropped"] = hidden_variables(request, run)
     return render(request, "runs/submit.html", context)
@@ -56,7 +56,9 @@ def _submit(request: PageRequest) -> HttpResponse:
         return _go_to(request, run)
     if request.htmx:
         return render(request, "runs/_submit_errors.html", {"form": form}, status=422)
-    return render(request, "runs/submit.html", form_context(form), status=422)
+    return render(
+        request, "runs/submit.html", form_context(form, request.user), status=422
+    )
 
 
 def _submitted(request: PageRequest, form: SubmitForm) -> Run | None:

@@ -1,8 +1,8 @@
-"""The RQ jobs; the work itself is in execution.py, git_imports.py and sweep.py."""
+"""The RQ jobs; the work itself is in execution.py and the others below."""
 
 import logging
 
-from runs import execution, git_imports, sweep
+from runs import execution, git_imports, gpu_looks, sweep
 
 _log = logging.getLogger(__name__)
 
@@ -13,6 +13,10 @@ def start_run(run_pk: int) -> None:
 
 def clean_run(run_pk: int) -> None:
     execution.clean_run(run_pk)
+
+
+def look_at_gpus(machine_pk: int) -> None:
+    gpu_looks.look_at_gpus(machine_pk)
 
 
 def import_repository(import_pk: int) -> None:

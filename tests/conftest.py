@@ -21,8 +21,12 @@ import django  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.test import override_settings  # noqa: E402
 
+from tests.services.docker_engine import DockerEngine  # noqa: E402
+from tests.services.docker_images import load_images  # noqa: E402
+from tests.services.machine import Machine  # noqa: E402
 from tests.services.portal import Portal, prepare_data  # noqa: E402
 from tests.services.redis import RedisServer  # noqa: E402
+from tests.services.slurm import Slurm  # noqa: E402
 from tests.services.spark import SparkCluster  # noqa: E402
 
 
@@ -126,6 +130,36 @@ def redis_server() -> Iterator[RedisServer]:
     """The Redis that the settings of the test process name."""
     with RedisServer.embedded(_DATA) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def machine() -> Iterator[Machine]:
+    """Another machine, which is as it was again after each test."""
+    if os.geteuid() != 0:
+        pytest.skip("Only root can make a machine of its own.")
+    with Machine() as machine:
+        yield machine
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[DockerEngine]:
+    """An engine that all tests share: it has the images, and is never stopped."""
+    with DockerEngine() as engine:
+        load_images(engine.client())
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def slurm_of_all() -> Iterator[Slurm]:
+    with Slurm() as slurm:
+        yield slurm
+
+
+@pytest.fixture
+def slurm(slurm_of_all: Slurm) -> Iterator[Slurm]:
+    """A Slurm cluster, which each test finds without jobs and with all nodes."""
+    yield slurm_of_all
+    slurm_of_all.end_all_jobs()
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,9 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.test import Client
 
+from computes.kinds import kinds
 from computes.models import ComputeTarget
-from computes.services import save_ssh
+from computes.services import save_ssh, save_target
 from computes.ssh_settings import SshSettings
 from environments.models import Environment
 from runs.configuration import ScriptRunConfiguration
@@ -19,7 +20,11 @@ from runs.models import Experiment, Run, Snapshot
 from runs.services import Submission, keep_snapshot, submit_run
 from runs.snapshots import read_upload
 from runs.storage import limits, store
+from tests.services.docker_engine import DockerEngine
+from tests.services.docker_targets import fields_of
+from tests.services.machine import Machine
 from tests.services.runs import zipped
+from tests.services.slurm import Slurm
 from tests.services.sshd import Sshd
 
 
@@ -41,21 +46,51 @@ def target(*, max_runs: int = 2, name: str = "local") -> ComputeTarget:
 
 
 def machine(
-    sshd: Sshd, root: Path, *, name: str = "gpu-box", max_runs: int = 2
+    sshd: Sshd | Machine,
+    root: Path | str,
+    *,
+    name: str = "gpu-box",
+    max_runs: int = 2,
+    python: str = sys.executable,
+    user: str = "",
 ) -> ComputeTarget:
     """A target over SSH, whose host key is pinned."""
+    account = sshd.account()
     how = SshSettings(
-        address="127.0.0.1",
-        port=sshd.port,
-        user=sshd.user,
+        address=account.address,
+        port=account.port,
+        user=user or account.user,
         root=str(root),
-        python=sys.executable,
+        python=python,
     )
     target = ComputeTarget(name=name, max_runs=max_runs, host_key=sshd.host_key)
     save_ssh(target, how=how, secrets={"private_key": sshd.private_key})
     ComputeTarget.objects.filter(pk=target.pk).update(host_key=sshd.host_key)
     target.refresh_from_db()
     return target
+
+
+def docker_target(engine: DockerEngine, **fields: object) -> ComputeTarget:
+    """A target on the engine of this machine, as its form attaches it."""
+    given = {**fields_of(engine), "machine": target().pk, **fields}
+    form = kinds()["docker"].form(given, instance=ComputeTarget(kind="docker"))
+    assert form.is_valid(), form.errors
+    attached: ComputeTarget = form.save_target()
+    return attached
+
+
+def cluster(
+    slurm: Slurm,
+    *,
+    name: str = "cluster",
+    machine: ComputeTarget | None = None,
+    **more: Any,
+) -> ComputeTarget:
+    """A Slurm target on this machine or another; `more` are settings of its own."""
+    target = ComputeTarget(
+        name=name, kind="slurm", machine=machine or _target(), max_runs=50
+    )
+    return save_target(target, settings={"conf": str(slurm.conf), **more}, secrets={})
 
 
 def this_python() -> Environment:

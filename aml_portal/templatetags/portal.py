@@ -8,11 +8,13 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
+from aml_portal.durations import spell_duration
 from aml_portal.modules import imports_of
 from aml_portal.sizes import spell_size
 
 register = template.Library()
 register.filter("size", spell_size)
+register.filter("spell_duration", spell_duration)
 
 
 @register.simple_tag

@@ -3,6 +3,8 @@
 from computes.hosts.base import (
     DamagedSourceError,
     Host,
+    LivingJob,
+    LivingProcess,
     Place,
     Ran,
     Source,
@@ -14,6 +16,8 @@ from computes.hosts.base import (
 __all__ = [
     "DamagedSourceError",
     "Host",
+    "LivingJob",
+    "LivingProcess",
     "Place",
     "Ran",
     "Source",

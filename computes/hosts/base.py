@@ -1,6 +1,7 @@
 """What a host answers, whichever way it is reached."""
 
-from collections.abc import Collection, Sequence
+import socket
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -73,6 +74,37 @@ class Place:
     group: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class LivingProcess:
+    """`name` is without arguments, `since` in seconds since 1970."""
+
+    pid: int
+    name: str
+    since: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LivingJob:
+    """Processes of a job; `portal` is that which started it, as it calls itself."""
+
+    job: str
+    portal: str
+    processes: list[LivingProcess]
+
+    @classmethod
+    def read_all(cls, found: Mapping[str, Any]) -> "list[LivingJob]":
+        """From what the runner says."""
+        return [
+            cls(
+                job=job,
+                portal=said["portal"],
+                processes=[LivingProcess(**each) for each in said["processes"]],
+            )
+            for job, said in found.items()
+        ]
+
+
 class Stream(Protocol):
     """Both ends of a `runner follow`."""
 
@@ -132,6 +164,14 @@ class Host(Protocol):
         """
         ...
 
+    def living(self) -> list[LivingJob]:
+        """The jobs of which processes live there in this account, of any portal."""
+        ...
+
+    def end_living(self, job: str, *, grace_seconds: float, reason: str) -> None:
+        """End what lives of a job, also if it ended or its folder is gone; soon."""
+        ...
+
     def write_log(self, job: str, data: bytes) -> None:
         """Add to the log of a job that is staged and has not been started."""
         ...
@@ -149,12 +189,23 @@ class Host(Protocol):
         """
         ...
 
+    def connect(self, path: str) -> socket.socket:
+        """A connection to the Unix socket `path` there, to be closed soon.
+
+        Raises the OSError that the host had with it.
+        """
+        ...
+
     def clean(self, job: str) -> None:
         """Remove the folder of a job that has ended; absent is fine."""
         ...
 
     def facts(self) -> dict[str, Any]:
         """What the machine has and how busy it is: see computes/runner/facts.py."""
+        ...
+
+    def gpus(self) -> dict[str, Any]:
+        """Its GPUs, and who uses them: see computes/runner/gpus.py."""
         ...
 
     def sweep(self) -> None:

@@ -89,7 +89,7 @@ class _Reader:
 
     def _refused(self, noise: bytes) -> TargetError:
         noise += self._channel.complaints()
-        words = " ".join(noise.decode(errors="replace").split())[-300:]
+        words = " ".join(noise.decode(errors="replace").split())[-300:].rstrip(".")
         return TargetError(
             f"{self._name} starts no Python: {words or 'it gave no reason'}.",
             "Check the account's login shell, and the path of Python 3.8 or newer.",

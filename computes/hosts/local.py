@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import socket
 import subprocess
 import sys
 from collections.abc import Collection, Sequence
@@ -12,13 +13,15 @@ from typing import IO, Any
 from aml_portal.errors import FULL_DISK, TargetError
 from computes.hosts.base import (
     DamagedSourceError,
+    LivingJob,
     Place,
     Ran,
     Source,
     StreamClosed,
 )
+from computes.hosts.bridging import open_socket
 from computes.hosts.sending import Sender
-from computes.runner import RUNNER, commands, facts, staging
+from computes.runner import RUNNER, commands, facts, gpus, staging
 
 # A runner verb takes milliseconds; cleaning a large folder takes its time.
 _VERB_TIMEOUT = 60
@@ -26,7 +29,7 @@ _CLEAN_TIMEOUT = 1800
 _READ_SIZE = 1024 * 1024
 # The portal's own settings are none of a script's business, its secrets least.
 _PRIVATE_PREFIXES = ("AML_PORTAL_", "DJANGO_", "RQ_")
-_PRIVATE_NAMES = {"REDIS_URL", "REDIS_URL_FILE"}
+_PRIVATE_NAMES = {"REDIS_URL", "REDIS_URL_FILE", "SSH_AUTH_SOCK", "SSH_AGENT_PID"}
 
 
 class LocalHost:
@@ -72,6 +75,12 @@ class LocalHost:
             raise TargetError(f"{folder} can't be made: {error.strerror}.") from error
         return str(folder)
 
+    def living(self) -> list[LivingJob]:
+        return LivingJob.read_all(self._ask("living", ""))
+
+    def end_living(self, job: str, *, grace_seconds: float, reason: str) -> None:
+        self._ask("end_living", job, "--grace", str(grace_seconds), "--reason", reason)
+
     def write_log(self, job: str, data: bytes) -> None:
         try:
             commands.write_log(str(self._jobs / job), data)
@@ -98,11 +107,17 @@ class LocalHost:
             raise TargetError(f"This machine says: {error}") from error
         return Ran(code=code, out=out, err=err)
 
+    def connect(self, path: str) -> socket.socket:
+        return open_socket(path)
+
     def clean(self, job: str) -> None:
         self._ask("clean", job, timeout=_CLEAN_TIMEOUT)
 
     def facts(self) -> dict[str, Any]:
-        return facts.facts(str(self._jobs))
+        return facts.facts(str(self._jobs), gpus.look())
+
+    def gpus(self) -> dict[str, Any]:
+        return gpus.look()
 
     def sweep(self) -> None:
         """Nothing: the contents are those of the portal's store, which has its own."""

@@ -30,6 +30,9 @@ class Channel(Protocol):
     def complaints(self) -> bytes:
         """What has arrived of the process's standard error."""
 
+    def is_open(self) -> bool:
+        """Whether the far end is there still, as far as that is known."""
+
     def close(self) -> None: ...
 
 
@@ -45,7 +48,10 @@ class Questions:
         self._name = name
         self._turn = threading.Lock()
         self._rest = b""
-        self.is_open = True
+        self._is_closed = False
+
+    def is_open(self) -> bool:
+        return not self._is_closed and self._channel.is_open()
 
     def ask(
         self,
@@ -112,7 +118,7 @@ class Questions:
                 raise TargetError(f"{self._name} can't keep files whole.") from error
 
     def close(self) -> None:
-        self.is_open = False
+        self._is_closed = True
         self._channel.close()
 
     def _send_lacking(self, source: Source) -> set[str]:

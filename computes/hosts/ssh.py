@@ -2,6 +2,7 @@
 
 import base64
 import os
+import socket
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,8 +10,9 @@ from typing import Any
 
 import paramiko
 
-from computes.hosts.base import Place, Ran, Source, StreamClosed
+from computes.hosts.base import LivingJob, Place, Ran, Source, StreamClosed
 from computes.hosts.bootstrap import become_runner, command
+from computes.hosts.bridging import join
 from computes.hosts.questions import Questions
 from computes.hosts.sending import Sender
 from computes.hosts.ssh_connection import SshAccount, SshConnection
@@ -63,6 +65,14 @@ class SshHost:
     def lay_out(self, name: str, source: Source) -> str:
         return self._questions().lay_out(name, source)
 
+    def living(self) -> list[LivingJob]:
+        return LivingJob.read_all(self._questions().ask("living"))
+
+    def end_living(self, job: str, *, grace_seconds: float, reason: str) -> None:
+        self._questions().ask(
+            "end_living", job=job, grace_seconds=grace_seconds, reason=reason
+        )
+
     def write_log(self, job: str, data: bytes) -> None:
         self._questions().ask("log", job=job, body=[data], size=len(data))
 
@@ -84,12 +94,21 @@ class SshHost:
         out, err = (base64.b64decode(ran[name]) for name in ("out", "err"))
         return Ran(code=ran["code"], out=out, err=err)
 
+    def connect(self, path: str) -> socket.socket:
+        # The connection over SSH may have to be replaced, after a fork too.
+        self._questions()
+        return join(self._run("bridge"), path, str(self._account))
+
     def clean(self, job: str) -> None:
         self._questions().ask("clean", job=job, seconds=_CLEAN)
 
     def facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = self._questions().ask("facts")
         return facts
+
+    def gpus(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._questions().ask("gpus")
+        return found
 
     def sweep(self) -> None:
         self._questions().ask("sweep", age=_KEEP_FOR, seconds=_CLEAN)
@@ -108,7 +127,7 @@ class SshHost:
                 # A connection does not survive a fork: both sides would use it.
                 self._process = os.getpid()
                 self._connection, self._asking = SshConnection(self._account), None
-            if self._asking is None or not self._asking.is_open:
+            if self._asking is None or not self._asking.is_open():
                 self._asking = Questions(self._run("serve"), str(self._account))
             return self._asking
 
@@ -153,6 +172,9 @@ class SshChannel:
         while self._channel.recv_stderr_ready():
             found += self._channel.recv_stderr(_READ_SIZE)
         return found
+
+    def is_open(self) -> bool:
+        return not self._channel.closed
 
     def close(self) -> None:
         self._channel.close()

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import socket
 import threading
 from contextlib import closing, suppress
@@ -18,6 +19,10 @@ _CONNECT = 15
 _DEAD_AFTER_MS = 30_000
 _KEEP_ALIVE = 10
 _KEYS = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
+_NO_KEY_OF_AGENT = (
+    "Check the user name, and that the machine knows a key of the portal's key agent,"
+    " which “ssh-add -L” lists."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +39,8 @@ class SshAccount:
     password: str = field(default="", repr=False)
     private_key: str = field(default="", repr=False)
     passphrase: str = field(default="", repr=False)
+    # Whether the keys of the agent may sign in that this process can ask.
+    agent: bool = False
     jump: "SshAccount | None" = None
 
     def __str__(self) -> str:
@@ -110,6 +117,8 @@ def _connected(
 ) -> tuple[paramiko.SSHClient, paramiko.Transport]:
     client = paramiko.SSHClient()
     _pin(client, account)
+    if account.agent:
+        check_agent()
     try:
         client.connect(
             account.address,
@@ -118,7 +127,7 @@ def _connected(
             sock=_socket(account, via),
             pkey=_key(account),
             password=account.password or None,
-            allow_agent=False,
+            allow_agent=account.agent,
             look_for_keys=False,
             timeout=_CONNECT,
             banner_timeout=_CONNECT,
@@ -133,7 +142,9 @@ def _connected(
     except paramiko.AuthenticationException as error:
         raise TargetError(
             f"{account} does not let the portal sign in: {_words(error)}.",
-            "Check the user name, and the password or the private key.",
+            _NO_KEY_OF_AGENT
+            if account.agent
+            else "Check the user name, and the password or the private key.",
         ) from error
     except (paramiko.SSHException, OSError, EOFError) as error:
         raise TargetAwayError(
@@ -200,6 +211,21 @@ def read_key(text: str, passphrase: str = "") -> paramiko.PKey:
         "The private key can't be read.",
         "Paste an Ed25519, ECDSA or RSA key as ssh-keygen writes it.",
     )
+
+
+def check_agent() -> None:
+    """Raise TargetError unless a key agent offers this process some keys."""
+    if not os.environ.get("SSH_AUTH_SOCK"):
+        raise TargetError(
+            "The portal has no key agent.",
+            "Start the portal where SSH_AUTH_SOCK names one, or give a private key.",
+        )
+    with closing(paramiko.Agent()) as agent:
+        if not agent.get_keys():
+            raise TargetError(
+                "The portal's key agent does not answer, or has no keys.",
+                "Add the key that signs in there with “ssh-add”.",
+            )
 
 
 def host_key_of(

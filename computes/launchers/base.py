@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 Spec = dict[str, Any]
@@ -14,7 +15,7 @@ class Sight:
     `words` say what it waits for, or how it ended. Once `is_over`, nothing of it will
     ever run any more. `hint` is what may explain a bad end, such as a lack of memory.
     `name` is what the job is called there, and `url` the page that shows it; both stay
-    with the run.
+    with the run. `lives` says that something of it still runs there.
     """
 
     words: str = ""
@@ -22,14 +23,21 @@ class Sight:
     hint: str = ""
     name: str = ""
     url: str = ""
+    lives: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Leftover:
-    """Something of a job that is there: a container, a job of a scheduler."""
+    """Something of a job that is there: processes, a container, a scheduler's job.
+
+    `portal` is the settings.PORTAL_ID of the portal that started it; where that can't
+    be told it is empty, and nobody ends it but for a run that this portal knows.
+    """
 
     job: str
     words: str
+    since: datetime | None = None
+    portal: str = ""
 
 
 class Launcher(Protocol):
@@ -66,7 +74,7 @@ class Launcher(Protocol):
         ...
 
     def leftovers(self) -> list[Leftover]:
-        """What of this portal's jobs is there now, by this launcher."""
+        """What is there of jobs that this launcher started, also of active ones."""
         ...
 
     def checks(self) -> Mapping[str, Callable[[], str]]:

@@ -8,10 +8,15 @@ SHIPPED = tuple(
     Path(__file__).with_name(name)
     for name in (
         "__main__.py",
+        "batch.py",
+        "bridge.py",
         "commands.py",
         "conda.py",
         "environment.py",
+        "docked.py",
         "facts.py",
+        "gpus.py",
+        "rank.py",
         "runner.py",
         "server.py",
         "staging.py",

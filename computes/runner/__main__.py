@@ -14,6 +14,22 @@ if sys.argv[1:2] == ["prepare"]:
     from environment import main as prepare  # type: ignore[import-not-found]
 
     sys.exit(prepare(sys.argv[2]))
+if sys.argv[1:2] == ["bridge"]:
+    from bridge import main as join  # type: ignore[import-not-found]
+
+    sys.exit(join())
+if sys.argv[1:2] == ["dock"]:
+    from docked import main as dock  # type: ignore[import-not-found]
+
+    sys.exit(dock(sys.argv[2]))
+if sys.argv[1:2] in (["submit"], ["batch"]):
+    from batch import main as batch  # type: ignore[import-not-found]
+
+    sys.exit(batch(*sys.argv[1:3]))
+if sys.argv[1:2] == ["rank"]:
+    from rank import main as rank  # type: ignore[import-not-found]
+
+    sys.exit(rank(sys.argv[2:]))
 from runner import main  # type: ignore[import-not-found]
 
 sys.exit(main())

@@ -6,6 +6,7 @@ It is sent as text. Any Python 3 can read it: one that is too old says so itself
 import base64
 import json
 import os
+import shutil
 import sys
 
 ASKED = json.loads(sys.argv[1])
@@ -32,16 +33,21 @@ def bring(folder: str) -> None:
         line += piece
     fresh = "%s.%d" % (folder, os.getpid())
     os.mkdir(fresh, 0o700)
-    for name, text in json.loads(base64.b64decode(line).decode()).items():
-        with open(os.path.join(fresh, name), "w", encoding="utf-8") as file:
+    try:
+        write(fresh, json.loads(base64.b64decode(line).decode()))
+        os.rename(fresh, folder)
+    except OSError:
+        shutil.rmtree(fresh, ignore_errors=True)
+        if not os.path.isdir(folder):
+            raise
+
+
+def write(folder: str, files: "dict[str, str]") -> None:
+    for name, text in files.items():
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-    try:
-        os.rename(fresh, folder)
-    except OSError:
-        if not os.path.isdir(folder):
-            raise
 
 
 def main() -> None:

@@ -10,18 +10,17 @@ import ctypes
 import os
 import platform
 import shutil
-import subprocess
 import sys
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Optional
 
 Json = Dict[str, Any]
 
-_GPU_QUERY = "index,name,uuid,utilization.gpu,memory.used,memory.total"
-_GPU_SECONDS = 10.0
 
+def facts(root: str, gpus: Json) -> Json:
+    """What there is for jobs below `root`, and `gpus`, which gpus.py has just told.
 
-def facts(root: str) -> Json:
-    """What there is for jobs below `root`; sizes in bytes, and None if not known."""
+    Sizes in bytes, and None if not known.
+    """
     os.makedirs(root, mode=0o700, exist_ok=True)
     disk = shutil.disk_usage(root)
     memory = _memory()
@@ -39,40 +38,9 @@ def facts(root: str) -> Json:
         "disk": disk.total,
         "disk_free": disk.free,
         "write_error": _write_error(root),
-        "gpus": gpus(),
-    }
-
-
-def gpus() -> List[Json]:
-    """What nvidia-smi says; none where there is no such program, or no answer."""
-    program = shutil.which("nvidia-smi")
-    if not program:
-        return []
-    command = [program, "--query-gpu=" + _GPU_QUERY]
-    command.append("--format=csv,noheader,nounits")
-    with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_GPU_SECONDS,
-            check=True,
-        )
-        lines = done.stdout.decode(errors="replace").splitlines()
-        return [_gpu(line) for line in lines if line.strip()]
-    return []
-
-
-def _gpu(line: str) -> Json:
-    index, name, uuid, util, used, total = [part.strip() for part in line.split(",")]
-    return {
-        "index": int(index),
-        "name": name,
-        "uuid": uuid,
-        "util_percent": float(util) if util.replace(".", "").isdigit() else None,
-        "memory_used": int(used) << 20 if used.isdigit() else None,
-        "memory": int(total) << 20 if total.isdigit() else None,
+        "gpus": gpus["devices"],
+        "gpu_error": gpus["error"],
+        "gpu_tool": gpus["has_tool"],
     }
 
 

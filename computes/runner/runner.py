@@ -11,6 +11,7 @@ newer. A job is a folder:
     runner.json          who supervises: pid, start time, boot; and the script's
     cancel.json          a request to end the job
     exit.json            the last word, written last and whole
+    reserve              room for that, should the script fill the disk
 
 `start` leaves a supervisor behind, detached from whoever called it, that needs nothing
 of the portal any more. `supervise` is the same and does not return before the job has
@@ -67,8 +68,10 @@ DEFAULT_GRACE = 30.0
 LONGEST_WAIT = 10 * 365 * 86400.0
 # In bytes; more than thousands of processes take in a receipt.
 LARGEST_JSON = 1 << 24
+# What a last word takes, but for one that tells of thousands of processes.
+RESERVE = 1 << 16
 # In the environment of every process of a job, to know them by once the supervisor is
-# gone and they are nobody's children.
+# gone and they are nobody's children: the portal, the job, and what nobody can guess.
 MARK = "AML_JOB_MARK"
 
 
@@ -194,6 +197,14 @@ class Job:
         finally:
             os.close(descriptor)
 
+    def reserve(self) -> None:
+        """Keep room for exit.json, should the script fill the disk.
+
+        Of random bytes: some file systems need no room for zeros.
+        """
+        with open(self.path("reserve"), "wb", opener=_open_private) as file:
+            file.write(os.urandom(RESERVE))
+
     def finish(self, reason: str, **facts: Any) -> None:
         """Write exit.json, however long the disk is full."""
         record = {
@@ -219,6 +230,9 @@ class Job:
                     os.rename(error.filename2 or error.filename, self.path(aside))
                 time.sleep(0.1)
             except OSError:
+                with contextlib.suppress(OSError):
+                    os.unlink(self.path("reserve"))
+                    continue
                 time.sleep(1)
 
 
@@ -463,7 +477,7 @@ class Supervisor:
         self.begun = 0.0
         self.ending: Optional[Ending] = None
         self.reason = "exited"
-        self.samples = Samples(job, os.getpid())
+        self.samples = Samples(job, os.getpid(), spec["env"])
         self.told = False
         self.canceled = False
         self.woken, wake = os.pipe()
@@ -483,8 +497,11 @@ class Supervisor:
 
     def announce(self) -> None:
         """Say who supervises; from then on nobody else ever starts the script."""
-        self.who = dict(identity(os.getpid()), mark=os.urandom(16).hex())
+        portal, name = self.spec.get("portal", ""), os.path.basename(self.job.folder)
+        mark = "%s:%s:%s" % (portal, name, os.urandom(16).hex())
+        self.who = dict(identity(os.getpid()), mark=mark)
         self.who["apart"] = bool(self.spec.get("apart"))
+        self.job.reserve()
         self.job.write("runner.json", self.who)
 
     def run(self) -> None:
@@ -653,6 +670,12 @@ class Supervisor:
             self._end("canceled", seconds_in(request.get("grace_seconds")))
         elif limit is not None and time.monotonic() - self.begun > limit:
             self._end("max_duration")
+        elif self._is_idle():
+            self._end("idle")
+
+    def _is_idle(self) -> bool:
+        limit = seconds_in(self.spec.get("idle_limit_seconds"))
+        return limit is not None and self.samples.idle_seconds() > limit
 
     def _end(self, reason: str, grace: Optional[float] = None) -> Ending:
         if grace is None:
@@ -677,6 +700,8 @@ class Supervisor:
         reason = self.reason
         if reason == "exited" and facts["signal"]:
             reason = "signaled"
+        if reason == "idle":
+            facts["idle_seconds"] = self.spec["idle_limit_seconds"]
         self.job.finish(reason, started=self.started or None, **facts)
 
 
@@ -690,13 +715,23 @@ def how_ended(status: int) -> Json:
 
 
 class Samples:
-    """Writes resources.jsonl: often in the first minute, rarely in long runs."""
+    """Writes resources.jsonl: often in the first minute, rarely in long runs.
 
-    def __init__(self, job: Job, supervisor: int) -> None:
+    And knows since when the job is idle: it prints nothing, and uses hardly any of a
+    processor and none of the GPUs that `env` lets it see.
+    """
+
+    BUSY_PERCENT = 1.0
+
+    def __init__(self, job: Job, supervisor: int, env: Json) -> None:
         self.path = job.path(RESOURCES)
+        self.log = job.path(LOG)
+        self.log_size = 0
+        self.visible_gpus: Optional[str] = env.get("CUDA_VISIBLE_DEVICES")
         self.supervisor = supervisor
         self.begun = time.monotonic()
         self.due = self.begun + 0.2
+        self.busy_at = self.begun
         # CPU seconds used up to the last sample, and when that was taken.
         self.last: Optional[Tuple[float, float]] = None
         # CPU seconds of what has ended, which no process that lives accounts for.
@@ -720,7 +755,27 @@ class Samples:
         if self.gpus.program:
             sample["gpus"] = self.gpus.latest
             self.gpus.ask()
+        if self._is_busy(sample):
+            self.busy_at = now
         append_line(self.path, json.dumps(sample) + "\n")
+
+    def idle_seconds(self) -> float:
+        return time.monotonic() - self.busy_at
+
+    def _is_busy(self, sample: Json) -> bool:
+        before = self.log_size
+        with contextlib.suppress(OSError):
+            self.log_size = os.stat(self.log).st_size
+        return (
+            self.log_size != before
+            or sample["cpu_percent"] >= self.BUSY_PERCENT
+            or any(self._is_busy_gpu(gpu) for gpu in sample.get("gpus", ()))
+        )
+
+    def _is_busy_gpu(self, gpu: Json) -> bool:
+        visible = self.visible_gpus
+        is_seen = visible is None or str(gpu["index"]) in visible.split(",")
+        return is_seen and bool(gpu["util_percent"])
 
     def _sample(self, now: float) -> Json:
         memory, count, ticks = 0, 0, 0
@@ -997,12 +1052,17 @@ def _child_lives(who: Json) -> bool:
 
 
 def _has_mark(pid: int, mark: Optional[str]) -> bool:
-    try:
-        with open("/proc/%d/environ" % pid, "rb") as file:
-            variables = file.read().split(b"\0")
-    except OSError:
-        return False
-    return bool(mark) and ("%s=%s" % (MARK, mark)).encode() in variables
+    return bool(mark) and mark_of(pid) == mark
+
+
+def mark_of(pid: int) -> str:
+    """The mark of the job that the process belongs to; empty if to none."""
+    begin = ("%s=" % MARK).encode()
+    with contextlib.suppress(OSError), open("/proc/%d/environ" % pid, "rb") as file:
+        for variable in file.read().split(b"\0"):
+            if variable.startswith(begin):
+                return variable[len(begin) :].decode(errors="replace")
+    return ""
 
 
 def state(job: Job) -> Json:
@@ -1042,6 +1102,67 @@ def clean(job: Job) -> Json:
     if job.exists():
         raise Refused("%s could not be removed." % job.folder)
     return {}
+
+
+# What lives of jobs, whatever became of them otherwise
+
+
+def living(jobs: Job) -> Json:
+    """All that lives of jobs, of this portal or another, whose folders are here or not.
+
+    `jobs` is the folder of them all. Those in a container are left out, where that is
+    known: who started it tells of it.
+    """
+    found: Dict[str, Json] = {}
+    for pid in all_processes():
+        portal, _, rest = mark_of(pid).partition(":")
+        name = rest.partition(":")[0]
+        who = read_json(os.path.join(jobs.folder, name, "runner.json")) or {}
+        process = _about(pid)
+        if name and process and not who.get("apart"):
+            job = found.setdefault(name, {"portal": portal, "processes": []})
+            job["processes"].append(process)
+    return found
+
+
+def _about(pid: int) -> Optional[Json]:
+    fields = stat_fields(pid)
+    if not fields:
+        return None
+    with open("/proc/uptime") as file:
+        up = float(file.read().split()[0])
+    age = up - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    memory = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "pid": pid,
+        "name": name_of(pid),
+        "since": time.time() - age,
+        "memory_bytes": memory,
+    }
+
+
+def end_living(job: Job, grace: Optional[float], reason: str) -> Json:
+    """End whatever lives of a job, also if it was said to have ended; soon."""
+    if job.exists("runner.json") and job.last_word() is None:
+        return cancel(job, grace, reason)
+    _in_background(job, lambda: _end_marked(job, grace))
+    return {}
+
+
+def _end_marked(job: Job, grace: Optional[float]) -> None:
+    name = os.path.basename(job.folder)
+    ending = Ending(DEFAULT_GRACE if grace is None else grace)
+    while True:
+        processes = all_processes()
+        marked = {
+            pid: began
+            for pid, (_, _, began) in processes.items()
+            if mark_of(pid).split(":")[1:2] == [name]
+        }
+        if not marked:
+            return
+        ending.step(marked)
+        time.sleep(0.02)
 
 
 # Following
@@ -1410,12 +1531,18 @@ VERBS: Dict[str, Callable[[Job], Json]] = {
     "supervise": supervise,
     "state": state,
     "clean": clean,
+    "living": living,
+}
+# Those that are told why, and how long to be patient.
+ENDINGS: Dict[str, Callable[[Job, Optional[float], str], Json]] = {
+    "cancel": cancel,
+    "end_living": end_living,
 }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="runner.py", description=__doc__)
-    parser.add_argument("verb", choices=[*VERBS, "cancel", "follow"])
+    parser.add_argument("verb", choices=[*VERBS, *ENDINGS, "follow"])
     parser.add_argument("folder")
     parser.add_argument("--grace", type=float)
     parser.add_argument("--reason", default="")
@@ -1426,8 +1553,8 @@ def main() -> int:
         return 0
     job = Job(asked.folder)
     try:
-        if asked.verb == "cancel":
-            answer = cancel(job, asked.grace, asked.reason)
+        if asked.verb in ENDINGS:
+            answer = ENDINGS[asked.verb](job, asked.grace, asked.reason)
         else:
             answer = VERBS[asked.verb](job)
     except (Refused, OSError) as error:

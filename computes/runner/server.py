@@ -23,6 +23,7 @@ from typing import IO, Any, Callable, Dict, List, cast
 # The folder that Python was given is the first in its path.
 import commands  # type: ignore[import-not-found]
 import facts  # type: ignore[import-not-found]
+import gpus  # type: ignore[import-not-found]
 import runner  # type: ignore[import-not-found]
 import staging  # type: ignore[import-not-found]
 
@@ -42,7 +43,9 @@ class Server:
             "start": lambda asked, _: runner.start(self._job(asked)),
             "state": lambda asked, _: runner.state(self._job(asked)),
             "clean": lambda asked, _: runner.clean(self._job(asked)),
-            "cancel": self._cancel,
+            "cancel": lambda asked, _: self._end(runner.cancel, asked),
+            "living": lambda *_: runner.living(runner.Job(self._jobs)),
+            "end_living": lambda asked, _: self._end(runner.end_living, asked),
             "lacking": self._lacking,
             "receive": self._receive,
             "stage": self._stage,
@@ -50,7 +53,8 @@ class Server:
             "log": self._write_log,
             "place": self._place,
             "run": self._run,
-            "facts": lambda *_: facts.facts(self._root),
+            "facts": lambda *_: facts.facts(self._root, gpus.look()),
+            "gpus": lambda *_: gpus.look(),
             "sweep": lambda asked, _: self._objects.sweep(asked["age"]),
         }
 
@@ -80,10 +84,8 @@ class Server:
     def _job(self, asked: Json) -> Any:
         return runner.Job(os.path.join(self._jobs, asked["job"]))
 
-    def _cancel(self, asked: Json, _: Body) -> Json:
-        job, grace = self._job(asked), asked.get("grace_seconds")
-        answer: Json = runner.cancel(job, grace, asked.get("reason", ""))
-        return answer
+    def _end(self, end: Callable[[Any, Any, str], Json], asked: Json) -> Json:
+        return end(self._job(asked), asked["grace_seconds"], asked["reason"])
 
     def _lacking(self, _: Json, body: Body) -> List[str]:
         wanted = [(sha256, size) for sha256, size in json.loads(body.read())]

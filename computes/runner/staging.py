@@ -192,8 +192,9 @@ def stage(folder: str, spec: Json, entries: List[Json], objects: Objects) -> Non
 
     One that is staged already stays as it is. Raises Lacking.
     """
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    _forget_other_boots(folder)
+    # Else one that looked before could remove what another has laid out since.
+    with _alone(folder):
+        _forget_other_boots(folder)
     job = os.path.join(folder, "job.json")
     if not os.path.lexists(job):
         objects.lay_out(entries, os.path.join(folder, "work"))

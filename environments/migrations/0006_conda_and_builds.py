@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0004_locks_and_builds'),
+        ('environments', '0005_curated_and_labels'),
     ]
 
     operations = [

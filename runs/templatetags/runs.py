@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from django import template
 
-from runs.durations import short_duration
+from aml_portal.durations import short_duration
 from runs.status import RunStatus
 from runs.target_counts import with_run_counts
 

@@ -20,12 +20,20 @@ export function formatDuration(seconds) {
 /** A time relative to `now` while it is fresh, else the date in the reader's zone. */
 export function formatMoment(time, now) {
   const age = (now - time) / 1000;
-  if (age < -5) return time.toLocaleString();
+  if (age < -5) return formatComing(time, now);
   if (age < 10) return "just now";
   if (age < MINUTE) return `${Math.floor(age)} s ago`;
   if (age < HOUR) return `${Math.floor(age / MINUTE)} min ago`;
   if (age < DAY) return `${Math.floor(age / HOUR)} h ago`;
   const day = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
   if (time.getFullYear() !== now.getFullYear()) day.year = "numeric";
+  return time.toLocaleString(undefined, day);
+}
+
+/** "14:05" if it is within half a day, else with the date. */
+function formatComing(time, now) {
+  const clock = { hour: "2-digit", minute: "2-digit" };
+  if ((time - now) / 1000 < DAY / 2) return time.toLocaleTimeString(undefined, clock);
+  const day = { weekday: "short", day: "numeric", month: "short", ...clock };
   return time.toLocaleString(undefined, day);
 }

@@ -1,14 +1,15 @@
 /**
- * The socket that tells which runs have a new state.
+ * The socket that tells which runs have a new state, and which queues another order.
  *
  * @example onWorkspaceNews((runs) => …) // a Set of run ids; empty: look at everything
+ * @example onWorkspaceNews(() => …, ({ run, queue }) => queue === 5 || run === "a_1")
  */
 
 const AT_MOST_EVERY = 1000;
 const LONGEST_BACK_OFF = 15000;
 
-/** Call `tell` soon after something has changed, at most once a second. */
-export function onWorkspaceNews(tell) {
+/** Call `tell` soon after something that `wants` has changed, at most once a second. */
+export function onWorkspaceNews(tell, wants = ({ run }) => run !== undefined) {
   let runs = new Set();
   let everything = false;
   let timer = null;
@@ -39,7 +40,10 @@ export function onWorkspaceNews(tell) {
       if (opened) note(null);
       opened = true;
     };
-    socket.onmessage = (message) => note(JSON.parse(message.data).run);
+    socket.onmessage = ({ data }) => {
+      const news = JSON.parse(data);
+      if (news.run === null || wants(news)) note(news.run ?? null);
+    };
     socket.onclose = (event) => {
       if (event.code === 4401) return location.reload();
       setTimeout(connect, backOff);

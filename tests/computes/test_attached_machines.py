@@ -241,3 +241,26 @@ def test_checks_are_asked_for_once_and_again_when_they_are_due(
     Monitor()._look_at_targets()
     assert len(queue.jobs) == 2
     queue.delete(delete_jobs=True)
+
+
+def test_every_change_makes_it_another_host(
+    admin: Client, filled: dict[str, Any], sshd: Sshd
+) -> None:
+    """Else a process that is connected would go on as it was told before."""
+    first = attached(admin, filled, sshd)
+    inner = filled | {"name": "inner", "jump": first.pk}
+    admin.post("/compute/new/ssh/", inner)
+    admin.post("/compute/inner/host-key/", {"host_key": sshd.host_key})
+
+    def key() -> str:
+        return host_of(ComputeTarget.objects.get(name="inner")).key
+
+    seen = {key()}
+    for change in ({"root": "/elsewhere"}, {"python": "/usr/bin/python3"}):
+        admin.post("/compute/inner/edit/", inner | change)
+        assert key() not in seen
+        seen.add(key())
+    # What opens the machine on the way there.
+    admin.post("/compute/gpu-box/edit/", filled | {"password": "another"})
+    assert key() not in seen
+    assert key() == key()

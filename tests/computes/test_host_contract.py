@@ -3,9 +3,11 @@
 import json
 import os
 import platform
+import socket
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -171,6 +173,22 @@ def test_a_job_is_canceled_with_a_reason(place: Place) -> None:
     assert request["reason"] == "Enough; $(rm -rf /)."
 
 
+def test_what_lives_there_is_told_and_ended(place: Place) -> None:
+    code = b"import time; print(1, flush=True); time.sleep(600)"
+    place.stage({"train.py": code}, portal="ours")
+    place.host.start("job")
+    eventually(place.log, "the script is at work")
+    (living,) = [each for each in place.host.living() if each.job == "job"]
+    (process,) = living.processes
+    assert living.portal == "ours"
+    assert process.name.endswith("train.py")
+    place.host.end_living("job", grace_seconds=1.5, reason="Enough.")
+    assert place.last_word()["receipt"]["grace_seconds"] == 1.5
+    assert "job" not in {each.job for each in place.host.living()}
+    # Of what is gone there is nothing to be ended.
+    place.host.end_living("job", grace_seconds=0, reason="Enough.")
+
+
 def test_what_the_runner_refuses_is_an_error_of_the_target(place: Place) -> None:
     with pytest.raises(TargetError, match=r"no job\.json"):
         place.host.start("nowhere")
@@ -281,3 +299,72 @@ def test_what_jobs_share_is_laid_out_once(place: Place) -> None:
     before = Path(folder, "tool").stat().st_ino
     assert place.host.lay_out("tool-1", shared) == folder
     assert Path(folder, "tool").stat().st_ino == before
+
+
+@pytest.fixture
+def echo(tmp_path: Path) -> Iterator[str]:
+    """A Unix socket that answers all that it is sent, until it is told to stop."""
+    path = str(tmp_path / "echo.sock")
+
+    def answer(connection: socket.socket) -> None:
+        with connection:
+            while data := connection.recv(1 << 16):
+                connection.sendall(data)
+                if data.endswith(b"stop"):
+                    return
+
+    def listen(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                accepted, _ = listener.accept()
+                threading.Thread(target=answer, args=[accepted]).start()
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        threading.Thread(target=listen, args=[listener], daemon=True).start()
+        yield path
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_socket_there_is_connected_to(place: Place, echo: str) -> None:
+    data = os.urandom(3_000_000) + b"stop"
+    with place.host.connect(echo) as connected:
+        connected.settimeout(30)
+        sender = threading.Thread(target=connected.sendall, args=[data])
+        sender.start()
+        answered = b""
+        while piece := connected.recv(1 << 16):
+            answered += piece
+        sender.join()
+    assert answered == data
+
+
+def test_connections_that_were_closed_take_no_room(place: Place, echo: str) -> None:
+    """A connection over SSH has ten sessions."""
+    for _ in range(11):
+        with place.host.connect(echo) as connected:
+            connected.sendall(b"a")
+            assert connected.recv(1) == b"a"
+    with place.host.connect(echo) as one, place.host.connect(echo) as other:
+        other.sendall(b"b")
+        one.sendall(b"a")
+        assert (one.recv(1), other.recv(1)) == (b"a", b"b")
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("none", FileNotFoundError),
+        ("file", ConnectionRefusedError),
+        ("a" * 200, OSError),
+    ],
+)
+def test_what_is_wrong_with_a_socket_is_the_error_of_here(
+    place: Place, tmp_path: Path, name: str, error: type[OSError]
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(error) as raised:
+        place.host.connect(str(tmp_path / name))
+    assert raised.value.errno
+    assert place.host.state("job")["state"] == "absent"

@@ -274,6 +274,7 @@ def test_the_runner_has_nothing_to_complain_about(make_job: MakeJob) -> None:
         "exit.json",
         "job.json",
         "logs",
+        "reserve",
         "runner.json",
         "runner.lock",
         "runner.log",

@@ -219,6 +219,17 @@ def test_it_goes_on_after_the_server_was_killed(own_sshd: Sshd, tmp_path: Path) 
     far.close()
 
 
+def test_a_server_that_was_restarted_is_asked_as_if_nothing_was(
+    own_sshd: Sshd, tmp_path: Path
+) -> None:
+    far = host(own_sshd.account(), tmp_path)
+    far.state("job")
+    own_sshd.stop()
+    own_sshd.start()
+    assert far.state("job")["state"] == "absent"
+    far.close()
+
+
 def test_a_host_that_takes_nothing_in_is_given_up(
     sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """Environments as people define and see them."""
 
 import sys
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -10,7 +11,13 @@ from aml_portal.errors import UserError
 from computes.models import ComputeTarget
 from environments.definition import Definition
 from environments.models import Environment
-from environments.services import archive_environment, save_environment
+from environments.services import (
+    archive_environment,
+    label_environment,
+    remove_label,
+    restore_environment,
+    save_environment,
+)
 from tests.factories import person, submit, this_python
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +39,7 @@ def administrator() -> Client:
 
 
 def form(**changes: str) -> dict[str, str]:
-    return {"name": "mine", "interpreter_path": "", "variables": "", **changes}
+    return {"name": "mine", "how": "interpreter", "python": "3.11", **changes}
 
 
 def test_the_portals_own_python_is_there_from_the_start() -> None:
@@ -95,7 +102,7 @@ def test_a_form_begins_with_the_environment_it_is_to_replace(client: Client) -> 
 
 
 def test_only_administrators_archive(client: Client, administrator: Client) -> None:
-    address = f"/environments/{this_python().pk}/archive/"
+    address = f"{this_python().get_absolute_url()}archive/"
     assert client.post(address).status_code == 403
     assert Environment.objects.usable().exists()
     assert administrator.post(address, follow=True).status_code == 200
@@ -115,3 +122,77 @@ def test_what_comes_from_people_is_shown_as_text(client: Client) -> None:
     page = client.get("/environments/").content
     assert b"<script>alert" not in page
     assert b"&lt;script&gt;alert" in page
+
+
+def saved(name: str = "mine", **variables: str) -> Environment:
+    definition = Definition.user_managed("", variables)
+    return save_environment(name=name, definition=definition)
+
+
+def test_one_version_of_a_name_has_a_label() -> None:
+    first, second, other = saved(A="1"), saved(A="2"), saved("other")
+    for each in (first, other, second):
+        label_environment(each, "production")
+    assert not first.labels.exists()
+    assert [str(label) for label in second.labels.all()] == ["production"]
+    assert other.labels.exists()
+    remove_label(second, "production")
+    assert not second.labels.exists()
+
+
+@pytest.mark.parametrize("label", ["", "latest", "a b", "<b>", "x" * 65, "é"])
+def test_what_is_no_label_is_refused(label: str) -> None:
+    with pytest.raises(UserError, match="can't be a label"):
+        label_environment(saved(), label)
+
+
+def test_newest_and_labelled_versions_are_offered_and_the_one_that_was_chosen() -> None:
+    versions = [saved(A=str(number)) for number in range(4)]
+    label_environment(versions[1], "production")
+    archive_environment(versions[3])
+
+    def offered(chosen: str = "") -> list[int]:
+        found = Environment.objects.offered(chosen).filter(name="mine")
+        return [each.version for each in found]
+
+    assert offered() == [3, 2]
+    assert offered(str(versions[0].pk)) == [3, 2, 1]
+    assert offered("9" * 5000) == offered("x") == [3, 2]
+
+
+def test_what_is_archived_can_be_restored() -> None:
+    environment = saved()
+    archive_environment(environment)
+    assert not Environment.objects.usable().filter(name="mine").exists()
+    restore_environment(environment)
+    assert Environment.objects.usable().filter(name="mine").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ({"docker": {"enabled": True}}, "neither an image nor a Dockerfile"),
+        ({"docker": {"enabled": True, "baseImage": "A B"}}, "no name of a Docker"),
+        ({"docker": {"baseDockerfile": "RUN x"}}, "has no FROM line"),
+        ({"docker": {"shmSize": "much"}}, "no size of shared memory"),
+        ({"spark": {"packages": ["a:b:c d"]}}, "names no Maven package"),
+        ({"spark": {"repositories": ["https://u:p@h/"]}}, "no address of a Maven"),
+        ({"environmentVariables": {"A-B": "1"}}, "is not a name for an environment"),
+        ({"environmentVariables": {"A": "\0"}}, "has a NUL character"),
+        ({"environmentVariables": {"A": "x" * 300_000}}, "larger than any environment"),
+        (
+            {"python": {"condaDependencies": {"dependencies": ["python=2.7"]}}},
+            "no version of Python that can be installed",
+        ),
+        (
+            {"python": {"condaDependencies": {"dependencies": [{"pip": ["-e ."]}]}}},
+            "installs a package from its source folder",
+        ),
+    ],
+)
+def test_a_definition_that_can_not_work_is_not_saved(
+    value: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        save_environment(name="mine", definition=Definition.from_json(value))
+    assert not Environment.objects.filter(name="mine").exists()

@@ -124,8 +124,12 @@ def test_a_run_that_will_never_begin_ends_with_what_was_seen(
 
 
 def test_a_bad_end_is_explained_once(
-    monitor: Monitor, target: ComputeTarget, gate: Path
+    monitor: Monitor,
+    target: ComputeTarget,
+    gate: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(execution, "_OVER_WITHIN", 0.2)
     run = started("raise SystemExit(3)", target=target)
     gate.unlink()
     monitor.wait_for_end(run)

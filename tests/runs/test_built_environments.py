@@ -21,7 +21,6 @@ from runs import execution
 from runs.mirror import log_path
 from runs.status import EndReason, RunStatus
 from tests import factories
-from tests.environments.sources import broken_source
 from tests.environments.wheels import Wheels
 from tests.services.monitor import Monitor, placed, started
 from tests.services.sshd import Sshd
@@ -127,17 +126,6 @@ def test_wheels_for_other_platforms_alone_are_told(wheels: Wheels) -> None:
     assert run.end_reason == EndReason.SUBMIT_FAILED
     assert "alien" in run.error
     assert "no wheels with a matching platform tag" in run.error
-
-
-def test_a_package_that_does_not_build_ends_the_run_with_its_words(
-    monitor: Monitor, wheels: Wheels
-) -> None:
-    broken_source(wheels.folder, "broken", "libfoo.h is missing")
-    run = started(SHOW, environment=environment("broken"))
-    monitor.wait_for_end(run)
-    assert run.end_reason == EndReason.PREPARE_FAILED
-    assert "Failed to build `broken==1.0`" in run.error
-    assert "RuntimeError: libfoo.h is missing" in run.error
 
 
 def test_an_interpreter_that_was_deleted_after_it_was_saved_is_told(

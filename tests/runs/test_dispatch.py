@@ -5,9 +5,10 @@ from pytest_django.fixtures import Settings
 from rq import Queue
 
 from aml_portal.queues import runs_queue
-from runs.dispatch import dispatch, start_job, why_waiting
+from runs.dispatch import dispatch, start_job
 from runs.models import Run
 from runs.status import EndReason, RunStatus
+from runs.waiting import why_waiting
 from tests import factories
 from tests.services.redis import RedisServer
 

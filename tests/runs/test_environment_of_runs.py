@@ -29,7 +29,7 @@ def client() -> Client:
 
 def locked(name: str, text: str, **fields: Any) -> Lock:
     environment = save_environment(
-        name=name, definition=Definition.of_packages(text.partition(" ")[0])
+        name=name, definition=Definition.of_packages(text.split()[0])
     )
     facts = {"platform": "x86_64-manylinux_2_28", "python": "3.11", "text": text}
     return Lock.objects.create(environment=environment, **facts, **fields)
@@ -148,3 +148,14 @@ def test_the_submit_page_tells_whether_a_build_is_ahead(client: Client) -> None:
     tell(run, "built", seconds=40)
     assert outlook(lock.environment) == "Ready on local"
     assert outlook(factories.this_python()) == ""
+
+
+def test_the_page_of_an_environment_tells_where_it_is_built(client: Client) -> None:
+    lock = locked("tiny", "tiny==1.5\n")
+    page = plain(text_of(client.get(lock.environment.get_absolute_url())))
+    assert "It is on no machine yet." in page
+    tell(run_with(lock), "built", seconds=40, bytes=5_000_000)
+    page = plain(text_of(client.get(lock.environment.get_absolute_url())))
+    assert re.search(rf"local ready 5\.0 MB .* {lock.key[:12]}", page)
+    own = plain(text_of(client.get(factories.this_python().get_absolute_url())))
+    assert "Where it is built" not in own

@@ -6,15 +6,15 @@ import subprocess
 import pytest
 from hypothesis import given, strategies
 
-from aml_portal.errors import UserError
-from aml_portal.node import find_node
-from runs.configuration import ScriptRunConfiguration
-from runs.durations import (
+from aml_portal.durations import (
     format_duration,
     parse_duration,
     short_duration,
     spell_duration,
 )
+from aml_portal.errors import UserError
+from aml_portal.node import find_node
+from runs.configuration import ScriptRunConfiguration
 from runs.masking import HIDDEN, MASKED_NAMES, looks_secret, masked
 
 

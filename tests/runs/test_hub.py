@@ -3,7 +3,11 @@
 import asyncio
 from typing import Any
 
-from runs.hub import Watcher
+import pytest
+
+from runs.hub import Hub, Watcher
+from runs.notices import announce_queue, queue_topic
+from tests.services.redis import RedisServer
 
 
 def status(name: str, number: int) -> dict[str, Any]:
@@ -32,3 +36,30 @@ def test_a_slow_socket_gets_the_newest_of_each_kind() -> None:
     files = {"run": "r", "changed": "files"}
     found = taken(*grown, files, status("Running", 1), files, status("Completed", 2))
     assert found == [grown[-1], files, status("Completed", 2)]
+
+
+def test_a_notice_of_a_queue_reaches_those_who_wait_in_it(
+    redis_server: RedisServer,
+) -> None:
+    async def run() -> None:
+        hub = Hub()
+        with (
+            hub.watching("r", queue_topic(5)) as mine,
+            hub.watching("s", queue_topic(6)) as other,
+            hub.watching() as everything,
+        ):
+            for watcher in (mine, other, everything):
+                assert await heard(watcher) == ([], True)
+            announce_queue(5)
+            notice = {"run": queue_topic(5), "changed": "place", "queue": 5}
+            assert await heard(mine) == ([notice], False)
+            assert await heard(everything) == ([notice], False)
+            with pytest.raises(TimeoutError):
+                await heard(other, 0.3)
+
+    asyncio.run(run())
+
+
+async def heard(watcher: Watcher, seconds: float = 10) -> tuple[list[object], bool]:
+    notices, look = await asyncio.wait_for(watcher.news(), seconds)
+    return list(notices), look

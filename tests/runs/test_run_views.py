@@ -38,6 +38,8 @@ _CAPTURED = {
     "extra_context": "",
     "url": "x/",
     "pk": 1,
+    "version": 1,
+    "key": "json",
     **dict.fromkeys(("sha256", "before", "after"), "0" * 64),
 }
 _CHANGES = {

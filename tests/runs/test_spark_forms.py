@@ -135,14 +135,8 @@ def test_a_submission_is_written_as_azure_ml_has_it() -> None:
         script="train.py", framework="PySpark", launch=LAUNCH
     )
     given = {**CONF, "spark.submit.pyFiles": "lib/a.py,b.zip"}
-    text = as_runconfig(
-        configuration,
-        target="spark",
-        environment="e",
-        version=1,
-        interpreter="python",
-        environment_variables={},
-    )
+    section = {"name": "e", "version": "1"}
+    text = as_runconfig(configuration, target="spark", environment=section)
     content = yaml.safe_load(text)
     assert content["framework"] == "PySpark"
     assert content["spark"] == {"configuration": given}

@@ -30,9 +30,9 @@ class Monitor:
 
     def wait(self, look: Callable[[], object], what: str, timeout: float = 30) -> None:
         def look_again() -> bool:
-            runs = Run.objects.followed().select_related("target")
             for follower in self._followers:
-                follower.sync(runs.all())
+                runs = [*Run.objects.followed(), *Run.objects.left_there()]
+                follower.sync(runs)
             return bool(look())
 
         eventually(look_again, what, timeout)

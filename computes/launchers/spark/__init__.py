@@ -14,5 +14,6 @@ KIND = Kind(
     run_form=SparkRunForm,
     check_run=check_run,
     framework="PySpark",
+    picks_gpus=False,
     icon="sparkles",
 )

@@ -97,6 +97,7 @@ class SparkForm(OnMachineForm):
         *("conf", "secret_conf", "max_runs", "description"),
     )
     secret_names = ("secret_conf",)
+    foremost = ("name", "machine", "master", "web_ui", "conf", "max_runs")
 
     master = forms.CharField(
         max_length=2048,

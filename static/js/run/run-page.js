@@ -11,8 +11,10 @@ import "./file-tree.js";
 
 // What comes in quick succession is asked for once.
 const PAUSE_MS = 120;
-// How often a run that waits asks how many are ahead: their ends are no news of its own.
-const WAITING_MS = 3000;
+// The queue may change many times a second; who waits sees it so often. Estimates grow
+// old by themselves, too.
+const PLACE_MS = 2000;
+const ESTIMATE_MS = 30_000;
 /** What of the run shows up in which parts of the page. */
 const SHOWN_IN = {
   status: ["status", "overview", "outputs", "resources"],
@@ -27,6 +29,7 @@ class RunPage extends HTMLElement {
   #stale = new Set();
   #searches = new Map();
   #timer = 0;
+  #place = 0;
   #announced = "";
 
   connectedCallback() {
@@ -46,12 +49,13 @@ class RunPage extends HTMLElement {
       message: (message) => this.#told(message),
       state: (state) => state === "open" && this.#changed(["status"]),
     });
-    this.waiting = setInterval(() => this.#askPlace(), WAITING_MS);
+    this.waiting = setInterval(() => this.#askPlace(), ESTIMATE_MS);
   }
 
   disconnectedCallback() {
     this.live?.close();
     clearTimeout(this.#timer);
+    clearTimeout(this.#place);
     clearInterval(this.waiting);
   }
 
@@ -61,8 +65,16 @@ class RunPage extends HTMLElement {
   }
 
   #told(message) {
-    if (message.type === "changed") this.#changed(message.what);
+    if (message.type === "changed" && message.what.includes("place")) this.#placeChanged();
+    else if (message.type === "changed") this.#changed(message.what);
     if (message.type === "end") this.#changed(["status", "files"]);
+  }
+
+  #placeChanged() {
+    this.#place ||= setTimeout(() => {
+      this.#place = 0;
+      this.#askPlace();
+    }, PLACE_MS * Math.random());
   }
 
   #changed(what) {

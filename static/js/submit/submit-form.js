@@ -41,10 +41,15 @@ class SubmitForm extends HTMLElement {
 
   /** Show what can be chosen on the target that is picked, and send that alone. */
   #showOptions() {
-    const kind = this.form.querySelector("[name=target]:checked")?.dataset.kind;
+    const target = this.form.querySelector("[name=target]:checked");
+    const kind = target?.dataset.kind;
     for (const options of this.form.querySelectorAll("[data-options]")) {
       options.hidden = options.disabled = options.dataset.options !== kind;
     }
+    const gpus = this.form.elements.gpus;
+    if (!gpus) return;
+    gpus.disabled = !("gpus" in (target?.dataset ?? {}));
+    gpus.closest("[data-needs-gpus]").hidden = gpus.disabled;
   }
 
   #renew() {

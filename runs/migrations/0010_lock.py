@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('environments', '0006_conda_and_builds'),
-        ('runs', '0006_sight'),
+        ('runs', '0009_left_there'),
     ]
 
     operations = [

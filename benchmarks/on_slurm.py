@@ -1,0 +1,72 @@
+"""Runs on a Slurm cluster: from the submission to the first line."""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+
+from benchmarks.report import Figure, Section, spread
+from tests.services.portal import Portal
+from tests.services.runs import submit, upload
+from tests.services.slurm import Slurm
+from tests.services.slurm_targets import NAME, attach
+
+_ROUNDS = 12
+_ONE_LINE = "print('the first line', flush=True)\n"
+
+
+def measure(portal: Portal, client: httpx.Client) -> Section:
+    with Slurm() as slurm:
+        target = attach(client, slurm)
+        first = [_first_line(portal, client, target) for _ in range(_ROUNDS + 1)][1:]
+        bare = [_bare(slurm) for _ in range(_ROUNDS)]
+        client.post(f"/compute/{NAME}/detach/", data={"if_active": "cancel"})
+    median = statistics.median
+    return Section(
+        title="On Slurm",
+        how=(
+            "On a cluster of this machine alone. From the submission over HTTP to the"
+            " line in the mirror; against `sbatch` with a script of the same line to"
+            " that line in its output. Slurm needs about a second to begin a job."
+        ),
+        figures=[
+            Figure(
+                what="submission → first line",
+                value=spread(first),
+                against=f"`sbatch` {spread(bare)}",
+                ratio=f"{median(first) / median(bare):.1f}",
+                aim="at most 500 ms more",
+            )
+        ],
+    )
+
+
+def _first_line(portal: Portal, client: httpx.Client, target: str) -> float:
+    snapshot = upload(client, {"train.py": _ONE_LINE})
+    begin = time.perf_counter()
+    run = submit(portal, client, snapshot=snapshot, target=target)
+    while not run.log():
+        time.sleep(0.001)
+    taken = time.perf_counter() - begin
+    run.wait_for_end()
+    return taken
+
+
+def _bare(slurm: Slurm) -> float:
+    with tempfile.TemporaryDirectory() as made:
+        out = Path(made, "out")
+        script = f"#!/bin/sh\n{sys.executable} -c \"print('the first line')\"\n"
+        begin = time.perf_counter()
+        subprocess.run(
+            ["sbatch", "--quiet", f"--output={out}"],
+            input=script.encode(),
+            env=slurm.env,
+            check=True,
+        )
+        while not (out.exists() and out.read_bytes()):
+            time.sleep(0.001)
+        return time.perf_counter() - begin

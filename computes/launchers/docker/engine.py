@@ -1,0 +1,136 @@
+"""The Docker engine behind a Unix socket of a host, reached as the host is."""
+
+import errno
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import docker
+import requests
+from docker.errors import APIError, DockerException
+from docker.transport.basehttpadapter import BaseHTTPAdapter
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+
+from aml_portal.errors import TargetError
+from computes.hosts import Host, TargetAwayError
+from computes.launchers.docker.containers import API_VERSION
+
+_SECONDS = 60
+# Of as many engines a process keeps the connection.
+_MOST_KEPT = 32
+
+_lock = threading.Lock()
+_kept: dict[tuple[str, str, int], docker.APIClient] = {}
+
+
+@contextmanager
+def asking(host: Host, path: str) -> Iterator[docker.APIClient]:
+    """A client of the engine at the socket `path` of the host.
+
+    What it raises in the block becomes a TargetError, TargetAwayError where the engine
+    can't be asked; but an APIError is for who asks, unless he lets it pass.
+    """
+    try:
+        yield _client(host, path)
+    except APIError as error:
+        raise TargetError(f"The Docker engine refuses: {words_of(error)}.") from error
+    except (DockerException, requests.RequestException) as error:
+        raise _why_away(error, path) from error
+
+
+def words_of(error: APIError) -> str:
+    """What the engine said, without the address that was asked."""
+    words = " ".join((error.explanation or "").split())
+    return words.rstrip(".")[:500] or "it gives no reason"
+
+
+def _client(host: Host, path: str) -> docker.APIClient:
+    # Not shared with a process that was forked off: both would use one connection.
+    key = (host.key, path, os.getpid())
+    with _lock:
+        client = _kept.get(key)
+    if client is not None:
+        return client
+    adapter = _Adapter(lambda: host.connect(path))
+    first = _connected(adapter, API_VERSION)
+    client = _connected(adapter, first.version(api_version=False)["ApiVersion"])
+    with _lock:
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        return _kept.setdefault(key, client)
+
+
+def _connected(adapter: "_Adapter", version: str) -> docker.APIClient:
+    # The path is not used: what is mounted here opens the connections.
+    client = docker.APIClient("unix:///socket", version=version, timeout=_SECONDS)
+    client.mount("http+docker://", adapter)
+    # Neither a proxy nor a .netrc of the portal's account is meant for it.
+    client.trust_env = False
+    return client
+
+
+class _Adapter(BaseHTTPAdapter):
+    """Has the requests of a client travel over sockets that `connect` opens."""
+
+    def __init__(self, connect: Callable[[], socket.socket]) -> None:
+        # One is kept, since a session of an SSH connection is something rare.
+        self._pool = _Pool("localhost", maxsize=1, opened=connect)
+        super().__init__()
+
+    def get_connection(self, url: Any, proxies: Any = None) -> HTTPConnectionPool:
+        return self._pool
+
+    def request_url(self, request: Any, proxies: Any) -> str:
+        return str(request.path_url)
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+class _Connection(HTTPConnection):
+    def __init__(
+        self, *args: Any, opened: Callable[[], socket.socket], **options: Any
+    ) -> None:
+        super().__init__(*args, **options)
+        self._opened = opened
+
+    def connect(self) -> None:
+        self.sock = self._opened()
+        self.sock.settimeout(_SECONDS)
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+def _why_away(error: Exception, path: str) -> TargetError:
+    match _cause(error):
+        case OSError(errno=errno.EACCES | errno.EPERM):
+            return TargetError(
+                f"The account may not use the Docker engine at {path}.",
+                "Add the account to the group docker there.",
+            )
+        case OSError(errno=errno.ENOENT | errno.ENOTDIR):
+            return TargetAwayError(
+                f"There is no Docker engine at {path}.",
+                "Start it there, or give the path of its socket.",
+            )
+        case OSError(errno=errno.ECONNREFUSED):
+            return TargetAwayError(
+                f"The Docker engine at {path} does not run.", "Start it there."
+            )
+    return TargetAwayError(f"The Docker engine at {path} did not answer ({error}).")
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The error of the socket, which is below those of the libraries."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno is not None:
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return error

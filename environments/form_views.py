@@ -1,0 +1,130 @@
+"""The pages that define an environment: by form, as text, and from elsewhere."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods
+
+from aml_portal.errors import UserError
+from environments.checking import check_packages
+from environments.curated import PREFIX
+from environments.definition import Definition
+from environments.exporting import TEXTS, as_text
+from environments.formats.docker import of_image
+from environments.formats.pyproject import PYTHONS
+from environments.formats.reading import Read
+from environments.forms import EnvironmentForm, NamedForm, TextForm, initial_of
+from environments.interpreters import capture
+from environments.models import Environment
+from environments.queries import known_packages, unused_name
+from environments.reading import read_files
+from environments.services import has_changed, save_environment
+
+_LONGEST_KEY = 18
+
+
+@require_http_methods(["GET", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    """A new environment; a new version of `from`, or a clone of it with `clone`."""
+    source = _source(request)
+    base = source.definition if source else None
+    initial = {**_named(request, source), **(initial_of(base) if base else {})}
+    form = EnvironmentForm(request.POST or None, initial=initial, base=base)
+    if request.method == "POST" and (saved := _saved(request, form)):
+        return redirect(saved)
+    return render(request, "environments/environment_form.html", _context(form, source))
+
+
+@require_http_methods(["GET", "POST"])
+def new_text(request: HttpRequest) -> HttpResponse:
+    """The same as the text of a format."""
+    source = _source(request)
+    base = source.definition if source else Definition.of_packages()
+    kind = request.GET.get("format", "")
+    kind = kind if kind in TEXTS else "json"
+    named = _named(request, source)
+    text = as_text(base, kind, name=named.get("name", ""))
+    initial = {**named, "text": text}
+    form = TextForm(request.POST or None, initial=initial, base=base, kind=kind)
+    if request.method == "POST" and (saved := _saved(request, form)):
+        return redirect(saved)
+    context = {**_context(form, source), "texts": TEXTS, "kind": kind}
+    return render(request, "environments/environment_text.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+def new_import(request: HttpRequest) -> HttpResponse:
+    """Read files, an image or an interpreter; the form shows what was understood."""
+    if request.method == "GET":
+        return render(request, "environments/environment_import.html")
+    try:
+        read = _read(request)
+    except UserError as error:
+        context = {"error": error, "posted": request.POST}
+        return render(request, "environments/environment_import.html", context)
+    initial = {**initial_of(read.definition), "name": read.name}
+    context = {**_context(EnvironmentForm(initial=initial), None), "notes": read.notes}
+    return render(request, "environments/environment_form.html", context)
+
+
+def _read(request: HttpRequest) -> Read:
+    """What was brought. Raises UserError."""
+    match request.POST.get("what"):
+        case "interpreter":
+            return capture(request.POST.get("interpreter", "").strip())
+        case "image":
+            return of_image(request.POST.get("image", "").strip())
+    files = {file.name or "": file.read() for file in request.FILES.getlist("files")}
+    if not files:
+        raise UserError("No file was chosen.", "Choose one or several.")
+    return read_files(files)
+
+
+def _saved(request: HttpRequest, form: NamedForm) -> Environment | None:
+    """The environment as the form says; None if what is wrong was added to the form."""
+    if not form.is_valid():
+        return None
+    data, definition = form.cleaned_data, form.definition
+    try:
+        is_new = has_changed(data["name"], definition)
+        remark = check_packages(definition) if is_new else ""
+        saved = save_environment(
+            name=data["name"], definition=definition, description=data["description"]
+        )
+    except UserError as error:
+        form.add_error(None, str(error))
+        return None
+    says = "is saved." if is_new else "has this definition already."
+    messages.success(request, f"{saved} {says}")
+    for warning in (*form.notes, remark):
+        if warning:
+            messages.warning(request, warning)
+    return saved
+
+
+def _source(request: HttpRequest) -> Environment | None:
+    """The environment that the new one begins as."""
+    key = request.GET.get("from") or request.GET.get("clone") or ""
+    if not key.isdecimal() or len(key) > _LONGEST_KEY:
+        return None
+    return get_object_or_404(Environment, pk=int(key))
+
+
+def _named(request: HttpRequest, source: Environment | None) -> dict[str, str]:
+    if source is None:
+        return {}
+    name = source.name
+    if source.is_curated or "clone" in request.GET:
+        name = unused_name(name.removeprefix(PREFIX).lower())
+    return {"name": name, "description": source.description}
+
+
+def _context(form: NamedForm, source: Environment | None) -> dict[str, Any]:
+    return {
+        "form": form,
+        "source": source,
+        "pythons": PYTHONS,
+        "known": known_packages() if isinstance(form, EnvironmentForm) else (),
+    }

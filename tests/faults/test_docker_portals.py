@@ -1,0 +1,75 @@
+"""A real portal with a real Docker engine: the same script, whatever is restarted."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.services.docker_engine import DockerEngine
+from tests.services.docker_targets import attach, with_packages
+from tests.services.portal import ROOT, Portal
+from tests.services.runs import SubmittedRun, submit, upload
+from tests.waiting import eventually
+
+DIGITS = ROOT / "examples/digits"
+CHATTY = Path(__file__).with_name("chatty.py").read_text()
+ARGUMENTS = ("--epochs", "2")
+
+
+@pytest.fixture(scope="module")
+def client(portal: Portal) -> Iterator[httpx.Client]:
+    client = portal.sign_in()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def whale(client: httpx.Client, docker_engine: DockerEngine) -> str:
+    return attach(client, docker_engine, **with_packages())
+
+
+def test_the_example_has_the_same_results_as_on_this_machine(
+    portal: Portal, client: httpx.Client, whale: str
+) -> None:
+    files = {path.name: path.read_bytes() for path in DIGITS.iterdir()}
+    snapshot = upload(client, files)
+    here, there = (
+        submit(portal, client, snapshot=snapshot, arguments=ARGUMENTS, target=target)
+        for target in ("1", whale)
+    )
+    assert (here.wait_for_end(), there.wait_for_end()) == ("Completed", "Completed")
+    assert results(here) == results(there)
+
+
+def test_a_portal_that_is_killed_loses_no_byte_and_starts_nothing_twice(
+    portal: Portal,
+    client: httpx.Client,
+    whale: str,
+    docker_engine: DockerEngine,
+) -> None:
+    run = submit(portal, client, script=CHATTY, arguments=("7", "3"), target=whale)
+    eventually(run.log, "the script prints")
+    made = _containers(docker_engine, run)
+    portal.stop(signal.SIGKILL)
+    portal.start()
+    run.wait_for_end()
+    assert run.exit_record()["reason"] == "exited"
+    assert run.log_digest() == run.output("outputs/printed.txt")
+    eventually(lambda: not _containers(docker_engine, run), "the container is removed")
+    assert len(made) == 1
+
+
+def results(run: SubmittedRun) -> dict[str, object]:
+    """What the script says it has reached, but for how long that took."""
+    found = json.loads(run.output("outputs/metrics.json"))
+    return {name: value for name, value in found.items() if "second" not in name}
+
+
+def _containers(engine: DockerEngine, run: SubmittedRun) -> list[str]:
+    found = engine.client().containers.list(
+        all=True, filters={"name": run.run_id}, ignore_removed=True
+    )
+    return [str(each.id) for each in found]
