@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,13 +48,15 @@ def preparation(
     lock = lock_of(environment, facts)
     # Beside the folder of the jobs.
     root = Path(host.place(job).folder).parent.parent
+    own_kind = facts["machine"] == platform.machine()
+    indexes = _indexes(host)
     spec = {
         "key": lock.key,
         "python": lock.python,
         "lock": lock.text,
         "conda": _conda(lock) if lock.conda else None,
-        "uv": _bring_uv(host) if facts["machine"] == platform.machine() else None,
-        "env": {**Indexes.configured().for_uv(), **Indexes.configured().for_pip()},
+        "uv": _bring(host, program(), is_program=True) if own_kind else None,
+        "env": {**indexes.for_uv(), **indexes.for_pip()},
         "keep_bytes": settings.ENVIRONMENTS_MAX_BYTES,
     }
     python = root / "environments" / lock.key / "bin/python"
@@ -71,23 +74,34 @@ def _conda(lock: Lock) -> dict[str, Any]:
     }
 
 
-def _bring_uv(host: Host) -> str:
-    """Where uv is on the host, which gets the portal's own."""
-    sha256, size = _uv()
-    entry = {"path": "uv", "sha256": sha256, "size": size, "executable": True}
-    source = Source(entries=[entry], objects=settings.TOOLS_FOLDER)
-    return f"{host.lay_out(f'uv-{sha256[:16]}', source)}/uv"
+def _indexes(host: Host) -> Indexes:
+    """As they are to be reached from there, where no file of the portal is."""
+    indexes = Indexes.configured()
+    bundle = Path(indexes.ca_bundle)
+    if not bundle.is_file():
+        return indexes
+    return replace(indexes, ca_bundle=_bring(host, bundle))
+
+
+def _bring(host: Host, file: Path, *, is_program: bool = False) -> str:
+    """Where a file of the portal's is on the host, which gets it once."""
+    sha256, size = _kept(file)
+    facts = {"sha256": sha256, "size": size, "executable": is_program}
+    source = Source(
+        entries=[{"path": file.name, **facts}], objects=settings.TOOLS_FOLDER
+    )
+    return f"{host.lay_out(f'{file.stem}-{sha256[:16]}', source)}/{file.name}"
 
 
 @cache
-def _uv() -> tuple[str, int]:
-    """The SHA-256 and the size of uv, which is put where contents are sent from."""
-    with program().open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+def _kept(file: Path) -> tuple[str, int]:
+    """The SHA-256 and the size of a file, which is put where contents are sent from."""
+    data = file.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
     kept = Path(settings.TOOLS_FOLDER, sha256[:2], sha256[2:])
     if not kept.exists():
         kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = kept.with_name(f"{kept.name}.new")
-        fresh.write_bytes(program().read_bytes())
+        fresh = kept.with_name(f"{kept.name}.{os.getpid()}")
+        fresh.write_bytes(data)
         fresh.replace(kept)
-    return sha256, program().stat().st_size
+    return sha256, len(data)

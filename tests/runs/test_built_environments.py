@@ -16,6 +16,7 @@ from computes.targets import host_of
 from environments.definition import Definition
 from environments.locks import lock_of
 from environments.models import Build, Environment
+from environments.preparing import preparation
 from environments.services import save_environment
 from runs import execution
 from runs.mirror import log_path
@@ -116,6 +117,21 @@ def test_packages_that_can_not_be_had_are_told(wheels: Wheels) -> None:
     run.refresh_from_db()
     assert run.end_reason == EndReason.SUBMIT_FAILED
     assert "tiny==9" in run.error
+
+
+def test_the_certificates_of_the_portal_go_with_it(
+    sshd: Sshd, tmp_path: Path, wheels: Wheels
+) -> None:
+    own = tmp_path / "own.pem"
+    own.write_text("the portal's own authority")
+    far = factories.machine(sshd, tmp_path / "far")
+    with override_settings(PYTHON_CA_BUNDLE=str(own)):
+        spec = preparation(environment("tiny"), far, host_of(far), "job").spec
+    assert spec
+    there = Path(spec["env"]["SSL_CERT_FILE"])
+    assert there.is_relative_to(tmp_path / "far")
+    assert spec["env"]["PIP_CERT"] == str(there)
+    assert there.read_bytes() == own.read_bytes()
 
 
 def test_wheels_for_other_platforms_alone_are_told(wheels: Wheels) -> None:
