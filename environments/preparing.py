@@ -10,7 +10,9 @@ from typing import Any
 from django.conf import settings
 
 from computes.hosts import Host, Source
+from computes.launchers.recipes import FOLDER, ImageRecipe, PackageSources
 from computes.models import ComputeTarget
+from environments.images import package_sources, recipe_of
 from environments.indexes import Indexes
 from environments.locks import lock_of
 from environments.models import Environment
@@ -20,11 +22,14 @@ from environments.uv import program
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
     """`python` will run the script; `spec` is the `prepare` of its job, if it needs one
-    (computes/runner/environment.py).
+    (computes/runner/environment.py). Where it is an image instead, `image` says of
+    what, and `sources` where its packages come from.
     """
 
     python: str
     spec: dict[str, Any] | None = None
+    image: ImageRecipe | None = None
+    sources: PackageSources | None = None
 
 
 def preparation(
@@ -34,9 +39,11 @@ def preparation(
 
     Resolves what was not resolved for that machine yet. Raises PortalError.
     """
+    if target.its_kind.runs_images:
+        return _of_image(environment, target, host)
     if environment.definition.is_user_managed:
         return Preparation(python=environment.interpreter_on(target))
-    machine = str(target.facts.get("machine") or host.facts()["machine"])
+    machine = _machine(target, host)
     lock = lock_of(environment, machine)
     # Beside the folder of the jobs.
     root = Path(host.place(job).folder).parent.parent
@@ -50,6 +57,25 @@ def preparation(
     }
     python = root / "environments" / lock.key / "bin/python"
     return Preparation(python=str(python), spec=spec)
+
+
+def _of_image(
+    environment: Environment, target: ComputeTarget, host: Host
+) -> Preparation:
+    is_user_managed = environment.definition.is_user_managed
+    machine = "" if is_user_managed else _machine(target, host)
+    recipe = recipe_of(environment, machine)
+    python = f"{FOLDER}/bin/python"
+    return Preparation(
+        python=environment.interpreter_on(target) if is_user_managed else python,
+        image=recipe,
+        sources=package_sources(recipe.lock, machine),
+    )
+
+
+def _machine(target: ComputeTarget, host: Host) -> str:
+    """Its processor, such as "x86_64"."""
+    return str(target.facts.get("machine") or host.facts()["machine"])
 
 
 def _bring_uv(host: Host) -> str:

@@ -16,6 +16,7 @@ SHIPPED = tuple(
         "facts.py",
         "gpus.py",
         "rank.py",
+        "reasons.py",
         "runner.py",
         "server.py",
         "staging.py",

@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -27,14 +26,10 @@ import time
 from typing import IO, Any, Dict, Iterator, List, Optional, Tuple
 
 # The folder that Python was given is the first in its path.
+from reasons import Reason  # type: ignore[import-not-found]
 from runner import Job, read_json, write_json  # type: ignore[import-not-found]
 
 Json = Dict[str, Any]
-
-_SAID = re.compile(r"^\s*(?:error:|cause:|\xd7|├─▶|╰─▶|ERROR:)\s*(.+)$")
-# The last line of a traceback, as of a package whose own build fails.
-_CAUSE = re.compile(r"^[A-Za-z_.]*(?:Error|Exception)\b")
-_LONGEST_REASON = 600
 
 
 class Failed(Exception):
@@ -209,21 +204,12 @@ def _run(command: List[str], env: Json, root: str) -> None:
 
 def _pass_on(lines: IO[bytes]) -> str:
     """Print each line as it comes; what of them tells why it failed."""
-    said: List[str] = []
-    last = cause = ""
+    reason = Reason()
     for line in lines:
         sys.stdout.buffer.write(line)
         sys.stdout.flush()
-        text = line.decode(errors="replace").rstrip()
-        match = _SAID.match(text)
-        if match:
-            said.append(match.group(1))
-        elif text.strip():
-            last = text.strip()
-            cause = last if _CAUSE.match(last) else cause
-    if cause:
-        said.append(cause)
-    return "; ".join(said or [last])[:_LONGEST_REASON]
+        reason.hear(line.decode(errors="replace"))
+    return str(reason)
 
 
 def size_of(folder: str) -> int:
