@@ -46,12 +46,13 @@ def package_sources(lock: str, machine: str) -> PackageSources:
         files["uv"] = program()
     links = []
     for number, link in enumerate(indexes.find_links):
-        folder = _local(link)
-        if folder is not None:
-            link = f"{CONTEXT}/links/{number}"
-            for path in _named_in(lock, folder):
-                files[f"links/{number}/{path.name}"] = path
-        links.append(link)
+        folder, name = _local(link), f"links/{number}"
+        found = [] if folder is None else list(_named_in(lock, folder))
+        files.update({f"{name}/{path.name}": path for path in found})
+        if folder is None:
+            links.append(link)
+        elif found:
+            links.append(f"{CONTEXT}/{name}")
     indexes = replace(indexes, find_links=tuple(links))
     if indexes.ca_bundle:
         files["ca.pem"] = Path(indexes.ca_bundle)

@@ -42,36 +42,37 @@ class ImageBringer:
         self._sources: PackageSources = spec.get("sources") or PackageSources()
         self._limit = min(spec.get("max_duration_seconds") or _LONGEST, _LONGEST)
         self._deadline = time.monotonic() + self._limit
+        self._has_built = False
 
     def bring(self, image: Image) -> None:
         """Pull it, or build it; where it is, that is told and nothing done.
 
         Raises PortalError, and CanceledError once the job is over.
         """
+        self._bring(image)
+        if image.recipe is not None:
+            if (size := self._size(image)) is not None and not self._has_built:
+                self._note(image, "hit", bytes=size)
+            self._host.write_event(self._job, "prepared")
+
+    def _bring(self, image: Image) -> None:
         if image.recipe is None:
-            self._pull(image)
-            return
-        if image.base is not None:
-            self.bring(image.base)
-        if not self._is_hit(image):
+            if not is_there(self._client, image.name):
+                pull(self._client, image.name, self._settings, self._tell_if_wanted)
+        elif self._size(image) is None:
+            if image.base is not None:
+                self._bring(image.base)
             with self._alone(image):
                 # It may have come just before the lock was to be had.
-                if not self._is_hit(image):
+                if self._size(image) is None:
                     self._build(image)
-        self._host.write_event(self._job, "prepared")
 
-    def _pull(self, image: Image) -> None:
-        if not is_there(self._client, image.name):
-            pull(self._client, image.name, self._settings, self._tell_if_wanted)
-
-    def _is_hit(self, image: Image) -> bool:
-        """Whether it is there, built on what the name of its base stands for now."""
-        found = _inspect(self._client, image.name)
-        base = self._base_id(image)
+    def _size(self, image: Image) -> int | None:
+        """If it is there, built on what the name of its base stands for now."""
+        found, base = _inspect(self._client, image.name), self._base_id(image)
         if found is None or (base and _labels(found).get(BASE) != base):
-            return False
-        self._note(image, "hit", bytes=found["Size"])
-        return True
+            return None
+        return int(found["Size"])
 
     def _build(self, image: Image) -> None:
         self._note(image, "building")
@@ -87,11 +88,11 @@ class ImageBringer:
             self._tell(f"{error}\n".encode())
             self._note(image, "failed")
             raise
-        found = _inspect(self._client, image.name)
-        if found is None:
-            raise TargetError("The image was removed as soon as it was built.")
-        seconds = time.monotonic() - begun
-        self._note(image, "built", seconds=seconds, bytes=found["Size"])
+        self._has_built = True
+        seconds, size = time.monotonic() - begun, self._size(image)
+        if size is None:
+            raise TargetAwayError("An image was removed as soon as it was built.")
+        self._note(image, "built", seconds=seconds, bytes=size)
 
     def _base_id(self, image: Image) -> str:
         base = _inspect(self._client, image.base.name) if image.base else None

@@ -30,7 +30,8 @@ from computes.runner.reasons import Reason
 # Seconds from one look whether the image is still wanted to the next.
 _BEAT = 1.0
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
-_STEP = re.compile(r"^Step (\d+/\d+) : (.+)$")
+# The engine counts the labels as steps, too.
+_STEP = re.compile(r"^Step (\d+)/\d+ : (.+)$")
 _CODE = re.compile(r"returned a non-zero code: (\d+)")
 # What the engine says of its own.
 _ENGINE = ("Step ", " ---> ", "Removing intermediate container", "[Warning]")
@@ -61,7 +62,7 @@ class ImageBuilder:
         """
         asked = asking_alone(self._host, self._settings.socket, self._sign_ins())
         with tempfile.TemporaryFile() as file, asked as (client, break_off):
-            context_of(image, sources, file)
+            context_of(image, sources, file, python=self._settings.python)
             file.seek(0)
             # Of a build that was killed.
             _remove_stage(client, image)

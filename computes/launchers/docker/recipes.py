@@ -64,14 +64,21 @@ class Image:
         return cls(name=f"{REPOSITORY}:{key}", key=key, recipe=recipe)
 
 
-def context_of(image: Image, sources: PackageSources, file: IO[bytes]) -> None:
-    """Write what the build of an image needs, as a tar."""
+def context_of(
+    image: Image, sources: PackageSources, file: IO[bytes], *, python: str
+) -> None:
+    """Write what the build of an image needs, as a tar.
+
+    `python` is that of the base, which is used where there is no uv.
+    """
     assert image.recipe is not None, "Only what has a recipe is built."
     with tarfile.open(fileobj=file, mode="w") as archive:
         if image.base is None:
             _add(archive, "Dockerfile", image.recipe.dockerfile)
             return
-        _add(archive, "Dockerfile", "\n".join(_lines(image, image.base, sources)))
+        commands = _commands(image.recipe, sources, python)
+        lines = _lines(image, image.base, sources, commands)
+        _add(archive, "Dockerfile", "\n".join(lines))
         _add(archive, _LOCK, image.recipe.lock)
         for name, path in sources.files.items():
             entry = archive.gettarinfo(str(path.resolve()), name)
@@ -90,10 +97,10 @@ def arguments_of(image: Image, sources: PackageSources) -> dict[str, str]:
     }
 
 
-def commands_of(
+def _commands(
     recipe: ImageRecipe, sources: PackageSources, python: str
 ) -> Iterator[list[str]]:
-    """What makes the environment, one after another; `python` is that of the base."""
+    """What makes the environment, one after another."""
     lock = f"{CONTEXT}/{_LOCK}"
     if "uv" in sources.files:
         uv = f"{CONTEXT}/uv"
@@ -107,9 +114,13 @@ def commands_of(
         yield [*install, "--no-deps", "--require-hashes", "-r", lock]
 
 
-def _lines(image: Image, base: Image, sources: PackageSources) -> Iterator[str]:
+def _lines(
+    image: Image,
+    base: Image,
+    sources: PackageSources,
+    commands: Iterator[list[str]],
+) -> Iterator[str]:
     """A Dockerfile whose last stage has nothing of where the packages came from."""
-    assert image.recipe is not None
     yield f"FROM {base.name} AS build"
     yield f"LABEL {STAGE}={image.key}"
     yield "USER 0"
@@ -117,8 +128,7 @@ def _lines(image: Image, base: Image, sources: PackageSources) -> Iterator[str]:
     yield from (f"ARG {name}" for name in sorted(declared))
     yield from (f"ENV {name}={value}" for name, value in _SURROUNDINGS.items())
     yield f"COPY . {CONTEXT}/"
-    python = f"python{image.recipe.python}"
-    for command in commands_of(image.recipe, sources, python):
+    for command in commands:
         # Without a shell, which the base may lack.
         yield f"RUN {json.dumps(command)}"
     yield f"FROM {base.name}"
