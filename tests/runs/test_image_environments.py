@@ -28,6 +28,11 @@ from tests.environments.wheels import Wheels
 from tests.factories import docker_target
 from tests.services.docker_engine import DockerEngine
 from tests.services.docker_images import BARE, PYTHON
+from tests.services.docker_registry import (
+    PASSWORD as PASSWORD_THERE,
+    USER,
+    DockerRegistry,
+)
 from tests.services.monitor import Monitor, job_folder, placed, started
 from tests.services.sshd import Sshd
 
@@ -288,6 +293,30 @@ def test_a_dockerfile_that_fails_is_told(
     assert run.status == RunStatus.FAILED
     assert words in run.error
     assert built(client) == []
+
+
+@pytest.mark.parametrize("has_sign_in", [True, False])
+def test_a_dockerfile_may_be_from_the_registry_of_the_target(
+    monitor: Monitor,
+    docker_engine: DockerEngine,
+    client: docker.DockerClient,
+    has_sign_in: bool,
+) -> None:
+    with DockerRegistry() as registry:
+        base = registry.push(client, PYTHON, "team/base:1")
+        sign_in = {"registry_user": USER, "registry_password": PASSWORD_THERE}
+        target = docker_target(
+            docker_engine, registry=registry.address, **(sign_in if has_sign_in else {})
+        )
+        needed = plain(base_dockerfile=f"FROM {base}\n")
+        run = started("print('of the base')", target=target, environment=needed)
+        monitor.wait_for_end(run)
+        if client.images.list(base):
+            client.images.remove(base)
+    if has_sign_in:
+        assert log_of(run).endswith("of the base\n"), run.error
+    else:
+        assert "does not let the portal sign in" in run.error
 
 
 def _begun(monitor: Monitor, run: Run) -> None:
