@@ -2,30 +2,34 @@
 
 import json
 import platform
-import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
-from django.db import connection
 from django.test import override_settings
 
 from computes.models import ComputeTarget
 from computes.targets import host_of
-from environments.definition import Definition, DockerSection
 from environments.locks import lock_of
-from environments.models import Build, Environment
-from environments.services import save_environment
+from environments.models import Build
 from runs import execution, services
-from runs.mirror import log_path
-from runs.models import Run
 from runs.status import EndReason, RunStatus
 from tests import factories
 from tests.environments.wheels import Wheels
 from tests.factories import docker_target
+from tests.runs.built_images import (
+    built,
+    environment,
+    has_begun,
+    has_ended,
+    in_background,
+    log_of,
+    notes,
+    plain,
+    remove_built,
+)
 from tests.services.docker_engine import DockerEngine
 from tests.services.docker_images import BARE, PYTHON
 from tests.services.docker_registry import (
@@ -70,59 +74,14 @@ def wheels(tmp_path: Path) -> Iterator[Wheels]:
 def client(docker_engine: DockerEngine) -> Iterator[docker.DockerClient]:
     """Of an engine that has no environments before the test and after it."""
     client = docker_engine.client()
-    _remove_built(client)
+    remove_built(client)
     yield client
-    _remove_built(client)
-
-
-def _remove_built(client: docker.DockerClient) -> None:
-    for container in client.containers.list(all=True, ignore_removed=True):
-        if "aml-environment" in container.attrs["Config"]["Image"]:
-            container.remove(force=True)
-    for image in client.images.list("aml-environment"):
-        client.images.remove(str(image.id), force=True)
-    client.images.prune({"dangling": True})
+    remove_built(client)
 
 
 @pytest.fixture
 def target(docker_engine: DockerEngine, client: docker.DockerClient) -> ComputeTarget:
     return docker_target(docker_engine)
-
-
-def environment(*pip: str, **docker: Any) -> Environment:
-    definition = Definition.of_packages(*pip)
-    definition = replace(definition, docker=DockerSection(**docker))
-    return save_environment(name="tiny", definition=definition)
-
-
-def plain(**docker: Any) -> Environment:
-    """One that is an image as it is."""
-    definition = replace(Definition.user_managed(), docker=DockerSection(**docker))
-    return save_environment(name="plain", definition=definition)
-
-
-def built(client: docker.DockerClient) -> list[str]:
-    return [tag for each in client.images.list("aml-environment") for tag in each.tags]
-
-
-def log_of(run: Run) -> str:
-    return log_path(run.run_id).read_text() if log_path(run.run_id).exists() else ""
-
-
-def notes(run: Run) -> list[str]:
-    return list(run.events.values_list("detail", flat=True))
-
-
-def in_background(run: Run) -> threading.Thread:
-    def submit() -> None:
-        try:
-            execution.start_run(run.pk)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=submit)
-    thread.start()
-    return thread
 
 
 def test_the_first_run_builds_it_and_the_second_finds_it(
@@ -208,7 +167,7 @@ def test_a_package_that_is_gone_is_named(
     monitor.wait_for_end(run)
     assert run.error.startswith("The environment can't be made: ")
     assert "tiny==1.0" in run.error
-    assert _has_ended(client)
+    assert has_ended(client)
 
 
 def test_a_dockerfile_is_the_base(
@@ -319,28 +278,18 @@ def test_a_dockerfile_may_be_from_the_registry_of_the_target(
         assert "does not let the portal sign in" in run.error
 
 
-def _begun(monitor: Monitor, run: Run) -> None:
-    monitor.wait(lambda: "begun" in log_of(run), "the step has begun")
-
-
-def _has_ended(client: docker.DockerClient) -> bool:
-    """Whether there is no container of a build: those have no name of a job."""
-    there = client.containers.list(all=True, ignore_removed=True)
-    return all(str(each.name).startswith("aml-") for each in there)
-
-
 def test_a_build_that_never_ends_is_canceled(
     monitor: Monitor, target: ComputeTarget, client: docker.DockerClient
 ) -> None:
     run = placed(target=target, environment=plain(base_dockerfile=ENDLESS))
     thread = in_background(run)
-    _begun(monitor, run)
+    has_begun(monitor, run)
     services.cancel_run(run, by="ada")
     monitor.wait_for_end(run)
     thread.join(20)
     assert not thread.is_alive()
     assert run.status == RunStatus.CANCELED
-    monitor.wait(lambda: _has_ended(client), "its container is removed")
+    monitor.wait(lambda: has_ended(client), "its container is removed")
     assert built(client) == []
 
 
@@ -356,7 +305,7 @@ def test_a_build_is_ended_by_the_limit_of_its_run(
     monitor.wait_for_end(run)
     assert run.end_reason == EndReason.SUBMIT_FAILED
     assert "The image was not built within 4 seconds." in run.error
-    monitor.wait(lambda: _has_ended(client), "its container is removed")
+    monitor.wait(lambda: has_ended(client), "its container is removed")
 
 
 def test_two_runs_at_once_make_one_build(
