@@ -121,6 +121,8 @@ CONDA_CHANNEL_ALIAS = env_secret("AML_PORTAL_CONDA_CHANNEL_ALIAS")
 PACKAGES_FOLDER = DATA / "packages"
 # Programs that machines are sent, such as uv.
 TOOLS_FOLDER = DATA / "sent-tools"
+# What keeps two processes from building the same image at once.
+BUILDS_FOLDER = DATA / "builds"
 # On each machine, those environments that were not used for longest give way.
 ENVIRONMENTS_MAX_BYTES = env_int(
     "AML_PORTAL_ENVIRONMENTS_MAX_BYTES", 50_000_000_000, minimum=0

@@ -46,6 +46,8 @@ class Kind:
     # Whether the portal picks GPUs of the machine for each run, else the launcher has
     # them picked, by their number alone.
     picks_gpus: bool = True
+    # Whether an environment is an image there, which its launcher builds.
+    runs_images: bool = False
 
 
 def kinds() -> Mapping[str, Kind]:

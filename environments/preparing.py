@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any
 from django.conf import settings
 
 from computes.hosts import Host, Source
+from computes.launchers.recipes import FOLDER, ImageRecipe, PackageSources
 from computes.models import ComputeTarget
 from environments import channels
+from environments.images import check_definition, package_sources, recipe_of
 from environments.indexes import Indexes
 from environments.locks import lock_of
 from environments.models import Environment, Lock
@@ -26,12 +29,15 @@ _INSTALLER = Path(__file__).with_name("rattler.txt")
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
     """`python` will run the script; `spec` is the `prepare` of its job, if it needs one
-    (computes/runner/environment.py), and `lock` what that comes from.
+    (computes/runner/environment.py), and `lock` what that comes from. Where it is an
+    image instead, `image` says of what, and `sources` where its packages come from.
     """
 
     python: str
     spec: dict[str, Any] | None = None
     lock: Lock | None = None
+    image: ImageRecipe | None = None
+    sources: PackageSources | None = None
 
 
 def preparation(
@@ -41,10 +47,11 @@ def preparation(
 
     Resolves what was not resolved for that machine yet. Raises PortalError.
     """
+    if target.its_kind.runs_images:
+        return _of_image(environment, target, host)
     if environment.definition.is_user_managed:
         return Preparation(python=environment.interpreter_on(target))
-    # A machine that was attached by an older portal may not have told all.
-    facts = target.facts if "glibc" in target.facts else host.facts()
+    facts = _facts(target, host)
     lock = lock_of(environment, facts)
     # Beside the folder of the jobs.
     root = Path(host.place(job).folder).parent.parent
@@ -61,6 +68,28 @@ def preparation(
     }
     python = root / "environments" / lock.key / "bin/python"
     return Preparation(python=str(python), spec=spec, lock=lock)
+
+
+def _of_image(
+    environment: Environment, target: ComputeTarget, host: Host
+) -> Preparation:
+    check_definition(environment.definition)
+    if environment.definition.is_user_managed:
+        python = environment.interpreter_on(target)
+        return Preparation(python=python, image=recipe_of(environment))
+    facts = _facts(target, host)
+    lock = lock_of(environment, facts)
+    return Preparation(
+        python=f"{FOLDER}/bin/python",
+        lock=lock,
+        image=recipe_of(environment, lock),
+        sources=package_sources(lock.text, facts["machine"]),
+    )
+
+
+def _facts(target: ComputeTarget, host: Host) -> Mapping[str, Any]:
+    """What it said of itself; if an older portal has attached it, not all of that."""
+    return target.facts if "glibc" in target.facts else host.facts()
 
 
 def _conda(lock: Lock) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
@@ -138,7 +139,8 @@ def _submit(run: Run) -> None:
         run.refresh_from_db(fields=["status"])
     # A cancel may have come meanwhile; then the monitor sees to it.
     if run.status == RunStatus.STARTING:
-        handle = launcher.start(run.run_id, spec)
+        # Where packages come from is for the build alone: it may have passwords.
+        handle = launcher.start(run.run_id, {**spec, "sources": prepared.sources})
         Run.objects.filter(pk=run.pk).update(handle=handle)
 
 
@@ -181,6 +183,7 @@ def job_spec(run: Run, prepared: Preparation) -> dict[str, Any]:
     return {
         "id": run.run_id,
         "prepare": prepared.spec,
+        **({"image": asdict(prepared.image)} if prepared.image else {}),
         "portal": settings.PORTAL_ID,
         "argv": [
             prepared.python,

@@ -176,6 +176,10 @@ class Host(Protocol):
         """Add to the log of a job that is staged and has not been started."""
         ...
 
+    def write_event(self, job: str, event: str, **facts: Any) -> None:
+        """Add to the events of such a job, as its runner will."""
+        ...
+
     def place(self, job: str) -> Place:
         """Where the job is, for who starts it there in another way."""
         ...

@@ -87,6 +87,12 @@ class LocalHost:
         except OSError as error:
             raise TargetError(f"The log can't be written: {error}.") from error
 
+    def write_event(self, job: str, event: str, **facts: Any) -> None:
+        try:
+            commands.write_event(str(self._jobs / job), event, facts)
+        except OSError as error:
+            raise TargetError(f"An event can't be written: {error}.") from error
+
     def place(self, job: str) -> Place:
         return Place(
             folder=str(self._jobs / job),

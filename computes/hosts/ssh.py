@@ -76,6 +76,9 @@ class SshHost:
     def write_log(self, job: str, data: bytes) -> None:
         self._questions().ask("log", job=job, body=[data], size=len(data))
 
+    def write_event(self, job: str, event: str, **facts: Any) -> None:
+        self._questions().ask("event", job=job, event=event, facts=facts)
+
     def place(self, job: str) -> Place:
         place: dict[str, Any] = self._questions().ask("place", job=job)
         return Place(**place)

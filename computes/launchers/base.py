@@ -59,7 +59,11 @@ class Launcher(Protocol):
         ...
 
     def start(self, job: str, spec: Spec) -> dict[str, Any]:
-        """Start the staged job, once however often this is called; its handle."""
+        """Start the staged job, once however often this is called; its handle.
+
+        Beside what was staged, the spec may have `sources`, the PackageSources for who
+        builds an image (computes/launchers/recipes.py).
+        """
         ...
 
     def look(self, jobs: Collection[str]) -> Mapping[str, Sight]:

@@ -17,6 +17,7 @@ SHIPPED = tuple(
         "facts.py",
         "gpus.py",
         "rank.py",
+        "reasons.py",
         "runner.py",
         "server.py",
         "staging.py",

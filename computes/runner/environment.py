@@ -22,7 +22,6 @@ import contextlib
 import fcntl
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from functools import partial
 from typing import IO, Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 # The folder that Python was given is the first in its path.
+from reasons import Reason  # type: ignore[import-not-found]
 from runner import Job, read_json, write_json  # type: ignore[import-not-found]
 
 Json = Dict[str, Any]
@@ -39,13 +39,6 @@ Json = Dict[str, Any]
 Tell = Callable[..., None]
 # Runs a step of a build: _run with the settings of all steps.
 Run = Callable[..., None]
-
-_SAID = re.compile(r"^\s*(?:error:|cause:|\xd7|├─▶|╰─▶|ERROR:)\s*(.+)$")
-# uv begins so what goes on from the line before.
-_WRAPPED = " " * 9
-# The last line of a traceback, as of a package whose own build fails.
-_CAUSE = re.compile(r"^[A-Za-z_.]*(?:Error|Exception)\b")
-_LONGEST_REASON = 600
 
 
 class Failed(Exception):
@@ -254,34 +247,8 @@ def _pass_on(lines: IO[bytes]) -> str:
     for line in lines:
         sys.stdout.buffer.write(line)
         sys.stdout.flush()
-        reason.hear(line.decode(errors="replace").rstrip())
+        reason.hear(line.decode(errors="replace"))
     return str(reason)
-
-
-class Reason:
-    """Why an installer failed, as far as its words tell."""
-
-    def __init__(self) -> None:
-        self.said: List[str] = []
-        self.last = self.cause = ""
-        self.goes_on = False
-
-    def hear(self, text: str) -> None:
-        words = text.strip()
-        match = _SAID.match(text)
-        is_more = self.goes_on and text.startswith(_WRAPPED)
-        if match:
-            self.said.append(match.group(1))
-        elif is_more:
-            self.said[-1] += " " + words
-        elif words:
-            self.last = words
-            self.cause = words if _CAUSE.match(words) else self.cause
-        self.goes_on = bool(match) or is_more
-
-    def __str__(self) -> str:
-        said = self.said + ([self.cause] if self.cause else [])
-        return "; ".join(said or [self.last])[:_LONGEST_REASON]
 
 
 def size_of(folder: str) -> int:

@@ -51,6 +51,7 @@ class Server:
             "stage": self._stage,
             "lay_out": self._lay_out,
             "log": self._write_log,
+            "event": self._write_event,
             "place": self._place,
             "run": self._run,
             "facts": lambda *_: facts.facts(self._root, gpus.look()),
@@ -107,6 +108,11 @@ class Server:
 
     def _write_log(self, asked: Json, body: Body) -> Json:
         commands.write_log(self._job(asked).folder, body.read())
+        return {}
+
+    def _write_event(self, asked: Json, _: Body) -> Json:
+        folder = self._job(asked).folder
+        commands.write_event(folder, asked["event"], asked["facts"])
         return {}
 
     def _place(self, asked: Json, _: Body) -> Json:

@@ -145,7 +145,7 @@ def test_what_can_not_be_told_apart_is_given_as_it_was_said() -> None:
         "toomanyrequests: slow down": "can't be had: toomanyrequests: slow down.",
     }
     for words, sentence in said.items():
-        assert sentence in str(images._refusal("i", words))
+        assert sentence in str(images.refusal("i", words))
 
 
 def test_a_canceled_run_brings_no_image(

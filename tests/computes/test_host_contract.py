@@ -279,6 +279,25 @@ def test_what_is_said_before_the_start_begins_the_log(place: Place) -> None:
     assert word["log"]["bytes"] == len(place.log())
 
 
+def test_what_happens_before_the_start_begins_the_events(place: Place) -> None:
+    place.stage({"train.py": b"print('of the script')"})
+    place.host.write_log("job", b"building\n")
+    place.host.write_event("job", "environment", state="built", key="k", bytes=3)
+    place.host.start("job")
+    place.last_word()
+    lines = (place.jobs / "job/events.jsonl").read_text().splitlines()
+    first, *others = map(json.loads, lines)
+    assert first.pop("time") <= others[0]["time"]
+    assert first == {
+        "event": "environment",
+        "state": "built",
+        "key": "k",
+        "bytes": 3,
+        "log_bytes": len("building\n"),
+    }
+    assert "started" in [each["event"] for each in others]
+
+
 def test_where_a_job_is_can_be_told(place: Place) -> None:
     place.stage({"train.py": b"print('apart')"}, apart=True)
     where = place.host.place("job")

@@ -1,7 +1,10 @@
 """A real portal with a real Docker engine: the same script, whatever is restarted."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import httpx
 import pytest
 
 from tests.services.docker_engine import DockerEngine
+from tests.services.docker_images import PYTHON
 from tests.services.docker_targets import attach, with_packages
 from tests.services.portal import ROOT, Portal
 from tests.services.runs import SubmittedRun, submit, upload
@@ -60,6 +64,38 @@ def test_a_portal_that_is_killed_loses_no_byte_and_starts_nothing_twice(
     assert run.log_digest() == run.output("outputs/printed.txt")
     eventually(lambda: not _containers(docker_engine, run), "the container is removed")
     assert len(made) == 1
+
+
+def test_a_worker_that_is_killed_while_it_builds_an_image_is_made_up_for(
+    portal: Portal, client: httpx.Client, whale: str, docker_engine: DockerEngine
+) -> None:
+    run = submit(portal, client, target=whale, environment=_slow_environment(portal))
+    eventually(lambda: b"\nbegun" in run.log(), "the build has begun")
+    os.kill(portal.pids()["worker"], signal.SIGKILL)
+    assert run.wait_for_end() == "Completed"
+    assert run.log().count(b"\nbegun") == 2
+    sentences = [sentence for _, sentence in run.events()]
+    assert any(each.startswith("Its environment was built") for each in sentences)
+    left = docker_engine.client().containers.list(all=True, ignore_removed=True)
+    assert [each.name for each in left if not str(each.name).startswith("aml-")] == []
+
+
+def _slow_environment(portal: Portal) -> str:
+    """A Dockerfile that takes its time; the key of the environment."""
+    code = (
+        "from environments.definition import Definition\n"
+        "from environments.services import save_environment\n"
+        f"text = 'FROM {PYTHON}\\nRUN echo begun && sleep 5'\n"
+        "value = {**Definition.user_managed().to_json(),"
+        " 'docker': {'baseDockerfile': text}}\n"
+        "made = save_environment(name='slow', definition=Definition.from_json(value))\n"
+        "print('key', made.pk)"
+    )
+    command = [sys.executable, "manage.py", "shell", "-c", code]
+    said = subprocess.run(
+        command, cwd=ROOT, env=portal.env, check=True, capture_output=True, text=True
+    )
+    return said.stdout.split()[-1]
 
 
 def results(run: SubmittedRun) -> dict[str, object]:

@@ -24,4 +24,5 @@ KIND = Kind(
     form=DockerForm,
     run_form=DockerRunForm,
     icon="box",
+    runs_images=True,
 )

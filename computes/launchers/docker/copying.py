@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from computes.launchers.base import Sight, Spec
+from computes.launchers.docker.bringing import CanceledError
 from computes.launchers.docker.containers import with_copies
-from computes.launchers.docker.launcher import CanceledError, DockerLauncher
+from computes.launchers.docker.launcher import DockerLauncher
 
 
 class CopyingDockerLauncher(DockerLauncher):
@@ -30,7 +31,7 @@ class CopyingDockerLauncher(DockerLauncher):
     def start(self, job: str, spec: Spec) -> dict[str, Any]:
         with self._asking() as client:
             try:
-                self._bring_image(client, job, spec["docker"]["image"])
+                self._bring_image(client, spec)
             except CanceledError:
                 return {}
         return self._host.start(job)

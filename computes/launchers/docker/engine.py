@@ -4,12 +4,14 @@ import errno
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import docker
 import requests
+import urllib3
+from docker.auth import AuthConfig
 from docker.errors import APIError, DockerException
 from docker.transport.basehttpadapter import BaseHTTPAdapter
 from urllib3.connection import HTTPConnection
@@ -40,6 +42,38 @@ def asking(host: Host, path: str) -> Iterator[docker.APIClient]:
         raise TargetError(f"The Docker engine refuses: {words_of(error)}.") from error
     except (DockerException, requests.RequestException) as error:
         raise _why_away(error, path) from error
+
+
+@contextmanager
+def asking_alone(
+    host: Host, path: str, registries: Mapping[str, Mapping[str, str]]
+) -> Iterator[tuple[docker.APIClient, Callable[[], None]]]:
+    """As `asking`, with connections of its own, and what breaks them off at any time.
+
+    `registries` are the sign-ins that the engine may use for what is asked.
+    """
+    opened: list[socket.socket] = []
+
+    def connect() -> socket.socket:
+        opened.append(host.connect(path))
+        return opened[-1]
+
+    def break_off() -> None:
+        for each in opened:
+            # One that is closed already can't be shut down.
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    with asking(host, path) as known:
+        client = _connected(_Adapter(connect), known.api_version)
+        # Else those of the portal's account would be told.
+        client._auth_configs = AuthConfig({"auths": dict(registries)})  # type: ignore[attr-defined]
+        try:
+            yield client, break_off
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise _why_away(error, path) from error
+        finally:
+            client.close()
 
 
 def words_of(error: APIError) -> str:

@@ -38,7 +38,7 @@ def is_there(client: docker.APIClient, image: str) -> bool:
     except NotFound:
         return False
     except APIError as error:
-        raise _refusal(image, words_of(error)) from error
+        raise refusal(image, words_of(error)) from error
     return True
 
 
@@ -66,7 +66,7 @@ def pull(
         for lines in _in_pieces(_lines(client, image, login)):
             tell(lines)
     except APIError as error:
-        raise _refusal(image, words_of(error)) from error
+        raise refusal(image, words_of(error)) from error
 
 
 def check_can_be_pulled(
@@ -77,7 +77,7 @@ def check_can_be_pulled(
         login = _login(image, settings)
         client.inspect_distribution(image, login)  # type: ignore[no-untyped-call]
     except APIError as error:
-        raise _refusal(image, words_of(error)) from error
+        raise refusal(image, words_of(error)) from error
 
 
 def _login(image: str, settings: DockerSettings) -> dict[str, str]:
@@ -107,7 +107,7 @@ def _lines(
     yield f"Pulling the image {image}"
     for each in client.pull(image, stream=True, decode=True, auth_config=login):
         if "error" in each:
-            raise _refusal(image, str(each["error"]))
+            raise refusal(image, str(each["error"]))
         layer, status = each.get("id", ""), each.get("status", "")
         # Without this it is about the image, whose name was said.
         is_layer = "progressDetail" in each
@@ -130,7 +130,7 @@ def _in_pieces(lines: Iterator[str]) -> Iterator[bytes]:
         yield piece
 
 
-def _refusal(image: str, said: str) -> UserError | TargetError:
+def refusal(image: str, said: str) -> UserError | TargetError:
     """What the engine or the registry said, in a sentence."""
     words = said.lower()
 

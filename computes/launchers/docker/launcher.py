@@ -14,6 +14,7 @@ from docker.errors import APIError, NotFound
 from aml_portal.errors import TargetError
 from computes.hosts import Host, Place, TargetAwayError
 from computes.launchers.base import Leftover, Sight, Spec
+from computes.launchers.docker.bringing import CanceledError, ImageBringer
 from computes.launchers.docker.containers import (
     FOLDER,
     JOB,
@@ -27,17 +28,14 @@ from computes.launchers.docker.images import (
     check_can_be_pulled,
     is_foreign,
     is_there,
-    pull,
 )
-from computes.launchers.docker.settings import DockerSettings, check_image
+from computes.launchers.docker.recipes import Image
+from computes.launchers.docker.settings import DockerSettings
 from computes.launchers.docker.sights import GONE, sight_of
+from computes.launchers.recipes import ImageRecipe
 
 _LAST_LINES = 5
 _SOON, _BEAT = 10.0, 0.02
-
-
-class CanceledError(Exception):
-    """Nobody wants the image any more that is being brought."""
 
 
 class DockerLauncher:
@@ -52,8 +50,7 @@ class DockerLauncher:
         self._settings = settings
 
     def spec(self, spec: Spec, options: Mapping[str, Any]) -> Spec:
-        image = options.get("image") or self._settings.image
-        check_image(image)
+        image = self._image(spec, options.get("image") or "")
         program, *arguments = spec["argv"]
         if program == self._host.place(spec["id"]).python:
             # The Python of the host is not in the image, which has its own.
@@ -62,7 +59,7 @@ class DockerLauncher:
             **spec,
             "argv": [program, *arguments],
             "apart": True,
-            "docker": {"image": image},
+            "docker": {"image": image.name, "chosen": options.get("image") or ""},
         }
 
     def start(self, job: str, spec: Spec) -> dict[str, Any]:
@@ -71,7 +68,7 @@ class DockerLauncher:
             container = self._find(client, place)
             if container is None:
                 try:
-                    self._bring_image(client, job, spec["docker"]["image"])
+                    self._bring_image(client, spec)
                 except CanceledError:
                     return {}
                 container = self._make(client, spec, place)
@@ -125,16 +122,14 @@ class DockerLauncher:
             if PurePosixPath(each["Labels"][FOLDER]).parent == jobs:
                 yield each
 
-    def _bring_image(self, client: docker.APIClient, job: str, image: str) -> None:
-        if is_there(client, image):
-            return
+    def _image(self, spec: Spec, chosen: str) -> Image:
+        """The image of a job; `chosen` is the one that the run names, if it does."""
+        recipe = ImageRecipe.from_json(spec.get("image") or {})
+        return Image.of(recipe, chosen=chosen, default=self._settings.image)
 
-        def tell(lines: bytes) -> None:
-            if self._host.state(job)["state"] != "not_started":
-                raise CanceledError
-            self._host.write_log(job, lines)
-
-        pull(client, image, self._settings, tell)
+    def _bring_image(self, client: docker.APIClient, spec: Spec) -> None:
+        image = self._image(spec, spec["docker"]["chosen"])
+        ImageBringer(self._host, self._settings, client, spec).bring(image)
 
     def _make(
         self, client: docker.APIClient, spec: Spec, place: Place
