@@ -2,12 +2,12 @@
 
 import json
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
+from django.db.models.functions import Coalesce
 from django.forms.utils import pretty_name
 from django.urls import reverse
 
@@ -15,6 +15,7 @@ from aml_portal.errors import UserError
 from aml_portal.vault import Secret, SecretField
 from computes.gpus import Gpu, chosen, parse_choice
 from computes.kinds import Kind, kinds
+from computes.meters import Meter, meters_of
 from computes.ssh_settings import SshSettings, fingerprint_of
 
 # The kinds of machines; on these are the targets of all other kinds: see kinds.py.
@@ -46,6 +47,12 @@ class ComputeTargetQuerySet(models.QuerySet["ComputeTarget"]):
     def with_way(self) -> "ComputeTargetQuerySet":
         """With the machines that lead to each."""
         return self.select_related("jump", "machine__jump")
+
+    def by_machine(self) -> "ComputeTargetQuerySet":
+        """Each machine, and then those that are on it."""
+        of_machine = Coalesce("machine_id", "pk")
+        machine_first = models.F("machine_id").asc(nulls_first=True)
+        return self.order_by(of_machine, machine_first, "name")
 
 
 class ComputeTarget(models.Model):
@@ -200,15 +207,36 @@ class ComputeTarget(models.Model):
         return str(self.ssh) if self.kind == SSH else ""
 
     @property
-    def known_settings(self) -> dict[str, Any]:
+    def known_settings(self) -> dict[str, str]:
         """What its form asked for, by the labels there; no secrets."""
-        fields = self.its_kind.form.base_fields if self.its_kind.form else {}
-        kept = {name: self.settings.get(name) for name in fields}
+        form = self.its_kind.form
+        return self._spelled(form.base_fields) if form else {}
+
+    @property
+    def main_settings(self) -> dict[str, str]:
+        """Those that tell at a glance what it is: one line each."""
+        form = self.its_kind.form
+        foremost = form.foremost if form else ()
+        spelled = self._spelled(name for name in foremost if name in form.base_fields)
+        return {label: text for label, text in spelled.items() if "\n" not in text}
+
+    def _spelled(self, names: Iterable[str]) -> dict[str, str]:
+        """The settings of these fields as the form shows them, but for empty ones."""
+        fields = self.its_kind.form.base_fields
+        kept = {name: self.settings.get(name) for name in names}
         return {
-            fields[name].label or pretty_name(name): value
+            fields[name].label or pretty_name(name): (
+                "yes" if value is True else str(fields[name].prepare_value(value))
+            )
             for name, value in kept.items()
-            if value not in (None, "")
+            # A box that is not ticked says nothing.
+            if value not in (None, "", False, {}, [])
         }
+
+    @property
+    def meters(self) -> list[Meter]:
+        """How full the machine is; none before it was checked."""
+        return meters_of(self.facts, self.gpus) if self.facts else []
 
     @property
     def fingerprint(self) -> str:
