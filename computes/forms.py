@@ -178,7 +178,8 @@ class OnMachineForm(AttachForm):
         machine.required = True
         machine.empty_label = None
         if not self.instance.pk:
-            machine.initial = machine.queryset.order_by("pk").first()
+            # Not of the field: the instance says None, which would count for more.
+            self.initial["machine"] = machine.queryset.order_by("pk").first()
 
 
 def machines() -> ComputeTargetQuerySet:

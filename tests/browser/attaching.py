@@ -19,7 +19,7 @@ from tests.services.sshd import Sshd
 def begin(page: Page, portal: Portal, kind: str) -> None:
     """To the form of a kind, from the list of targets."""
     page.goto(f"{portal.url}/compute/")
-    page.get_by_role("link", name="Attach").click()
+    page.get_by_role("link", name="Attach", exact=True).click()
     page.get_by_role("link", name=kind).click()
 
 
@@ -42,9 +42,12 @@ def fill_machine(page: Page, sshd: Sshd, name: str, root: Path) -> None:
     fill(page, fields)
 
 
-def trust_host_key(page: Page) -> None:
+def look_at_host_key(page: Page) -> None:
     page.get_by_role("button", name="Next: look at its host key").click()
     expect(page.locator(".host-key")).to_have_text(re.compile("^SHA256:"))
+
+
+def trust_host_key(page: Page) -> None:
     page.get_by_role("button", name="It is: trust this key").click()
 
 

@@ -22,7 +22,7 @@ from tests.services.slurm import Slurm
 from tests.services.spark import SparkCluster
 from tests.services.sshd import Sshd
 
-_EPOCHS = 4
+_EPOCHS = 3
 _SPARK_DIGITS = ROOT / "examples/spark_digits"
 # How long an epoch took is all that differs.
 _SECONDS = re.compile(r"\(\d+\.\d+ s\)")
@@ -60,7 +60,6 @@ def test_the_same_script_on_a_target_of_each_kind(
     attaching.begin(page, portal, "Spark")
     attaching.attach_spark(page, spark_cluster, "sparks", machine="local")
     attaching.expect_ready(page)
-    picture("target")
     look_at_all(page, portal, picture)
 
     here = run_digits(page, portal, "local")
@@ -78,9 +77,10 @@ def attach_a_machine(
 ) -> None:
     attaching.begin(page, portal, "Remote machine")
     attaching.fill_machine(page, sshd, "gpu-box", root)
+    attaching.look_at_host_key(page)
+    picture("attach")
     attaching.trust_host_key(page)
     attaching.expect_ready(page)
-    picture("attach")
     # It can be asked for again.
     page.get_by_role("button", name="Test").click()
     expect(page.get_by_text("Being checked", exact=True)).to_be_visible()
@@ -97,7 +97,7 @@ def look_at_all(page: Page, portal: Portal, picture: Picture) -> None:
 
 def run_digits(page: Page, portal: Portal, target: str) -> SubmittedRun:
     page.goto(f"{portal.url}/runs/new/?example=digits")
-    page.get_by_label("As a command line").fill(f"--epochs {_EPOCHS}")
+    page.get_by_label("As a command line").fill(f"--epochs {_EPOCHS} --hidden 32")
     return watch(page, portal, target)
 
 
