@@ -47,9 +47,6 @@ class Launcher(Protocol):
     TargetError, TargetAwayError where it can't be asked.
     """
 
-    # Whether `look` can tell anything.
-    sees: bool
-
     def spec(self, spec: Spec, options: Mapping[str, Any]) -> Spec:
         """What `job.json` is to say so that the job is started in this way.
 

@@ -45,8 +45,6 @@ class DockerLauncher:
     the runner in it makes sure that a script is never started twice either.
     """
 
-    sees = True
-
     def __init__(self, host: Host, settings: DockerSettings) -> None:
         self._host = host
         self._settings = settings

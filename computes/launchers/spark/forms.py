@@ -206,6 +206,13 @@ class SparkRunForm(RunOptionsForm):
         options = {"conf": conf, "py_files": given.get("py_files", [])}
         return {name: value for name, value in options.items() if value}
 
+    @classmethod
+    def filled(
+        cls, options: Mapping[str, Any], settings: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        conf = {**settings.get("conf", {}), **options.get("conf", {})}
+        return {**options, "conf": conf} if conf else dict(options)
+
 
 def _check_for_secrets(conf: Mapping[str, str], advice: str) -> None:
     for key in conf:
