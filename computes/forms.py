@@ -174,10 +174,14 @@ class OnMachineForm(AttachForm):
         super().__init__(*args, **options)
         machine = self.fields["machine"]
         assert isinstance(machine, forms.ModelChoiceField)
-        machine.queryset = machines()
         machine.required = True
         machine.empty_label = None
-        if not self.instance.pk:
+        if self.instance.pk:
+            # What runs there would be looked for elsewhere, and so be lost.
+            machine.disabled = True
+            machine.queryset = ComputeTarget.objects.filter(pk=self.instance.machine_id)
+        else:
+            machine.queryset = machines()
             machine.initial = machine.queryset.order_by("pk").first()
 
 

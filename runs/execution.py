@@ -112,9 +112,7 @@ def _last_sight(launcher: Launcher, run: Run) -> Sight | None:
 
 
 def _find(run_pk: int) -> Run | None:
-    runs = Run.objects.select_related(
-        *("environment", "experiment", "target__jump", "target__machine__jump")
-    )
+    runs = Run.objects.with_way().select_related("environment", "experiment")
     return runs.filter(pk=run_pk).first()
 
 

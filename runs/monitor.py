@@ -106,9 +106,8 @@ class Monitor:
         them the host's keys of those targets whose jobs are to be looked at.
         """
         by_target: dict[int, list[Run]] = defaultdict(list)
-        way = ("target__jump", "target__machine__jump")
         for some in (Run.objects.placed(), Run.objects.left_there()):
-            for run in some.select_related(*way):
+            for run in some.with_way():
                 by_target[run.target_id].append(run)
         hosts: dict[str, Host] = {}
         runs: dict[str, list[Run]] = defaultdict(list)

@@ -135,19 +135,17 @@ def test_a_launcher_that_can_not_be_asked_is_the_trouble_of_its_target(
             raise TargetError("The gate is stuck.")
         return {}
 
-    def trouble() -> str:
+    def noted() -> tuple[str, bool]:
         target.refresh_from_db()
-        return target.trouble
+        return target.trouble, target.last_seen_at is not None
 
     monkeypatch.setattr(GateLauncher, "look", look)
     monkeypatch.setattr("runs.watching._LATER", 0.05)
     monkeypatch.setattr(watcher, "_pause", lambda: 0.05)
     watcher.start()
-    eventually(lambda: trouble() == "The gate is stuck.", "it is told")
-    assert target.last_seen_at is None
+    eventually(lambda: noted() == ("The gate is stuck.", False), "it is told")
     # As time goes by.
     ago = timezone.now() - timedelta(seconds=1)
     ComputeTarget.objects.update(leave_alone_until=ago)
-    eventually(lambda: not trouble(), "it is over")
-    assert target.last_seen_at
+    eventually(lambda: noted() == ("", True), "it is over")
     end(run)
