@@ -230,7 +230,7 @@ def _remove(client: docker.APIClient, container: str) -> None:
 
 def _sight(client: docker.APIClient, listed: dict[str, Any]) -> Sight:
     if listed["State"] in ("created", "running"):
-        return Sight(lives=True)
+        return Sight()
     try:
         container = client.inspect_container(listed["Id"])
         said = client.logs(listed["Id"], tail=_LAST_LINES)
