@@ -8,13 +8,13 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
-from django.forms.utils import pretty_name
 from django.urls import reverse
 
 from aml_portal.errors import UserError
 from aml_portal.vault import Secret, SecretField
 from computes.gpus import Gpu, chosen, parse_choice
 from computes.kinds import Kind, kinds
+from computes.run_options import in_words
 from computes.ssh_settings import SshSettings, fingerprint_of
 
 # The kinds of machines; on these are the targets of all other kinds: see kinds.py.
@@ -174,6 +174,16 @@ class ComputeTarget(models.Model):
     def its_kind(self) -> Kind:
         return kinds()[self.kind]
 
+    def launch_of(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """What its launcher makes of what a run has chosen, with its own settings."""
+        form = self.its_kind.run_form
+        return form.filled(chosen, self.settings) if form else {}
+
+    def launch_in_words(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for people, by the labels of the submit page."""
+        form = self.its_kind.run_form
+        return in_words(form.base_fields, self.launch_of(chosen)) if form else {}
+
     @property
     def kind_label(self) -> str:
         return self.its_kind.label
@@ -202,13 +212,8 @@ class ComputeTarget(models.Model):
     @property
     def known_settings(self) -> dict[str, Any]:
         """What its form asked for, by the labels there; no secrets."""
-        fields = self.its_kind.form.base_fields if self.its_kind.form else {}
-        kept = {name: self.settings.get(name) for name in fields}
-        return {
-            fields[name].label or pretty_name(name): value
-            for name, value in kept.items()
-            if value not in (None, "")
-        }
+        form = self.its_kind.form
+        return in_words(form.base_fields, self.settings) if form else {}
 
     @property
     def fingerprint(self) -> str:

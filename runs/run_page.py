@@ -1,7 +1,7 @@
 """What the run page shows of a run, put together for its templates."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -95,6 +95,7 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "command": shlex.join([configuration.script, *configuration.arguments]),
         "configuration": configuration,
         "gpus": gpus_in_words(run.gpu_indexes),
+        "launch": run.target.launch_in_words(configuration.launch),
         "interpreter": run.environment.interpreter_on(run.target),
         "job_name": run.properties.get(JOB_NAME, ""),
         "job_url": run.properties.get(JOB_URL, ""),
@@ -129,15 +130,18 @@ def resources_context(run: Run) -> dict[str, Any]:
 
 def configuration_context(run: Run) -> dict[str, Any]:
     shown = masked(run.configuration)
+    is_masked = shown != run.configuration
+    shown = replace(shown, launch=run.target.launch_of(shown.launch))
     environment = run.environment
     return {
-        "is_masked": shown != run.configuration,
+        "is_masked": is_masked,
         "runconfig": as_runconfig(
             shown,
             target=run.target.name,
             environment=environment.name,
             version=environment.version,
             interpreter=environment.interpreter_on(run.target),
+            priority=run.priority,
             environment_variables=mask_variables(environment.environment_variables),
         ),
         "python": as_python(
@@ -148,6 +152,7 @@ def configuration_context(run: Run) -> dict[str, Any]:
             version=environment.version,
             tags={tag.name: tag.value for tag in run.tags.all()},
             display_name=run.display_name,
+            priority=run.priority,
         ),
     }
 

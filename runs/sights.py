@@ -1,5 +1,7 @@
 """What launchers see of jobs from outside: why one waits, and why one ended badly."""
 
+from collections.abc import Iterable
+
 from django.utils import timezone
 
 from computes.hosts import Host
@@ -8,7 +10,7 @@ from computes.models import ComputeTarget
 from computes.targets import host_of, launcher_of
 from runs.models import Run
 from runs.notices import announce_change
-from runs.status import FOLLOWED, RunStatus
+from runs.status import RunStatus
 
 # In a run's properties: what its job is called on the target, and where it is shown.
 JOB_NAME, JOB_URL = "TargetJobName", "TargetJobUrl"
@@ -16,17 +18,32 @@ JOB_NAME, JOB_URL = "TargetJobName", "TargetJobUrl"
 _FORCE_AFTER = 15.0
 
 
-def look(target: ComputeTarget) -> None:
-    """Look once at the jobs of a target that were started. Raises TargetError."""
-    followed = Run.objects.followed().filter(target=target).exclude(handle=None)
-    runs = {run.run_id: run for run in followed}
+def look(target: ComputeTarget) -> bool:
+    """Look once at the jobs of a target; False if there are none to be looked at.
+
+    Raises TargetError.
+    """
+    runs = {run.run_id: run for run in _with_jobs(target)}
     if not runs:
-        return
+        return False
     host, launcher = host_of(target), launcher_of(target)
     for job, sight in launcher.look(list(runs)).items():
         _take(runs[job], sight, host)
     for run in runs.values():
-        _end_by_force(run, launcher)
+        _end_by_force(run, host, launcher)
+    return True
+
+
+def _with_jobs(target: ComputeTarget) -> Iterable[Run]:
+    """The runs that may have a job there.
+
+    Not those that are just being submitted: their jobs are not there yet, which looks
+    as if they were gone. Whoever submitted one may have been killed before its handle
+    was kept, though.
+    """
+    runs = Run.objects.filter(target=target)
+    there = runs.followed() | runs.left_there()
+    return there.exclude(handle__isnull=True, started_at=None, cancel_requested_at=None)
 
 
 def _take(run: Run, sight: Sight, host: Host) -> None:
@@ -40,13 +57,15 @@ def _take(run: Run, sight: Sight, host: Host) -> None:
         host.cancel(run.run_id, grace_seconds=0, reason=words)
 
 
-def _end_by_force(run: Run, launcher: Launcher) -> None:
+def _end_by_force(run: Run, host: Host, launcher: Launcher) -> None:
     """End a job that was asked to end and could not, such as one that is frozen."""
-    asked = run.cancel_requested_at
-    if asked is None or run.status not in FOLLOWED:
-        return
     patience = run.configuration.grace_seconds + _FORCE_AFTER
-    if (timezone.now() - asked).total_seconds() > patience:
+    wanted = run.cancel_requested_at
+    if wanted is None or (timezone.now() - wanted).total_seconds() < patience:
+        return
+    # The target may have been away, and have been told only just now.
+    asked = host.state(run.run_id).get("asked_to_end")
+    if asked is not None and asked >= patience:
         launcher.end(run.run_id)
 
 

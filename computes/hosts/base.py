@@ -150,7 +150,8 @@ class Host(Protocol):
 
     def state(self, job: str) -> dict[str, Any]:
         """The runner's word on the job: "state" is absent, not_started, running,
-        ended or lost."""
+        ended or lost; "asked_to_end" the seconds since one that runs was canceled.
+        """
         ...
 
     def cancel(self, job: str, *, grace_seconds: float, reason: str) -> None:

@@ -1023,7 +1023,10 @@ def mark_of(pid: int) -> str:
 
 
 def state(job: Job) -> Json:
-    """Where the job is: absent, not_started, running, ended or lost."""
+    """Where the job is: absent, not_started, running, ended or lost.
+
+    Of one that runs, "asked_to_end" tells for how many seconds it has been asked to.
+    """
     if not job.exists():
         return {"state": "absent"}
     word = job.last_word()
@@ -1033,9 +1036,16 @@ def state(job: Job) -> Json:
         return {"state": "not_started"}
     who = job.read("runner.json") or {}
     if job.is_supervised() or _child_lives(who) or _orphans(who):
-        return {"state": "running"}
+        return {"state": "running", "asked_to_end": _asked_to_end(job)}
     # It may have written its last word since the first look, and gone.
     return {"state": "lost" if job.last_word() is None else "ended"}
+
+
+def _asked_to_end(job: Job) -> Optional[float]:
+    asked = (job.read("cancel.json") or {}).get("time")
+    if not isinstance(asked, (int, float)):
+        return None
+    return seconds_in(max(time.time() - asked, 0.0))
 
 
 def clean(job: Job) -> Json:
