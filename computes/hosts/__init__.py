@@ -1,5 +1,6 @@
 """Where jobs run, and how the portal reaches them there."""
 
+from computes.hosts.answers import plain
 from computes.hosts.base import (
     DamagedSourceError,
     Host,
@@ -24,4 +25,5 @@ __all__ = [
     "Stream",
     "StreamClosed",
     "TargetAwayError",
+    "plain",
 ]

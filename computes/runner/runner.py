@@ -181,6 +181,12 @@ class Job:
     def exists(self, name: str = "") -> bool:
         return os.path.lexists(self.path(name))
 
+    def unlock(self) -> None:
+        """Let the runner in again, should the script have locked the folder."""
+        if not os.access(self.folder, os.R_OK | os.W_OK | os.X_OK):
+            with contextlib.suppress(OSError):
+                os.chmod(self.folder, 0o700)
+
     def event(self, event: str, **facts: Any) -> None:
         """Add a line to the events; on a full disk the line is lost, not the job."""
         line = json.dumps(dict({"time": time.time(), "event": event}, **facts)) + "\n"
@@ -952,6 +958,7 @@ def _drop_streams(job: Job) -> None:
 
 def cancel(job: Job, grace: Optional[float], reason: str) -> Json:
     """End the job, or see to it that it never starts; soon, without waiting."""
+    job.unlock()
     if job.last_word() is not None:
         return {}
     # The folder of a job that was never staged, too.
@@ -1061,6 +1068,7 @@ def mark_of(pid: int) -> str:
 
 def state(job: Job) -> Json:
     """Where the job is: absent, not_started, running, ended or lost."""
+    job.unlock()
     if not job.exists():
         return {"state": "absent"}
     word = job.last_word()
@@ -1111,6 +1119,9 @@ def living(jobs: Job) -> Json:
     for pid in all_processes():
         portal, _, rest = mark_of(pid).partition(":")
         name = rest.partition(":")[0]
+        if name in (".", "..") or "/" in name:
+            # A script has made it up; it would lead to another folder.
+            continue
         who = read_json(os.path.join(jobs.folder, name, "runner.json")) or {}
         process = _about(pid)
         if name and process and not who.get("apart"):
@@ -1294,6 +1305,7 @@ class Watched:
         slow = now >= self.slow_due
         if slow:
             self.slow_due = now + self.SLOW
+            self.job.unlock()
             if not self.job.exists():
                 self.send({"missing": True})
                 self.follower.forget(self.name)

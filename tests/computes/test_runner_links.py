@@ -3,13 +3,14 @@
 import json
 import os
 import signal
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from computes.runner import runner
 from tests.computes.conftest import MakeJob
-from tests.computes.follower import LOG, Following
+from tests.computes.follower import LOG, UNPRIVILEGED, Following
 from tests.computes.jobs import JobFolder
 from tests.computes.test_runner_follow import WAITS, let_go, start
 from tests.waiting import eventually
@@ -132,3 +133,19 @@ def test_a_script_can_not_keep_itself_from_being_canceled(
         (job.path / "logs").symlink_to("nowhere")
     job.ask("cancel", "--grace", "0")
     assert job.last_word()["reason"] == "canceled"
+
+
+@pytest.mark.parametrize("is_apart", [False, True])
+def test_a_script_that_locks_its_folder_locks_nobody_out(
+    make_job: MakeJob, jobs_folder: Path, *, is_apart: bool
+) -> None:
+    """Those modes count for whoever is not root."""
+    job = start(make_job(WAITS))
+    who = job.read("runner.json")
+    for pid in (who["pid"], who["child"]["pid"]):
+        os.kill(pid, signal.SIGKILL)
+    (job.path / "runner.json").write_text(json.dumps({**who, "apart": is_apart}))
+    job.path.chmod(0)
+    with closing(Following(jobs_folder, prefix=UNPRIVILEGED)) as following:
+        following.watch(job)
+        assert following.final(job, timeout=10)["reason"] == "lost"

@@ -1,5 +1,6 @@
 """What squeue tells of the portal's jobs, as sights."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from computes.launchers.slurm.client import SlurmClient
 from computes.launchers.slurm.script import NO_FOLDER, NO_PYTHON
 from computes.launchers.slurm.words import OTHERS, OVER, why_it_waits
 
+_SECONDS = re.compile(r"[0-9]{1,11}")
 # Before the name of the portal's job in that of Slurm's.
 PREFIX = "aml-"
 # Each with its separator; names come last, since they may have that in them.
@@ -112,7 +114,7 @@ def _job(row: list[str]) -> SlurmJob:
         number=number,
         state=state,
         exit_code=_exit_code(code),
-        starts=float(starts) if starts.isdecimal() else None,
+        starts=float(starts) if _SECONDS.fullmatch(starts) else None,
         nodes=nodes,
         limit=limit,
         reason=reason,
