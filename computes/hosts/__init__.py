@@ -1,6 +1,5 @@
 """Where jobs run, and how the portal reaches them there."""
 
-from computes.hosts.answers import plain
 from computes.hosts.base import (
     DamagedSourceError,
     Host,
@@ -13,6 +12,7 @@ from computes.hosts.base import (
     StreamClosed,
     TargetAwayError,
 )
+from computes.hosts.plain import plain
 
 __all__ = [
     "DamagedSourceError",

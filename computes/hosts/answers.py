@@ -11,8 +11,8 @@ from typing import Any
 
 from aml_portal.errors import TargetError
 from computes.hosts.base import LivingJob, Place
+from computes.hosts.plain import plain
 
-_LONGEST_TEXT = 500
 _LONGEST_PATH = 4096
 # More than there are on any machine; the portal has to go through all of them.
 _MOST_GPUS, _MOST_PROCESSES, _MOST_JOBS = 256, 4096, 100_000
@@ -20,16 +20,6 @@ _MOST_GPUS, _MOST_PROCESSES, _MOST_JOBS = 256, 4096, 100_000
 _MOST = 2**63 - 1
 
 Answer = Mapping[str, Any]
-
-
-def plain(text: Any, most: int = _LONGEST_TEXT) -> str:
-    """A text that a page, a log and a database can bear."""
-    if not isinstance(text, str):
-        raise TypeError("it is no text")
-    shown = text[:most]
-    return "".join(
-        each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in shown
-    )
 
 
 def facts_in(said: Answer, name: str) -> dict[str, Any]:

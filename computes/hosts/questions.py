@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from aml_portal.errors import TargetError
-from computes.hosts.answers import plain
 from computes.hosts.base import Source, TargetAwayError
 from computes.hosts.packing import pack, packed_size
+from computes.hosts.plain import plain
 
 _SECONDS = 60.0
 # Copying a folder of the largest size, or removing one, takes its time.

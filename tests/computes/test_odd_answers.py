@@ -13,7 +13,7 @@ from aml_portal.errors import TargetError
 from computes.checks import Checks
 from computes.frames import FrameReader, SpoiltFramesError
 from computes.gpus import chosen
-from computes.hosts import TargetAwayError
+from computes.hosts import Ran, TargetAwayError
 from computes.hosts.ssh import SshHost
 from computes.launchers.process import ProcessLauncher
 from computes.runner import gpus
@@ -177,3 +177,9 @@ def test_nvidia_smi_may_say_what_is_no_number(
     [device] = gpus.look()["devices"]
     kept = [device[name] for name in ("util_percent", "memory_used", "memory")]
     assert kept == [None, None, None]
+
+
+def test_a_complaint_is_a_line_that_a_page_can_bear() -> None:
+    said = Ran(code=1, out=b"", err=b"\x1b[31mno\x00\xff\n" * 10_000).complaint
+    assert said.isprintable()
+    assert len(said) <= 500
