@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 
 from aml_portal.durations import spell_duration
 from runs.access import may_change
@@ -67,8 +68,9 @@ def page_context(request: PageRequest, run: Run) -> dict[str, Any]:
     return {
         "run": run,
         "may_change": may_change(request.user, run),
-        "why_waiting": why_waiting(run),
-        "estimate": estimate_of(run),
+        # Asked for where they are shown, which is not in every part.
+        "why_waiting": SimpleLazyObject(lambda: why_waiting(run)),
+        "estimate": SimpleLazyObject(lambda: estimate_of(run)),
         "elapsed": (
             timezone.now() - (run.started_at or run.created_at)
         ).total_seconds(),
