@@ -1,5 +1,6 @@
 """Finds out whether a compute target can run something, one question at a time."""
 
+import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ from aml_portal.errors import PortalError, TargetError
 from aml_portal.sizes import spell_size
 from computes.hosts import Host, Source
 from computes.launchers import Launcher, Sight
+
+_log = logging.getLogger(__name__)
 
 # Below this much room hardly anything can run.
 _LITTLE_DISK = 1_000_000_000
@@ -60,6 +63,15 @@ class Checks:
                 detail = check()
             except PortalError as error:
                 failed, detail = True, str(error)
+            except Exception:
+                # Such as what an engine or a scheduler says that nobody has thought of.
+                mark = secrets.token_hex(4)
+                _log.exception("The check “%s” failed (error %s)", name, mark)
+                failed = True
+                detail = (
+                    "The portal does not understand what it was told; its log has it"
+                    f" as {mark}."
+                )
             seconds = time.monotonic() - begun
             yield Outcome(name=name, is_fine=not failed, detail=detail, seconds=seconds)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from django.utils import timezone
 
-from computes.hosts import Host
+from computes.hosts import Host, plain
 from computes.launchers import Launcher, Sight
 from computes.models import ComputeTarget
 from computes.targets import host_of, launcher_of
@@ -48,12 +48,13 @@ def _with_jobs(target: ComputeTarget) -> Iterable[Run]:
 
 def _take(run: Run, sight: Sight, host: Host) -> None:
     _keep_name(run, sight)
-    changed = Run.objects.filter(pk=run.pk).exclude(sight=sight.words)
-    if changed.update(sight=sight.words):
+    words = plain(sight.words)
+    changed = Run.objects.filter(pk=run.pk).exclude(sight=words)
+    if changed.update(sight=words):
         announce_change(run.run_id, "notes")
     if sight.is_over and host.state(run.run_id)["state"] == "not_started":
         # It will never be: who follows the run is told so, as the job's last word.
-        words = " ".join(filter(None, (sight.words, sight.hint)))
+        words = " ".join(filter(None, (words, plain(sight.hint))))
         host.cancel(run.run_id, grace_seconds=0, reason=words)
 
 
@@ -71,8 +72,9 @@ def _end_by_force(run: Run, host: Host, launcher: Launcher) -> None:
 
 def _keep_name(run: Run, sight: Sight) -> None:
     """Keep with the run what its job is called there."""
-    if sight.name and run.properties.get(JOB_NAME) != sight.name:
-        run.properties |= {JOB_NAME: sight.name, JOB_URL: sight.url}
+    name = plain(sight.name)
+    if name and run.properties.get(JOB_NAME) != name:
+        run.properties |= {JOB_NAME: name, JOB_URL: sight.url}
         Run.objects.filter(pk=run.pk).update(properties=run.properties)
         announce_change(run.run_id, "notes")
 
@@ -82,7 +84,8 @@ def look_back(run: Run, sight: Sight) -> None:
     _keep_name(run, sight)
     if run.status != RunStatus.FAILED:
         return
-    if sight.hint and sight.hint not in run.error:
-        run.error = f"{run.error} {sight.hint}".strip()
+    hint = plain(sight.hint)
+    if hint and hint not in run.error:
+        run.error = f"{run.error} {hint}".strip()
         Run.objects.filter(pk=run.pk).update(error=run.error)
-        run.note(sight.hint)
+        run.note(hint)

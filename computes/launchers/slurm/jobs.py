@@ -1,5 +1,6 @@
 """What squeue tells of the portal's jobs, as sights."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from computes.launchers.slurm.client import SlurmClient
 from computes.launchers.slurm.script import NO_FOLDER, NO_PYTHON
 from computes.launchers.slurm.words import OTHERS, OVER, why_it_waits
 
+_SECONDS = re.compile(r"[0-9]{1,11}")
 # Before the name of the portal's job in that of Slurm's.
 PREFIX = "aml-"
 # Before the id of the portal in the comment of Slurm's job.
@@ -128,7 +130,7 @@ def _job(row: list[str]) -> SlurmJob:
 
 
 def _seconds(text: str) -> float | None:
-    return float(text) if text.isdecimal() else None
+    return float(text) if _SECONDS.fullmatch(text) else None
 
 
 def _exit_code(text: str) -> int:
