@@ -2,13 +2,12 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Coalesce
-from django.forms.utils import pretty_name
 from django.urls import reverse
 
 from aml_portal.errors import UserError
@@ -16,6 +15,7 @@ from aml_portal.vault import Secret, SecretField
 from computes.gpus import Gpu, chosen, parse_choice
 from computes.kinds import Kind, kinds
 from computes.meters import Meter, meters_of
+from computes.run_options import in_words
 from computes.ssh_settings import SshSettings, fingerprint_of
 
 # The kinds of machines; on these are the targets of all other kinds: see kinds.py.
@@ -181,6 +181,16 @@ class ComputeTarget(models.Model):
     def its_kind(self) -> Kind:
         return kinds()[self.kind]
 
+    def launch_of(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """What its launcher makes of what a run has chosen, with its own settings."""
+        form = self.its_kind.run_form
+        return form.filled(chosen, self.settings) if form else {}
+
+    def launch_in_words(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for people, by the labels of the submit page."""
+        form = self.its_kind.run_form
+        return in_words(form.base_fields, self.launch_of(chosen)) if form else {}
+
     @property
     def kind_label(self) -> str:
         return self.its_kind.label
@@ -210,28 +220,16 @@ class ComputeTarget(models.Model):
     def known_settings(self) -> dict[str, str]:
         """What its form asked for, by the labels there; no secrets."""
         form = self.its_kind.form
-        return self._spelled(form.base_fields) if form else {}
+        return in_words(form.base_fields, self.settings) if form else {}
 
     @property
-    def main_settings(self) -> dict[str, str]:
+    def main_settings(self) -> dict[str, Any]:
         """Those that tell at a glance what it is: one line each."""
         form = self.its_kind.form
-        foremost = form.foremost if form else ()
-        spelled = self._spelled(name for name in foremost if name in form.base_fields)
-        return {label: text for label, text in spelled.items() if "\n" not in text}
-
-    def _spelled(self, names: Iterable[str]) -> dict[str, str]:
-        """The settings of these fields as the form shows them, but for empty ones."""
-        fields = self.its_kind.form.base_fields
-        kept = {name: self.settings.get(name) for name in names}
-        return {
-            fields[name].label or pretty_name(name): (
-                "yes" if value is True else str(fields[name].prepare_value(value))
-            )
-            for name, value in kept.items()
-            # A box that is not ticked says nothing.
-            if value not in (None, "", False, {}, [])
-        }
+        fields = form.base_fields if form else {}
+        first = {name: fields[name] for name in fields if name in form.foremost}
+        spelled = in_words(first, self.settings)
+        return {key: text for key, text in spelled.items() if "\n" not in str(text)}
 
     @property
     def meters(self) -> list[Meter]:

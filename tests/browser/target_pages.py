@@ -55,7 +55,8 @@ def _wait_for(portal: Portal, client: httpx.Client, kind: str) -> SubmittedRun:
     before = page.partition(f"<strong>{kind}-target</strong>")[0]
     key = re.findall(r'name="target"\s+value="(\d+)"', before)[-1]
     options = {f"{kind}-{name}": value for name, value in _OPTIONS[kind].items()}
-    return submit(portal, client, script="print()", target=key, **options)
+    fields = {"target": key, **options}
+    return submit(portal, client, script="print()", arguments=(), token="", **fields)
 
 
 def addresses(runs: dict[str, SubmittedRun]) -> list[str]:

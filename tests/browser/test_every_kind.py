@@ -120,6 +120,9 @@ def run_spark_digits(page: Page, portal: Portal, target: str) -> None:
 def watch(page: Page, portal: Portal, target: str) -> SubmittedRun:
     """Submit what the form has, and see the log come in on the page it leads to."""
     page.get_by_role("radio", name=re.compile(f"^{target}")).check()
+    # The same as code; a request that is cut off would be told in the console.
+    preview = page.locator("#submit-preview")
+    expect(preview).to_contain_text(f"compute_target='{target}'")
     page.get_by_role("button", name="Submit run").last.click()
     rows = page.locator(".log-row__text")
     expect(rows.filter(has_text="images to learn from")).to_be_visible(timeout=60_000)

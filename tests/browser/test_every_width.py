@@ -98,7 +98,7 @@ def test_a_page_of_targets_is_as_wide_as_its_window(portal: Portal, page: Page) 
 
 def visit(page: Page, url: str, addresses: list[str]) -> dict[tuple[str, int], str]:
     """What is too wide, by the address of its page and the width of the window."""
-    wide = {}
+    wide: dict[tuple[str, int], str] = {}
     for address in addresses:
         page.goto(url + address)
         page.wait_for_load_state("networkidle")
