@@ -29,7 +29,9 @@ def meters_of(facts: Mapping[str, Any], gpus: Sequence[Gpu]) -> list[Meter]:
 
 def _processors(facts: Mapping[str, Any]) -> Meter:
     count, load = facts["cpus"], facts["load"]
-    words = "not known" if count is None else f"load {load} of {count}"
+    words = f"{count or 'not known'}, load not known"
+    if load is not None:
+        words = f"load {load} of {count or 'not known'}"
     return Meter(label="CPU", words=words, share=_share(load, count))
 
 
