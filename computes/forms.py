@@ -186,7 +186,8 @@ class OnMachineForm(AttachForm):
             machine.queryset = ComputeTarget.objects.filter(pk=self.instance.machine_id)
         else:
             machine.queryset = machines()
-            machine.initial = machine.queryset.order_by("pk").first()
+            # Not of the field: the instance says None, which would count for more.
+            self.initial["machine"] = machine.queryset.order_by("pk").first()
 
 
 def machines() -> ComputeTargetQuerySet:

@@ -32,7 +32,10 @@ def in_words(
 ) -> dict[str, Any]:
     """What was given, by the labels of the fields, as these show it."""
     return {
-        str(field.label or pretty_name(name)): field.prepare_value(values[name])
+        str(field.label or pretty_name(name)): (
+            "yes" if values[name] is True else field.prepare_value(values[name])
+        )
         for name, field in fields.items()
-        if values.get(name) not in (None, "", {}, [])
+        # A box that is not ticked says nothing, either.
+        if values.get(name) not in (None, "", False, {}, [])
     }

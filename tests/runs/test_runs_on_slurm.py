@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
+from aml_portal.errors import TargetError
 from computes.checks import Checks
 from computes.models import ComputeTarget
 from computes.targets import host_of, launcher_of
@@ -214,6 +215,14 @@ def test_what_is_wrong_is_found_by_the_check(
 def outcomes(target: ComputeTarget) -> dict[str, tuple[bool | None, str]]:
     checks = Checks(host=host_of(target), launcher=launcher_of(target))
     return {each.name: (each.is_fine, each.detail) for each in checks}
+
+
+def test_leftovers_do_not_wait_for_a_configuration_that_is_absent(
+    slurm: Slurm,
+) -> None:
+    launcher = launcher_of(factories.cluster(slurm, conf="/none"))
+    with pytest.raises(TargetError, match="There is no /none to be read"):
+        launcher.leftovers()
 
 
 def test_what_is_left_of_jobs_is_listed_and_ended(

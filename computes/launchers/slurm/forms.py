@@ -43,6 +43,7 @@ class SlurmForm(OnMachineForm):
         *("name", "machine", "partition", "account", "qos", "cpus", "memory", "gpus"),
         *("extra", "mpi", "programs", "conf", "max_runs", "description"),
     )
+    foremost = ("name", "machine", "partition", "account", "max_runs")
 
     partition = _text("Partition", "Empty: the cluster's default.", _NAME)
     account = _text("Account", "Empty: the user's default.", _NAME)

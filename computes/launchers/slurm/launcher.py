@@ -90,6 +90,7 @@ class SlurmLauncher:
         self._slurm.ask("scancel", "--me", "--quiet", f"--name={PREFIX}{job}")
 
     def leftovers(self) -> list[Leftover]:
+        self._check_conf()
         return [
             Leftover(
                 job=job.name,
@@ -107,11 +108,14 @@ class SlurmLauncher:
     def _look(self) -> Mapping[str, SlurmJob]:
         return jobs(self._slurm)
 
-    def _check_version(self) -> str:
+    def _check_conf(self) -> None:
+        """For who looks on: without it, Slurm's programs would wait for a minute."""
         conf = self._settings.conf
         if conf and self._host.run(["test", "-r", conf]).code != 0:
-            # Slurm's programs would wait for it a minute.
             raise TargetError(f"There is no {conf} to be read on the machine.")
+
+    def _check_version(self) -> str:
+        self._check_conf()
         version = self._slurm.ask("sbatch", "--version").strip()
         # Only the controller can answer this.
         self._look()
