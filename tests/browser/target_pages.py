@@ -30,7 +30,11 @@ _FORMS: dict[str, dict[str, str]] = {
         "network": "none",
         "mounts": f"/{_LONG}:/{_LONG}:ro",
     },
-    "slurm": {"partition": "cpu", "extra": f"--constraint={_LONG}", "conf": f"/{_LONG}"},
+    "slurm": {
+        "partition": "cpu",
+        "extra": f"--constraint={_LONG}",
+        "conf": f"/{_LONG}",
+    },
     "spark": {"master": "spark://127.0.0.1:9", "conf": f"spark.x={_LONG}"},
 }
 _OPTIONS = {
