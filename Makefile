@@ -47,7 +47,7 @@ format: ## Bring code and templates into shape
 
 .PHONY: pictures
 pictures: test-install assets ## Take the pictures of docs/pictures anew
-	$(PYTHON_BIN) -m pytest tests/browser/test_whole_path.py --pictures
+	$(PYTHON_BIN) -m pytest tests/browser/test_whole_path.py tests/browser/test_every_kind.py --pictures
 
 .PHONY: bench
 bench: test-install assets ## Measure, and write benchmarks/results.md

@@ -1,5 +1,6 @@
 """Finds out whether a compute target can run something, one question at a time."""
 
+import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -16,10 +17,13 @@ from aml_portal.sizes import spell_size
 from computes.hosts import Host, Source
 from computes.launchers import Launcher, Sight
 
+_log = logging.getLogger(__name__)
+
 # Below this much room hardly anything can run.
 _LITTLE_DISK = 1_000_000_000
 _JOB_SECONDS = 30.0
-_BEAT = 0.1
+# From one question to the runner to the next, and to the launcher.
+_BEAT, _LOOK_EVERY = 0.1, 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,15 @@ class Checks:
                 detail = check()
             except PortalError as error:
                 failed, detail = True, str(error)
+            except Exception:
+                # Such as what an engine or a scheduler says that nobody has thought of.
+                mark = secrets.token_hex(4)
+                _log.exception("The check “%s” failed (error %s)", name, mark)
+                failed = True
+                detail = (
+                    "The portal does not understand what it was told; its log has it"
+                    f" as {mark}."
+                )
             seconds = time.monotonic() - begun
             yield Outcome(name=name, is_fine=not failed, detail=detail, seconds=seconds)
 
@@ -121,13 +134,13 @@ def _job(asked: Checks) -> str:
     finally:
         host.cancel(job, grace_seconds=0, reason="The check is over.")
         launcher.end(job)
-        _end(host, job)
+        _end(asked, job)
         host.clean(job)
 
 
 def _outcome(asked: Checks, job: str) -> str:
     """What became of the job, in a sentence. Raises TargetError."""
-    state = _end(asked.host, job)
+    state = _end(asked, job)
     if state.get("exit_code") == 0:
         return "A job of one second ran from its start to its end."
     sight = asked.launcher.look([job]).get(job, Sight())
@@ -146,14 +159,26 @@ def _how(state: dict[str, Any]) -> str:
     return f"it is {state['state'].replace('_', ' ')}"
 
 
-def _end(host: Host, job: str) -> dict[str, Any]:
+def _end(asked: Checks, job: str) -> dict[str, Any]:
     """Wait for the end of a job, but not for ever; what the runner says of it then."""
-    deadline = time.monotonic() + _JOB_SECONDS
-    while (state := host.state(job))["state"] in ("not_started", "running"):
-        if time.monotonic() > deadline:
+    now = time.monotonic()
+    deadline, look_at = now + _JOB_SECONDS, now + _LOOK_EVERY
+    while (state := asked.host.state(job))["state"] in ("not_started", "running"):
+        now = time.monotonic()
+        if now > deadline:
             break
+        if now > look_at and state["state"] == "not_started":
+            look_at = now + _LOOK_EVERY
+            if _is_over(asked, job):
+                # It may have run from its start to its end since.
+                return asked.host.state(job)
         time.sleep(_BEAT)
     return state
+
+
+def _is_over(asked: Checks, job: str) -> bool:
+    """Whether the launcher knows that the runner will never begin."""
+    return asked.launcher.look([job]).get(job, Sight()).is_over
 
 
 _JOB = "A one-second job"

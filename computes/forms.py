@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 
 from aml_portal.form_fields import DurationField
+from computes.form_fields import LinesField, PasswordField, PlainField
 from computes.kinds import kinds
 from computes.models import SSH, ComputeTarget, ComputeTargetQuerySet
 from computes.services import save_ssh, save_target
@@ -120,6 +121,9 @@ class AttachForm(LimitsForm):
             self.fields["name"].disabled = True
             kept = self.instance.settings
             self.initial.update({name: kept[name] for name in self._own & kept.keys()})
+            for name in self.secret_names:
+                hint = f"{self.fields[name].help_text} Empty: what is kept stays."
+                self.fields[name].help_text = hint.strip()
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
@@ -174,11 +178,16 @@ class OnMachineForm(AttachForm):
         super().__init__(*args, **options)
         machine = self.fields["machine"]
         assert isinstance(machine, forms.ModelChoiceField)
-        machine.queryset = machines()
         machine.required = True
         machine.empty_label = None
-        if not self.instance.pk:
-            machine.initial = machine.queryset.order_by("pk").first()
+        if self.instance.pk:
+            # What runs there would be looked for elsewhere, and so be lost.
+            machine.disabled = True
+            machine.queryset = ComputeTarget.objects.filter(pk=self.instance.machine_id)
+        else:
+            machine.queryset = machines()
+            # Not of the field: the instance says None, which would count for more.
+            self.initial["machine"] = machine.queryset.order_by("pk").first()
 
 
 def machines() -> ComputeTargetQuerySet:
@@ -203,42 +212,34 @@ class SshForm(AttachForm):
     next_step = "Next: look at its host key"
 
     gpu_policy = _gpu_policy()
-    address = forms.CharField(
+    address = PlainField(
         max_length=255,
         help_text="A host name or an IP address.",
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     port = forms.IntegerField(
         label="SSH port", min_value=1, max_value=_MOST_PORTS, initial=_DEFAULTS.port
     )
-    user = forms.CharField(
+    user = PlainField(
         label="User name",
         max_length=64,
         help_text="Runs belong to this account. It needs no rights but its own.",
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
-    private_key = forms.CharField(
+    private_key = LinesField(
+        rows=4,
         required=False,
         max_length=32_000,
         strip=False,
         help_text="Ed25519, ECDSA or RSA, as ssh-keygen writes it.",
-        widget=forms.Textarea(
-            attrs={"rows": 4, "autocomplete": "off", "spellcheck": "false"}
-        ),
     )
-    passphrase = forms.CharField(
+    passphrase = PasswordField(
         label="Passphrase of the key",
         required=False,
         max_length=1024,
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
-    password = forms.CharField(
+    password = PasswordField(
         required=False,
         max_length=1024,
-        strip=False,
         help_text="Instead of a key.",
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
     agent = forms.BooleanField(
         label="Keys of the portal's key agent",
@@ -278,9 +279,6 @@ class SshForm(AttachForm):
         assert isinstance(jump, forms.ModelChoiceField)
         jump.queryset = machines().filter(kind=SSH).exclude(pk=self.instance.pk)
         jump.empty_label = "No other machine"
-        if self.instance.pk:
-            for name in ("private_key", "password"):
-                self.fields[name].help_text += " Empty: what is kept stays."
 
     def clean_jump(self) -> ComputeTarget | None:
         first: ComputeTarget | None = self.cleaned_data["jump"]

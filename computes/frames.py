@@ -5,6 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+# More than the runner ever says in a header, or sends after one.
+_LONGEST = 1 << 25
+
+
+class SpoiltFramesError(Exception):
+    """What arrives are no frames: whoever sends it is not the runner."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
@@ -36,8 +43,10 @@ class FrameReader:
         if self._header is None:
             newline = self._buffer.find(b"\n", self._taken)
             if newline < 0:
+                if len(self._buffer) - self._taken > _LONGEST:
+                    raise SpoiltFramesError
                 return None
-            self._header = json.loads(self._buffer[self._taken : newline])
+            self._header = _header(self._buffer[self._taken : newline])
             self._taken = newline + 1
         header = self._header
         end = self._taken + header.get("size", 0)
@@ -47,3 +56,15 @@ class FrameReader:
             payload = bytes(view[self._taken : end])
         self._taken, self._header = end, None
         return Frame(header=header, payload=payload)
+
+
+def _header(line: bytearray) -> dict[str, Any]:
+    try:
+        header = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise SpoiltFramesError from error
+    size = header.get("size", 0) if isinstance(header, dict) else None
+    if not isinstance(size, int) or not 0 <= size <= _LONGEST:
+        raise SpoiltFramesError
+    found: dict[str, Any] = header
+    return found

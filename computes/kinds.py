@@ -43,6 +43,8 @@ class Kind:
     icon: str = "server-2"
     # Whether it is a machine, on which targets of other kinds can be.
     is_machine: bool = False
+    # Whether `look` of its launcher can tell something that the runner does not.
+    sees_jobs: bool = True
     # Whether the portal picks GPUs of the machine for each run, else the launcher has
     # them picked, by their number alone.
     picks_gpus: bool = True

@@ -17,6 +17,7 @@ THIS_MACHINE = Kind(
     summary="The machine that the portal runs on.",
     launcher=_as_processes,
     is_machine=True,
+    sees_jobs=False,
 )
 REMOTE_MACHINE = Kind(
     name=SSH,
@@ -26,4 +27,5 @@ REMOTE_MACHINE = Kind(
     launcher=_as_processes,
     form=SshForm,
     is_machine=True,
+    sees_jobs=False,
 )

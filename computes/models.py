@@ -8,13 +8,15 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
-from django.forms.utils import pretty_name
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 
 from aml_portal.errors import UserError
 from aml_portal.vault import Secret, SecretField
 from computes.gpus import Gpu, chosen, parse_choice
 from computes.kinds import Kind, kinds
+from computes.meters import Meter, meters_of
+from computes.run_options import in_words
 from computes.ssh_settings import SshSettings, fingerprint_of
 
 # The kinds of machines; on these are the targets of all other kinds: see kinds.py.
@@ -46,6 +48,12 @@ class ComputeTargetQuerySet(models.QuerySet["ComputeTarget"]):
     def with_way(self) -> "ComputeTargetQuerySet":
         """With the machines that lead to each."""
         return self.select_related("jump", "machine__jump")
+
+    def by_machine(self) -> "ComputeTargetQuerySet":
+        """Each machine, and then those that are on it."""
+        of_machine = Coalesce("machine_id", "pk")
+        machine_first = models.F("machine_id").asc(nulls_first=True)
+        return self.order_by(of_machine, machine_first, "name")
 
 
 class ComputeTarget(models.Model):
@@ -174,6 +182,16 @@ class ComputeTarget(models.Model):
     def its_kind(self) -> Kind:
         return kinds()[self.kind]
 
+    def launch_of(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """What its launcher makes of what a run has chosen, with its own settings."""
+        form = self.its_kind.run_form
+        return form.filled(chosen, self.settings) if form else {}
+
+    def launch_in_words(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for people, by the labels of the submit page."""
+        form = self.its_kind.run_form
+        return in_words(form.base_fields, self.launch_of(chosen)) if form else {}
+
     @property
     def kind_label(self) -> str:
         return self.its_kind.label
@@ -200,15 +218,24 @@ class ComputeTarget(models.Model):
         return str(self.ssh) if self.kind == SSH else ""
 
     @property
-    def known_settings(self) -> dict[str, Any]:
+    def known_settings(self) -> dict[str, str]:
         """What its form asked for, by the labels there; no secrets."""
-        fields = self.its_kind.form.base_fields if self.its_kind.form else {}
-        kept = {name: self.settings.get(name) for name in fields}
-        return {
-            fields[name].label or pretty_name(name): value
-            for name, value in kept.items()
-            if value not in (None, "")
-        }
+        form = self.its_kind.form
+        return in_words(form.base_fields, self.settings) if form else {}
+
+    @property
+    def main_settings(self) -> dict[str, Any]:
+        """Those that tell at a glance what it is: one line each."""
+        form = self.its_kind.form
+        fields = form.base_fields if form else {}
+        first = {name: fields[name] for name in fields if name in form.foremost}
+        spelled = in_words(first, self.settings)
+        return {key: text for key, text in spelled.items() if "\n" not in str(text)}
+
+    @property
+    def meters(self) -> list[Meter]:
+        """How full the machine is; none before it was checked."""
+        return meters_of(self.facts, self.gpus) if self.facts else []
 
     @property
     def fingerprint(self) -> str:

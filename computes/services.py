@@ -29,6 +29,12 @@ _BACK_OFF = timedelta(seconds=20)
 # How often the portal checks the targets by itself.
 _CHECK_EVERY = timedelta(minutes=5)
 _SWEEP_EVERY = timedelta(days=1)
+# Of a target's row, what forms ask for.
+_SAID = (
+    *("description", "max_runs", "takes_runs", "machine", "jump", "gpu_choice"),
+    *("gpu_policy", "longest_run", "idle_limit", "give_up_after"),
+    *("settings", "secrets"),
+)
 # A check that was asked for so long ago was lost, with its worker or its broker.
 _LOST_AFTER = timedelta(minutes=3)
 
@@ -66,12 +72,19 @@ def save_target(
     try:
         target.full_clean()
         with transaction.atomic():
-            target.save()
+            target.save(update_fields=_said_fields(target) if target.pk else None)
     except ValidationError as error:
         raise UserError(" ".join(error.messages)) from error
     except IntegrityError as error:
         raise UserError("There is a target of this name: take another one.") from error
     return target
+
+
+def _said_fields(target: ComputeTarget) -> list[str]:
+    """What people say of a target: the rest may have been written meanwhile, as that it
+    was detached. A host key is taken back here; whoever pins one does so elsewhere.
+    """
+    return [*_SAID] if target.host_key else [*_SAID, "host_key"]
 
 
 def _check_secrets(secrets: Mapping[str, str]) -> None:

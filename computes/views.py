@@ -17,7 +17,7 @@ from computes.ssh_settings import fingerprint_of
 
 @require_GET
 def target_list(request: HttpRequest) -> HttpResponse:
-    targets = ComputeTarget.objects.attached().with_way()
+    targets = ComputeTarget.objects.attached().with_way().by_machine()
     return render(request, "computes/target_list.html", {"targets": targets})
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def get_run(request: HttpRequest, run_id: str, *, write: bool = False) -> Run:
     """The run, or 404; 403 if `write` and the person may not change it."""
-    run = get_object_or_404(Run.objects.with_names(), run_id=run_id)
+    run = get_object_or_404(Run.objects.with_names().with_way(), run_id=run_id)
     if write and not may_change(request.user, run):
         raise PermissionDenied("Only the owner of a run or an administrator may.")
     return run

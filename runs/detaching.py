@@ -59,10 +59,19 @@ def detach_closed() -> None:
     closed = ComputeTarget.objects.attached().exclude(closed_at=None)
     idle = closed.exclude(pk__in=Run.objects.active().values("target"))
     idle.update(detached_at=timezone.now())
-    # As long as job folders are to be removed there, the secrets are needed.
-    in_need = Run.objects.filter(cleaned_at=None)
-    detached = ComputeTarget.objects.exclude(detached_at=None)
-    for way in ("target", "target__machine", "target__machine__jump", "target__jump"):
-        used = in_need.exclude(**{way: None}).values(way)
-        detached = detached.exclude(pk__in=used)
-    detached.exclude(secrets=None).update(secrets=None)
+    detached = ComputeTarget.objects.exclude(detached_at=None).exclude(secrets=None)
+    if detached.exists():
+        detached.exclude(pk__in=_in_need()).update(secrets=None)
+
+
+def _in_need() -> set[int]:
+    """The targets where job folders are to be removed, and all on the way there."""
+    found: set[int] = set()
+    runs = Run.objects.filter(cleaned_at=None).order_by()
+    more = set(runs.values_list("target", flat=True).distinct())
+    while more:
+        found |= more
+        through = ComputeTarget.objects.filter(pk__in=more)
+        next_ones = through.values_list("machine", "jump")
+        more = {pk for pair in next_ones for pk in pair if pk} - found
+    return found

@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
+from rq.timeouts import JobTimeoutException
 
 from aml_portal.errors import PortalError
 from computes.hosts import DamagedSourceError, Host, TargetAwayError
@@ -54,8 +55,9 @@ def start_run(run_pk: int) -> None:
             return
         try:
             _submit(run)
-        except (OperationalError, InterfaceError):
-            # The database is busy or away: the reconciler comes back to the run.
+        except (OperationalError, InterfaceError, JobTimeoutException):
+            # The database is busy or away, or an image has been on its way for an hour:
+            # the reconciler comes back to the run, and goes on from there.
             raise
         except TargetAwayError as error:
             # It may work later, and the reconciler comes back to the run.
@@ -114,9 +116,7 @@ def _last_sight(launcher: Launcher, run: Run) -> Sight | None:
 
 
 def _find(run_pk: int) -> Run | None:
-    runs = Run.objects.select_related(
-        *("environment", "experiment", "target__jump", "target__machine__jump")
-    )
+    runs = Run.objects.with_way().select_related("environment", "experiment")
     return runs.filter(pk=run_pk).first()
 
 

@@ -52,9 +52,12 @@ def end_left_behind(target: ComputeTarget, job: str, *, by: str) -> None:
 
 def _is_over(each: LeftBehind) -> bool:
     latest = timezone.now() - _PATIENCE
+    portal = each.leftover.portal
+    if portal and portal != settings.PORTAL_ID:
+        # Also if it has a run of that name, as a copy of the database would.
+        return False
     if each.run is None:
         since = each.leftover.since
-        is_ours = each.leftover.portal == settings.PORTAL_ID
-        return is_ours and (since is None or since < latest)
+        return bool(portal) and (since is None or since < latest)
     ended = each.run.ended_at
     return each.run.status in TERMINAL and (ended is None or ended < latest)

@@ -123,6 +123,10 @@ class MirrorWriter:
         self._partial(name).unlink(missing_ok=True)
 
     def remove_outputs(self, names: list[str]) -> None:
+        if (self._folder / EXIT).exists():
+            # All has come, and the job's folder is being cleaned: whoever still watches
+            # it then, sees its outputs go.
+            return
         for name in names:
             path = safe_output(self._folder / "files", name)
             if path is not None:

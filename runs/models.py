@@ -120,6 +120,10 @@ class RunQuerySet(models.QuerySet["Run"]):
             | models.Q(experiment__name__icontains=text)
         )
 
+    def with_way(self) -> "RunQuerySet":
+        """With their targets, and the machines that lead to these."""
+        return self.select_related("target__jump", "target__machine__jump")
+
     def with_names(self) -> "RunQuerySet":
         """For lists: all that a row shows, in a fixed number of queries."""
         return self.select_related(

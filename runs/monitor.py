@@ -18,7 +18,7 @@ from aml_portal.errors import PortalError
 from aml_portal.redis_clients import redis_client
 from computes.models import LOCAL, ComputeTarget
 from computes.services import ask_for_due_checks, note_seen, note_trouble
-from computes.targets import host_of, launcher_of
+from computes.targets import host_of
 from runs import leases
 from runs.detaching import detach_closed
 from runs.dispatch import enqueue_daily_sweep
@@ -103,23 +103,23 @@ class Monitor:
         """The hosts that have runs, and those to be followed, by the host's key.
 
         A stream is opened while a run is prepared, so that it is there in time. Beside
-        them the host's keys of those targets whose launcher sees its jobs.
+        them the host's keys of those targets whose jobs are to be looked at.
         """
         by_target: dict[int, list[Run]] = defaultdict(list)
-        way = ("target__jump", "target__machine__jump")
         for some in (Run.objects.placed(), Run.objects.left_there()):
-            for run in some.select_related(*way):
+            for run in some.with_way():
                 by_target[run.target_id].append(run)
         hosts: dict[str, Host] = {}
         runs: dict[str, list[Run]] = defaultdict(list)
         seen: dict[int, str] = {}
         for there in by_target.values():
-            # Once for each target: to find it opens the target's secrets.
-            if host := self._find(there[0].target):
+            target = there[0].target
+            # Once for each target: to find it opens the machine's secrets.
+            if host := self._find(target):
                 hosts[host.key] = host
                 runs[host.key] += [run for run in there if run.is_followed]
-                if launcher_of(there[0].target).sees:
-                    seen[there[0].target_id] = host.key
+                if target.its_kind.sees_jobs:
+                    seen[target.pk] = host.key
         return hosts, runs, seen
 
     def _watch(self, targets: set[int]) -> None:
@@ -174,10 +174,11 @@ class Monitor:
         local = ComputeTarget.objects.filter(kind=LOCAL)
         seen = set(local.values_list("pk", flat=True))
         for key, follower in self._followers.items():
-            if follower.is_heard():
-                seen |= self._targets[key]
-            elif follower.trouble:
-                for target in ComputeTarget.objects.filter(pk__in=self._targets[key]):
+            for target in ComputeTarget.objects.filter(pk__in=self._targets[key]):
+                if follower.is_heard():
+                    # The machine answers; whether its engine does, a watcher notes.
+                    seen |= set() if target.its_kind.sees_jobs else {target.pk}
+                elif follower.trouble:
                     note_trouble(target, follower.trouble)
         note_seen(seen)
 

@@ -49,10 +49,10 @@ def places(priority: Priority = Priority.NORMAL, gpus: int = 0) -> list[Places]:
 def _places(
     target: ComputeTarget, at_work: int, ahead: list[int], wanted: int
 ) -> Places:
-    pool = Pool.of(target.its_machine) if target.gpus else None
+    picks = target.its_kind.picks_gpus
+    pool = Pool.of(target.its_machine) if picks and target.gpus else None
     free = max(target.max_runs - at_work, 0)
     free_gpus = len(pool.usable) if pool else 0
-    picks = target.its_kind.picks_gpus
     begins_now = free and (not picks or wanted <= free_gpus)
     return Places(
         target=target,

@@ -1,11 +1,12 @@
 """What the run page shows of a run, put together for its templates."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 
 from aml_portal.durations import spell_duration
 from runs.access import may_change
@@ -70,8 +71,9 @@ def page_context(request: PageRequest, run: Run) -> dict[str, Any]:
     return {
         "run": run,
         "may_change": may_change(request.user, run),
-        "why_waiting": why_waiting(run),
-        "estimate": estimate_of(run),
+        # Asked for where they are shown, which is not in every part.
+        "why_waiting": SimpleLazyObject(lambda: why_waiting(run)),
+        "estimate": SimpleLazyObject(lambda: estimate_of(run)),
         "elapsed": (
             timezone.now() - (run.started_at or run.created_at)
         ).total_seconds(),
@@ -96,6 +98,7 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "command": shlex.join([configuration.script, *configuration.arguments]),
         "configuration": configuration,
         "gpus": gpus_in_words(run.gpu_indexes),
+        "launch": run.target.launch_in_words(configuration.launch),
         "interpreter": run.environment.interpreter_on(run.target),
         "job_name": run.properties.get(JOB_NAME, ""),
         "job_url": run.properties.get(JOB_URL, ""),
@@ -131,13 +134,16 @@ def resources_context(run: Run) -> dict[str, Any]:
 
 def configuration_context(run: Run) -> dict[str, Any]:
     shown = masked(run.configuration)
+    is_masked = shown != run.configuration
+    shown = replace(shown, launch=run.target.launch_of(shown.launch))
     environment = run.environment
     return {
-        "is_masked": shown != run.configuration,
+        "is_masked": is_masked,
         "runconfig": as_runconfig(
             shown,
             target=run.target.name,
             environment=environment_section(environment, run.target),
+            priority=run.priority,
         ),
         "python": as_python(
             shown,
@@ -147,6 +153,7 @@ def configuration_context(run: Run) -> dict[str, Any]:
             version=environment.version,
             tags={tag.name: tag.value for tag in run.tags.all()},
             display_name=run.display_name,
+            priority=run.priority,
         ),
     }
 

@@ -307,7 +307,7 @@ def delete_runs(runs: RunQuerySet) -> Deletion:
     result = Deletion()
     # One by one, since there may be more than memory holds.
     for key in list(runs.values_list("pk", flat=True)):
-        run = Run.objects.select_related("target").filter(pk=key).first()
+        run = Run.objects.with_way().filter(pk=key).first()
         if run is None:
             continue
         try:

@@ -176,6 +176,9 @@ def preview_context(form: SubmitForm) -> dict[str, Any]:
     shown = replace(masked(typed), script=typed.script or _SCRIPT)
     environment: Environment | None = data.get("environment")
     target: ComputeTarget | None = data.get("target")
+    priority = data.get("priority", Priority.NORMAL)
+    if target:
+        shown = replace(shown, launch=target.launch_of(shown.launch))
     return {
         "is_masked": shown.environment_variables != typed.environment_variables,
         "python": as_python(
@@ -186,14 +189,16 @@ def preview_context(form: SubmitForm) -> dict[str, Any]:
             version=environment.version if environment else None,
             tags=data.get("tags", {}),
             display_name=data.get("display_name", ""),
+            priority=priority,
         ),
         "runconfig": as_runconfig(
             shown,
             target=target.name if target else "local",
             environment=environment_section(environment, target),
+            priority=priority,
         ),
         "outlook": outlook(environment, target) if environment and target else None,
-        "targets": places(data.get("priority", Priority.NORMAL), typed.gpus),
+        "targets": places(priority, typed.gpus),
         "readings": _readings(form),
     }
 

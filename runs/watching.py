@@ -3,10 +3,12 @@
 import logging
 import threading
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
+from django.utils import timezone
 
-from aml_portal.errors import PortalError
+from aml_portal.errors import PortalError, TargetError
 from computes.models import ComputeTarget
+from computes.services import note_seen, note_trouble
 from runs import sights
 from runs.models import Run
 from runs.status import RunStatus
@@ -27,23 +29,36 @@ class Watcher(threading.Thread):
 
     def run(self) -> None:
         while not self._stopped.is_set():
+            pause = _LATER
             try:
                 self._look()
+                pause = self._pause()
             except PortalError as error:
-                # Who follows the runs tells that; here is nothing to be seen now.
                 _log.info("A look at target %s failed: %s", self._target_pk, error)
             except Exception:
                 _log.exception("A look at target %s failed", self._target_pk)
             close_old_connections()
-            self._stopped.wait(self._pause())
+            self._stopped.wait(pause)
+        connection.close()
 
     def stop(self) -> None:
         self._stopped.set()
 
     def _look(self) -> None:
-        targets = ComputeTarget.objects.with_way().filter(pk=self._target_pk)
-        if target := targets.first():
-            sights.look(target)
+        # While it is left alone, who follows the runs tries to reach the machine: all
+        # that is done there takes turns at one connection.
+        targets = ComputeTarget.objects.with_way().exclude(
+            leave_alone_until__gt=timezone.now()
+        )
+        target = targets.filter(pk=self._target_pk).first()
+        if target is None:
+            return
+        try:
+            if sights.look(target):
+                note_seen([target.pk])
+        except TargetError as error:
+            note_trouble(target, str(error))
+            raise
 
     def _pause(self) -> float:
         starting = Run.objects.filter(

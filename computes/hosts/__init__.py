@@ -12,6 +12,7 @@ from computes.hosts.base import (
     StreamClosed,
     TargetAwayError,
 )
+from computes.hosts.plain import plain
 
 __all__ = [
     "DamagedSourceError",
@@ -24,4 +25,5 @@ __all__ = [
     "Stream",
     "StreamClosed",
     "TargetAwayError",
+    "plain",
 ]

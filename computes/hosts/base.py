@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from aml_portal.errors import TargetError, UserError
+from computes.hosts.plain import plain
 
 
 class StreamClosed(Exception):
@@ -56,7 +57,7 @@ class Ran:
     def complaint(self) -> str:
         """What it said of its failure, in a line."""
         words = (self.err or self.out).decode(errors="replace").split()
-        return " ".join(words)[:500] or f"it ended with exit code {self.code}"
+        return plain(" ".join(words)) or f"it ended with exit code {self.code}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +151,8 @@ class Host(Protocol):
 
     def state(self, job: str) -> dict[str, Any]:
         """The runner's word on the job: "state" is absent, not_started, running,
-        ended or lost."""
+        ended or lost; "asked_to_end" the seconds since one that runs was canceled.
+        """
         ...
 
     def cancel(self, job: str, *, grace_seconds: float, reason: str) -> None:

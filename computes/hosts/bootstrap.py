@@ -13,6 +13,7 @@ import shlex
 
 from aml_portal.errors import TargetError
 from computes.hosts.base import TargetAwayError
+from computes.hosts.plain import plain
 from computes.hosts.questions import Channel
 from computes.runner import BOOT, SHIPPED
 
@@ -50,7 +51,8 @@ def become_runner(channel: Channel, *, verb: str, root: str, name: str) -> None:
     except (OSError, ValueError) as error:
         raise TargetAwayError(f"{name} did not answer ({error}).") from error
     if "error" in said:
-        raise TargetError(f"{name}: {said['error']}", said.get("advice", ""))
+        advice = plain(str(said.get("advice", "")))
+        raise TargetError(f"{name}: {plain(str(said['error']))}", advice)
 
 
 class _Reader:
@@ -72,7 +74,9 @@ class _Reader:
                 # What follows the last answer belongs to the runner.
                 self._channel.unread(self._rest)
                 self._rest = b""
-                said: dict[str, str] = json.loads(answer)
+                said = json.loads(answer)
+                if not isinstance(said, dict):
+                    raise ValueError("it says something else")
                 return said
             self._noise += line + b"\n"
 
@@ -89,7 +93,8 @@ class _Reader:
 
     def _refused(self, noise: bytes) -> TargetError:
         noise += self._channel.complaints()
-        words = " ".join(noise.decode(errors="replace").split())[-300:].rstrip(".")
+        said = " ".join(noise.decode(errors="replace").split())
+        words = plain(said[-300:].rstrip("."))
         return TargetError(
             f"{self._name} starts no Python: {words or 'it gave no reason'}.",
             "Check the account's login shell, and the path of Python 3.8 or newer.",

@@ -24,10 +24,11 @@ def join(channel: Channel, path: str, name: str) -> socket.socket:
     try:
         channel.send(path.encode() + b"\n")
         said = json.loads(_line(channel))
-    except (OSError, ValueError) as error:
+        is_open = "errno" not in said
+    except (OSError, TypeError, ValueError) as error:
         channel.close()
         raise TargetAwayError(f"{name} did not answer ({error}).") from error
-    if "errno" in said:
+    if not is_open:
         channel.close()
         raise OSError(said["errno"], said["error"])
     here, there = socket.socketpair()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from aml_portal.errors import FULL_DISK, TargetError
+from computes.hosts.answers import facts_in, gpus_in
 from computes.hosts.base import (
     DamagedSourceError,
     LivingJob,
@@ -120,10 +121,10 @@ class LocalHost:
         self._ask("clean", job, timeout=_CLEAN_TIMEOUT)
 
     def facts(self) -> dict[str, Any]:
-        return facts.facts(str(self._jobs), gpus.look())
+        return facts_in(facts.facts(str(self._jobs), gpus.look()), "This machine")
 
     def gpus(self) -> dict[str, Any]:
-        return gpus.look()
+        return gpus_in(gpus.look(), "This machine")
 
     def sweep(self) -> None:
         """Nothing: the contents are those of the portal's store, which has its own."""

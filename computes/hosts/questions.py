@@ -8,12 +8,14 @@ from typing import Any, Protocol
 from aml_portal.errors import TargetError
 from computes.hosts.base import Source, TargetAwayError
 from computes.hosts.packing import pack, packed_size
+from computes.hosts.plain import plain
 
 _SECONDS = 60.0
 # Copying a folder of the largest size, or removing one, takes its time.
 _LONG = 1800.0
 _BLOCK = 64 * 1024
 _LONGEST_ANSWER = 64 * 1024 * 1024
+_ANSWERS = {"answer", "error", "lacking"}
 
 
 class Channel(Protocol):
@@ -70,7 +72,9 @@ class Questions:
                 for piece in body:
                     self._channel.send(piece)
                 said = json.loads(self._line(seconds))
-            except (OSError, EOFError, ValueError) as error:
+                if not isinstance(said, dict) or not said.keys() & _ANSWERS:
+                    raise ValueError("it says something else")
+            except (OSError, EOFError, ValueError, RecursionError) as error:
                 self.close()
                 raise TargetAwayError(
                     f"{self._name} did not answer ({str(error) or 'in time'})."
@@ -83,7 +87,8 @@ class Questions:
             raise LackingError(said["lacking"])
         if "error" in said:
             advice = "Free some space there." if said.get("is_full") else ""
-            raise TargetError(f"{self._name} says: {said['error']}", advice)
+            words = plain(str(said["error"]))
+            raise TargetError(f"{self._name} says: {words}", advice)
         return said["answer"]
 
     def stage(self, job: str, spec: dict[str, Any], source: Source) -> set[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import paramiko
 
+from computes.hosts.answers import facts_in, gpus_in, living_in, place_in, state_in
 from computes.hosts.base import LivingJob, Place, Ran, Source, StreamClosed
 from computes.hosts.bootstrap import become_runner, command
 from computes.hosts.bridging import join
@@ -54,8 +55,7 @@ class SshHost:
         return handle
 
     def state(self, job: str) -> dict[str, Any]:
-        state: dict[str, Any] = self._questions().ask("state", job=job)
-        return state
+        return state_in(self._questions().ask("state", job=job), str(self._account))
 
     def cancel(self, job: str, *, grace_seconds: float, reason: str) -> None:
         self._questions().ask(
@@ -66,7 +66,7 @@ class SshHost:
         return self._questions().lay_out(name, source)
 
     def living(self) -> list[LivingJob]:
-        return LivingJob.read_all(self._questions().ask("living"))
+        return living_in(self._questions().ask("living"), str(self._account))
 
     def end_living(self, job: str, *, grace_seconds: float, reason: str) -> None:
         self._questions().ask(
@@ -80,8 +80,7 @@ class SshHost:
         self._questions().ask("event", job=job, event=event, facts=facts)
 
     def place(self, job: str) -> Place:
-        place: dict[str, Any] = self._questions().ask("place", job=job)
-        return Place(**place)
+        return place_in(self._questions().ask("place", job=job), str(self._account))
 
     def run(
         self, command: Sequence[str], *, stdin: bytes = b"", seconds: float = 60.0
@@ -106,12 +105,10 @@ class SshHost:
         self._questions().ask("clean", job=job, seconds=_CLEAN)
 
     def facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = self._questions().ask("facts")
-        return facts
+        return facts_in(self._questions().ask("facts"), str(self._account))
 
     def gpus(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._questions().ask("gpus")
-        return found
+        return gpus_in(self._questions().ask("gpus"), str(self._account))
 
     def sweep(self) -> None:
         self._questions().ask("sweep", age=_KEEP_FOR, seconds=_CLEAN)

@@ -184,7 +184,11 @@ def _connect_to(
 ) -> socket.socket | paramiko.Channel:
     if hop is not None:
         return _through(hop.transport(), address, port)
-    connected = socket.create_connection((address, port), _CONNECT)
+    try:
+        connected = socket.create_connection((address, port), _CONNECT)
+    except UnicodeError as error:
+        # A name that could be none; it says more of Python than of that.
+        raise socket.gaierror from error
     # Paramiko sends small packets one by one, each of which would wait for the last.
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     # Else a connection that was cut silently would be waited for for a quarter hour.

@@ -15,7 +15,7 @@ class Sight:
     `words` say what it waits for, or how it ended. Once `is_over`, nothing of it will
     ever run any more. `hint` is what may explain a bad end, such as a lack of memory.
     `name` is what the job is called there, and `url` the page that shows it; both stay
-    with the run. `lives` says that something of it still runs there.
+    with the run.
     """
 
     words: str = ""
@@ -23,7 +23,6 @@ class Sight:
     hint: str = ""
     name: str = ""
     url: str = ""
-    lives: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +45,6 @@ class Launcher(Protocol):
     `job` is the name of a job folder. All calls may be repeated at any time, and raise
     TargetError, TargetAwayError where it can't be asked.
     """
-
-    # Whether `look` can tell anything.
-    sees: bool
 
     def spec(self, spec: Spec, options: Mapping[str, Any]) -> Spec:
         """What `job.json` is to say so that the job is started in this way.

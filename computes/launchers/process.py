@@ -14,8 +14,6 @@ _MOST_NAMED = 5
 class ProcessLauncher:
     """The runner tells all there is to tell of them."""
 
-    sees = False
-
     def __init__(self, host: Host) -> None:
         self._host = host
 

@@ -5,6 +5,7 @@ Shipped to compute targets: standard library only, Python 3.8 or newer.
 
 from __future__ import annotations
 
+import math
 import os
 import pwd
 import shutil
@@ -107,9 +108,10 @@ def _owner(pid: str) -> str:
 def _number(text: str) -> Optional[float]:
     """None for "[N/A]", "[Not Supported]" and the like."""
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def _bytes(mebibytes: str) -> Optional[int]:

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -70,19 +71,43 @@ LONGEST_WAIT = 10 * 365 * 86400.0
 LARGEST_JSON = 1 << 24
 # What a last word takes, but for one that tells of thousands of processes.
 RESERVE = 1 << 16
+# What a file can't be opened with in whose place a script has put something else.
+SPOILT = (errno.ELOOP, errno.EISDIR, errno.EACCES)
 # In the environment of every process of a job, to know them by once the supervisor is
 # gone and they are nobody's children: the portal, the job, and what nobody can guess.
 MARK = "AML_JOB_MARK"
 
 
 # Files
+#
+# A script can put anything in the place of the runner's files: what never ends, or a
+# link. It may be in a container, and the runner that reads and writes them outside of
+# it, where a link leads to what is none of the script's business. So none is followed.
+
+
+def open_below(folder: str, name: str, flags: int) -> int:
+    """Open a file below `folder`, through no link, and without waiting for who might
+    write into a FIFO."""
+    *parents, last = name.split("/")
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    here = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for parent in parents:
+            way = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            below = os.open(parent, way, dir_fd=here)
+            os.close(here)
+            here = below
+        return os.open(last, flags, 0o600, dir_fd=here)
+    finally:
+        os.close(here)
 
 
 def write_json(path: str, value: Json) -> None:
     """Write `path` so that it is there whole or not at all, also after a power cut."""
-    temporary = "%s.%d" % (path, os.getpid())
+    # Nobody can have put a link there.
+    temporary = "%s.%s" % (path, os.urandom(8).hex())
     try:
-        with open(temporary, "wb", opener=_open_private) as file:
+        with open(temporary, "xb", opener=_open_private) as file:
             file.write(json.dumps(value).encode())
             file.flush()
             os.fsync(file.fileno())
@@ -99,14 +124,11 @@ def write_json(path: str, value: Json) -> None:
 
 
 def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def read_json(path: str) -> Optional[Json]:
-    """The object in a JSON file; None if there is none.
-
-    A script can put anything in the place of the runner's files.
-    """
+    """The object in a JSON file; None if there is none."""
     try:
         with open(path, "rb", opener=_open_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -123,21 +145,22 @@ def seconds_in(value: Any) -> Optional[float]:
     return value if is_number else None
 
 
-def digest(path: str) -> Json:
-    """The number of bytes of a file, and their SHA-256."""
+def digest(folder: str, name: str) -> Json:
+    """The number of bytes of a file below `folder`, and their SHA-256."""
     sha256, size = hashlib.sha256(), 0
-    with contextlib.suppress(OSError), open(path, "rb", opener=_open_at_once) as file:
-        # A script can put anything in the place of its log, also what never ends.
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            for block in iter(lambda: file.read(1 << 20), b""):
-                sha256.update(block)
-                size += len(block)
+    with contextlib.suppress(OSError):
+        descriptor = open_below(folder, name, os.O_RDONLY)
+        with open(descriptor, "rb") as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                for block in iter(lambda: file.read(1 << 20), b""):
+                    sha256.update(block)
+                    size += len(block)
     return {"bytes": size, "sha256": sha256.hexdigest()}
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    """Open without waiting for who might write into a FIFO."""
-    return os.open(path, flags | os.O_NONBLOCK)
+    """Open without waiting for who might write into a FIFO, and no link."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
 class Job:
@@ -157,6 +180,12 @@ class Job:
 
     def exists(self, name: str = "") -> bool:
         return os.path.lexists(self.path(name))
+
+    def unlock(self) -> None:
+        """Let the runner in again, should the script have locked the folder."""
+        if not os.access(self.folder, os.R_OK | os.W_OK | os.X_OK):
+            with contextlib.suppress(OSError):
+                os.chmod(self.folder, 0o700)
 
     def event(self, event: str, **facts: Any) -> None:
         """Add a line to the events; on a full disk the line is lost, not the job."""
@@ -185,8 +214,7 @@ class Job:
     @contextlib.contextmanager
     def lock(self) -> Iterator[Optional[int]]:
         """Hold the lock of the supervisor; yields its descriptor, None if held."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        descriptor = os.open(self.path("runner.lock"), flags, 0o600)
+        descriptor = self._open_lock()
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -196,6 +224,18 @@ class Job:
                 yield descriptor
         finally:
             os.close(descriptor)
+
+    def _open_lock(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        path = self.path("runner.lock")
+        try:
+            return os.open(path, flags, 0o600)
+        except OSError as error:
+            if error.errno not in SPOILT:
+                raise
+        # What can never be held would have the job live for ever.
+        os.rename(path, "%s.%s" % (path, os.urandom(8).hex()))
+        return os.open(path, flags, 0o600)
 
     def reserve(self) -> None:
         """Keep room for exit.json, should the script fill the disk.
@@ -214,7 +254,7 @@ class Job:
             "detail": "",
             "started": None,
             "ended": time.time(),
-            "log": digest(self.path(LOG)),
+            "log": digest(self.folder, LOG),
             "receipt": None,
         }
         record.update(facts)
@@ -239,7 +279,8 @@ class Job:
 def append_line(path: str, line: str) -> None:
     """Append a line in one write; half a line, on a full disk, is taken back."""
     with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, 0o600)
         try:
             data = line.encode()
             size = os.fstat(descriptor).st_size
@@ -953,16 +994,19 @@ def _drop_streams(job: Job) -> None:
     trouble = null = os.open(os.devnull, os.O_RDWR)
     with contextlib.suppress(OSError):
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        trouble = os.open(job.path("runner.log"), flags, 0o600)
+        trouble = open_below(job.folder, "runner.log", flags)
     for descriptor, copy in ((null, 0), (null, 1), (trouble, 2)):
         os.dup2(descriptor, copy)
 
 
 def cancel(job: Job, grace: Optional[float], reason: str) -> Json:
     """End the job, or see to it that it never starts; soon, without waiting."""
+    job.unlock()
     if job.last_word() is not None:
         return {}
-    os.makedirs(job.path("logs"), mode=0o700, exist_ok=True)
+    # The folder of a job that was never staged, too.
+    with contextlib.suppress(FileExistsError):
+        os.makedirs(job.path("logs"), mode=0o700)
     with job.lock() as lock:
         if lock is None:
             _ask_supervisor(job, grace, reason)
@@ -1066,7 +1110,11 @@ def mark_of(pid: int) -> str:
 
 
 def state(job: Job) -> Json:
-    """Where the job is: absent, not_started, running, ended or lost."""
+    """Where the job is: absent, not_started, running, ended or lost.
+
+    Of one that runs, "asked_to_end" tells for how many seconds it has been asked to.
+    """
+    job.unlock()
     if not job.exists():
         return {"state": "absent"}
     word = job.last_word()
@@ -1076,9 +1124,16 @@ def state(job: Job) -> Json:
         return {"state": "not_started"}
     who = job.read("runner.json") or {}
     if job.is_supervised() or _child_lives(who) or _orphans(who):
-        return {"state": "running"}
+        return {"state": "running", "asked_to_end": _asked_to_end(job)}
     # It may have written its last word since the first look, and gone.
     return {"state": "lost" if job.last_word() is None else "ended"}
+
+
+def _asked_to_end(job: Job) -> Optional[float]:
+    asked = (job.read("cancel.json") or {}).get("time")
+    if not isinstance(asked, (int, float)):
+        return None
+    return seconds_in(max(time.time() - asked, 0.0))
 
 
 def clean(job: Job) -> Json:
@@ -1117,6 +1172,9 @@ def living(jobs: Job) -> Json:
     for pid in all_processes():
         portal, _, rest = mark_of(pid).partition(":")
         name = rest.partition(":")[0]
+        if name in (".", "..") or "/" in name:
+            # A script has made it up; it would lead to another folder.
+            continue
         who = read_json(os.path.join(jobs.folder, name, "runner.json")) or {}
         process = _about(pid)
         if name and process and not who.get("apart"):
@@ -1300,6 +1358,7 @@ class Watched:
         slow = now >= self.slow_due
         if slow:
             self.slow_due = now + self.SLOW
+            self.job.unlock()
             if not self.job.exists():
                 self.send({"missing": True})
                 self.follower.forget(self.name)
@@ -1325,7 +1384,8 @@ class Watched:
         try:
             if os.stat(path).st_size <= offset:
                 return False
-            with open(path, "rb", buffering=0) as file:
+            descriptor = open_below(self.job.folder, name, os.O_RDONLY)
+            with open(descriptor, "rb", buffering=0) as file:
                 data = self.read(file, offset, Follower.CHUNK)
         except OSError:
             return False
@@ -1445,6 +1505,8 @@ class Outputs:
     def _walk(self) -> Iterator[Tuple[str, Version]]:
         work = self.watched.job.path("work")
         self.unseen = set()
+        if os.path.islink(work):
+            return
         for top in ("outputs", "logs"):
             folder = os.path.join(work, top)
             if os.path.islink(folder):
@@ -1473,12 +1535,9 @@ class Outputs:
             self._give_up(name, error.strerror or str(error))
 
     def _send_file(self, name: str, version: Version) -> Iterator[None]:
-        path = self.watched.job.path(os.path.join("work", name))
         try:
-            # Never through a link, and without waiting for who writes into a FIFO.
-            descriptor = os.open(
-                path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            )
+            folder, path = self.watched.job.folder, "work/%s" % name
+            descriptor = open_below(folder, path, os.O_RDONLY)
         except OSError as error:
             self._give_up(name, error.strerror or str(error))
             return

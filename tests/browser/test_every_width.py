@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser import target_pages
 from tests.browser.visiting import sign_in
 from tests.services.portal import Portal
 from tests.services.runs import SubmittedRun, submit, upload
@@ -87,12 +88,32 @@ def test_a_page_is_as_wide_as_its_window(
     portal: Portal, run: SubmittedRun, page: Page
 ) -> None:
     sign_in(page, portal)
-    wide = {}
-    for address in addresses(run):
-        page.goto(portal.url + address)
-        page.wait_for_load_state("networkidle")
-        for width in _WIDTHS:
-            page.set_viewport_size({"width": width, "height": 900})
-            if found := page.evaluate(_WIDEST):
-                wide[address.replace(_LONG, "LONG"), width] = found
+    assert not visit(page, portal.url, addresses(run))
+
+
+def test_a_page_of_targets_is_as_wide_as_its_window(portal: Portal, page: Page) -> None:
+    waiting = target_pages.attach_all(portal)
+    sign_in(page, portal)
+    wide = visit(page, portal.url, target_pages.addresses(waiting))
+    for state in target_pages.states(page, portal.url):
+        wide |= measure(page, state)
     assert not wide
+
+
+def visit(page: Page, url: str, addresses: list[str]) -> dict[tuple[str, int], str]:
+    """What is too wide, by the address of its page and the width of the window."""
+    wide: dict[tuple[str, int], str] = {}
+    for address in addresses:
+        page.goto(url + address)
+        page.wait_for_load_state("networkidle")
+        wide |= measure(page, address.replace(_LONG, "LONG"))
+    return wide
+
+
+def measure(page: Page, what: str) -> dict[tuple[str, int], str]:
+    wide = {}
+    for width in _WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        if found := page.evaluate(_WIDEST):
+            wide[what, width] = found
+    return wide

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser import target_pages
 from tests.browser.visiting import sign_in
 from tests.services.portal import Portal
 from tests.services.runs import SubmittedRun, submit
@@ -51,11 +52,9 @@ def addresses(run: SubmittedRun) -> list[str]:
         "/environments/new/import/",
         "/environments/AzureML-Scikit-learn/1/",
         "/environments/AzureML-Scikit-learn/1/compare/",
-        "/compute/",
         "/compute/local/",
         "/compute/local/queue/",
         "/compute/local/edit/",
-        "/compute/new/ssh/",
         "/change-password/",
         "/nowhere/",
         *(f"/runs/{run.run_id}/?tab={tab}" for tab in _TABS),
@@ -76,6 +75,17 @@ def test_every_page_can_be_read(
     assert found | look_at(page, portal.url, addresses) == {}
 
 
+@pytest.mark.timeout(240)
+def test_every_page_of_targets_can_be_read(portal: Portal, page: Page) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    addresses = target_pages.addresses(target_pages.attach_all(portal))
+    sign_in(page, portal)
+    found = look_at(page, portal.url, addresses)
+    for state in target_pages.states(page, portal.url):
+        found |= look_at_widths(page, state)
+    assert found == {}
+
+
 def look_at(page: Page, url: str, addresses: list[str]) -> dict[str, list[str]]:
     """What can't be read or has no name, by the address of its page."""
     found: dict[str, list[str]] = {}
@@ -85,10 +95,16 @@ def look_at(page: Page, url: str, addresses: list[str]) -> dict[str, list[str]]:
         page.evaluate(
             "document.querySelectorAll('details').forEach(d => d.open = true)"
         )
-        for width in (380, 1280):
-            page.set_viewport_size({"width": width, "height": 900})
-            if troubles := look(page):
-                found[f"{address} at {width} px"] = troubles
+        found |= look_at_widths(page, address)
+    return found
+
+
+def look_at_widths(page: Page, what: str) -> dict[str, list[str]]:
+    found = {}
+    for width in (380, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        if troubles := look(page):
+            found[f"{what} at {width} px"] = troubles
     return found
 
 

@@ -4,49 +4,17 @@ With `--pictures` it takes those of the README's tour into docs/pictures.
 """
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.dropping import drop
+from tests.browser.visiting import Picture
 from tests.services.portal import PASSWORD, ROOT, Portal
 
-Picture = Callable[[str], None]
 _DIGITS = ROOT / "examples" / "digits"
 _SLOW = "import time\nfor i in range(10_000):\n    print(i)\n    time.sleep(0.1)\n"
-
-
-@pytest.fixture
-def picture(page: Page, request: pytest.FixtureRequest, tmp_path: Path) -> Picture:
-    """Take a picture of what the page shows."""
-    kept = request.config.getoption("--pictures")
-    folder = ROOT / "docs" / "pictures" if kept else tmp_path
-    folder.mkdir(exist_ok=True)
-
-    def take(name: str) -> None:
-        # Off the button that was clicked last, which would look different.
-        page.mouse.move(0, 0)
-        page.screenshot(
-            path=folder / f"{name}.png", animations="disabled", caret="initial"
-        )
-
-    return take
-
-
-@pytest.fixture
-def trouble(page: Page) -> list[str]:
-    """What the browser complains of: errors of scripts, things that policy forbids."""
-    said: list[str] = []
-    page.on("pageerror", lambda error: said.append(str(error)))
-
-    def listen(message: ConsoleMessage) -> None:
-        if message.type == "error":
-            said.append(f"{message.text} ({message.location['url']} on {page.url})")
-
-    page.on("console", listen)
-    return said
 
 
 @pytest.mark.timeout(240)

@@ -32,8 +32,6 @@ class GateOptions(RunOptionsForm):
 
 
 class GateLauncher(ProcessLauncher):
-    sees = True
-
     def __init__(self, host: Host, gate: str) -> None:
         super().__init__(host)
         self._gate = Path(gate)

@@ -11,6 +11,7 @@ import docker
 from docker.models.containers import Container
 
 from computes.hosts import Host
+from computes.launchers.base import Sight
 from computes.launchers.docker.launcher import DockerLauncher
 from computes.launchers.docker.settings import DockerSettings
 from tests.computes.objects import source
@@ -89,7 +90,7 @@ class DockerJob:
         return path.read_text() if path.exists() else ""
 
     def sight(self) -> Any:
-        return self.launcher.look([self.name])[self.name]
+        return self.launcher.look([self.name]).get(self.name, Sight())
 
     def is_there(self) -> bool:
         """Whether anything of it is, a container or a process."""

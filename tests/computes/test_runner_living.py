@@ -111,3 +111,11 @@ def test_a_job_in_a_container_is_left_to_who_started_it(
     job.ask("supervise")
     stray(job.read("runner.json")["mark"])
     assert found(jobs_folder, "apart_1") == {}
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "..", "."])
+def test_a_name_that_leads_elsewhere_is_none(
+    jobs_folder: Path, stray: Strays, name: str
+) -> None:
+    stray(f"ours:{name}:made-up")
+    assert found(jobs_folder, name) == {}

@@ -1,5 +1,7 @@
 """What is typed to attach a Slurm cluster, and for a run on one."""
 
+from dataclasses import replace
+
 import pytest
 
 from computes.kinds import kinds
@@ -37,8 +39,9 @@ def test_what_is_typed_becomes_the_settings() -> None:
     }
     target = saved(**typed)
     settings = SlurmSettings.from_json(target.settings)
-    assert settings == SlurmSettings(
-        **{**typed, "extra": "--constraint=a100\n--exclusive"}  # type: ignore[arg-type]
+    assert settings.extra_options == ["--constraint=a100", "--exclusive"]
+    assert replace(settings, extra="") == SlurmSettings(
+        **{**typed, "extra": ""}  # type: ignore[arg-type]
     )
     again = SlurmForm(instance=ComputeTarget.objects.get(pk=target.pk))
     assert "/opt/slurm/bin" in again.as_div()
@@ -63,7 +66,8 @@ def test_nothing_has_to_be_given_but_a_machine() -> None:
         ("gpus", "none"),
         ("extra", "--output=/tmp/x"),
         ("extra", "rm -rf /"),
-        ("extra", "--comment=\0"),
+        ("extra", "--nice=\0"),
+        ("extra", "--comment=ours"),
         ("mpi", "--mpi"),
         ("programs", "bin"),
         ("conf", "../slurm.conf"),

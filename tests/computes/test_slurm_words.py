@@ -44,7 +44,8 @@ def test_why_a_job_waits_is_told(reason: str, words: str) -> None:
 
 def job(state: str, **facts: Any) -> SlurmJob:
     known = {"number": "7", "reason": "None", "starts": None, "nodes": "n1"}
-    more = {"limit": "1:00:00", "exit_code": 0, "name": "job"}
+    more = {"limit": "1:00:00", "exit_code": 0, "portal": "", "name": "job"}
+    more |= {"submitted": None}
     return SlurmJob(state=state, **{**known, **more, **facts})
 
 

@@ -14,7 +14,7 @@ from computes.launchers.spark import there
 THERE = Path(there.__file__)
 KNOWN = "Connected to Spark cluster with app ID app-1-0001\n"
 WAITS = "WARN TaskSchedulerImpl: Initial job has not accepted any resources; check\n"
-NOTHING = {"application": "", "waits_for": "", "hint": ""}
+NOTHING = {"application": "", "waits_for": "", "hint": "", "is_over": False}
 
 
 def ask(
@@ -32,10 +32,15 @@ def ask(
     return said
 
 
-def seen_in(path: Path) -> dict[str, str]:
-    said = ask("look", web_ui="", logs={"job": str(path)})
-    seen: dict[str, str] = said["answer"]["job"]
+def seen_in(folder: Path) -> dict[str, Any]:
+    said = ask("look", web_ui="", folders={"job": str(folder)})
+    seen: dict[str, Any] = said["answer"]["job"]
     return seen
+
+
+def write_log(folder: Path, content: bytes) -> None:
+    (folder / "logs").mkdir()
+    (folder / "logs/std_log.txt").write_bytes(content)
 
 
 def test_it_runs_on_an_older_python_with_nothing_installed() -> None:
@@ -102,8 +107,8 @@ def test_a_job_without_a_log_shows_nothing(tmp_path: Path) -> None:
 def test_a_log_tells_what_spark_makes_of_a_job(
     tmp_path: Path, log: str, seen: dict[str, str]
 ) -> None:
-    (tmp_path / "log").write_text(log)
-    assert seen_in(tmp_path / "log") == NOTHING | seen
+    write_log(tmp_path, log.encode())
+    assert seen_in(tmp_path) == NOTHING | seen
 
 
 @pytest.mark.parametrize(
@@ -119,8 +124,14 @@ def test_a_log_tells_what_spark_makes_of_a_job(
     ],
 )
 def test_what_spark_prints_is_explained(tmp_path: Path, log: str, hint: str) -> None:
-    (tmp_path / "log").write_bytes(b"\xff\xfe\n" + log.encode())
-    assert hint in seen_in(tmp_path / "log")["hint"]
+    write_log(tmp_path, b"\xff\xfe\n" + log.encode())
+    assert hint in seen_in(tmp_path)["hint"]
+
+
+def test_a_job_is_over_once_the_runner_has_said_so(tmp_path: Path) -> None:
+    write_log(tmp_path, KNOWN.encode())
+    (tmp_path / "exit.json").touch()
+    assert seen_in(tmp_path)["is_over"]
 
 
 def test_a_master_that_is_away_is_told_with_each_address() -> None:

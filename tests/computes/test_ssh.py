@@ -100,8 +100,11 @@ def test_a_host_that_is_down_may_come_back(sshd: Sshd, tmp_path: Path) -> None:
         far.state("job")
 
 
-def test_a_name_that_nobody_has_is_told(sshd: Sshd, tmp_path: Path) -> None:
-    sentence = refusal(sshd.account(address="nobody.invalid"), tmp_path)
+@pytest.mark.parametrize("address", ["nobody.invalid", "n" * 64, "a..b"])
+def test_a_name_that_nobody_has_is_told(
+    sshd: Sshd, tmp_path: Path, address: str
+) -> None:
+    sentence = refusal(sshd.account(address=address), tmp_path)
     assert "there is no host of this name" in sentence
 
 

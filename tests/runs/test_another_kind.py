@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import QueryDict
 from django.test import Client, override_settings
+from django.utils import timezone
 
 from computes.checks import Checks
 from computes.models import ComputeTarget
@@ -19,6 +20,7 @@ from runs.mirror import log_path
 from runs.models import Run
 from runs.status import EndReason, RunStatus
 from tests import factories
+from tests.computes.another_kind import GateForm
 from tests.services.monitor import Monitor, placed, started
 
 pytestmark = [
@@ -98,6 +100,31 @@ def test_a_run_on_it_goes_its_way(monitor: Monitor, target: ComputeTarget) -> No
     monitor.wait_for_end(run)
     assert run.status == RunStatus.COMPLETED
     assert log_path(run.run_id).read_text() == "red\n"
+
+
+def test_the_run_page_tells_what_was_chosen(
+    admin: Client, target: ComputeTarget
+) -> None:
+    run = placed(SHOW, target=target, launch={"colour": "red"})
+    overview = admin.get(f"{run.get_absolute_url()}panels/overview/")
+    page = " ".join(overview.content.decode().split())
+    assert '<dt>Colour</dt> <dd class="mono"> red </dd>' in page
+
+
+def test_it_stays_on_its_machine_and_a_change_overwrites_nothing_else(
+    admin: Client, target: ComputeTarget
+) -> None:
+    other = ComputeTarget.objects.create(name="other", kind="local")
+    form = GateForm(
+        {"machine": other.pk, "gate": "/elsewhere", "max_runs": 3}, instance=target
+    )
+    ComputeTarget.objects.filter(pk=target.pk).update(detached_at=timezone.now())
+    assert form.is_valid(), form.errors
+    machine = form.save_target().machine
+    target.refresh_from_db()
+    assert (target.settings, target.max_runs) == ({"gate": "/elsewhere"}, 3)
+    assert target.detached_at is not None
+    assert machine == target.machine != other
 
 
 def test_why_a_run_waits_is_told(

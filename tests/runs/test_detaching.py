@@ -98,6 +98,23 @@ def test_it_waits_for_its_runs_and_takes_no_new_ones(
     assert target.secrets is None
 
 
+def test_all_on_the_way_are_kept_until_the_last_folder_is_removed(
+    target: ComputeTarget,
+) -> None:
+    fields = {"kind": "ssh", "secrets": Secret.of("{}"), "detached_at": timezone.now()}
+    first = ComputeTarget.objects.create(name="first", **fields)
+    second = ComputeTarget.objects.create(name="second", jump=first, **fields)
+    machine = ComputeTarget.objects.create(name="machine", jump=second, **fields)
+    on_it = ComputeTarget.objects.create(name="engine", machine=machine, **fields)
+    run = factories.ended_run(target=on_it)
+    way = ComputeTarget.objects.exclude(detached_at=None)
+    detach_closed()
+    assert not way.filter(secrets=None).exists()
+    Run.objects.filter(pk=run.pk).update(cleaned_at=timezone.now())
+    detach_closed()
+    assert not way.exclude(secrets=None).exists()
+
+
 def test_only_administrators_detach_and_never_this_machine(
     admin: Client, target: ComputeTarget
 ) -> None:

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import docker
 import pytest
+from django.utils import timezone
 from docker.models.containers import Container
 
+from computes.checks import Checks
 from computes.models import ComputeTarget
 from computes.targets import host_of, launcher_of
 from runs import execution, services, sights
@@ -167,6 +170,12 @@ def test_a_paused_container_is_canceled_by_force(
     sights.look(target)
     run.refresh_from_db()
     assert "paused the container" in run.sight
+    # Asked for while its target was away, which was told nothing so far.
+    ago = timezone.now() - timedelta(hours=1)
+    Run.objects.filter(pk=run.pk).update(cancel_requested_at=ago)
+    sights.look(target)
+    assert container(client, run).status == "paused"
+    Run.objects.filter(pk=run.pk).update(cancel_requested_at=None)
     services.cancel_run(run, by="ada")
     monitor.wait(looked_at(run), "the run has ended")
     assert run.status == RunStatus.CANCELED
@@ -203,6 +212,16 @@ def test_an_image_without_python_is_told(
     assert run.status == RunStatus.FAILED
     assert run.error == f"The image {BARE} has no python3: the runner needs Python."
     cleaned(run)
+
+
+def test_a_check_with_an_image_without_python_waits_for_nothing(
+    docker_engine: DockerEngine,
+) -> None:
+    target = docker_target(docker_engine, image=BARE)
+    *_, job = Checks(host=host_of(target), launcher=launcher_of(target))
+    assert not job.is_fine
+    assert f"The image {BARE} has no python3" in job.detail
+    assert job.seconds < 10
 
 
 def test_a_container_that_was_removed_is_a_lost_run(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from django.db import connection
+from rq.timeouts import JobTimeoutException
 
 from computes.runner.staging import Objects
 from computes.targets import host_of
@@ -38,6 +39,22 @@ def test_a_second_submission_starts_no_second_script(monitor: Monitor) -> None:
     execution.start_run(run.pk)
     assert log_path(run.run_id).read_bytes() == b"once\n"
     assert states(run)[-1] == "Completed"
+
+
+def test_a_submission_that_takes_too_long_for_a_worker_is_taken_up_again(
+    monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = placed("print('once')")
+
+    def stage(*_: object) -> None:
+        raise JobTimeoutException("Too long.")
+
+    with monkeypatch.context() as patched, pytest.raises(JobTimeoutException):
+        patched.setattr(execution, "_stage", stage)
+        execution.start_run(run.pk)
+    execution.start_run(run.pk)
+    monitor.wait_for_end(run)
+    assert run.status == RunStatus.COMPLETED
 
 
 def test_submissions_at_once_start_one_script(monitor: Monitor) -> None:

@@ -157,3 +157,60 @@ def test_the_section_on_an_environment_has_its_packages() -> None:
     assert "spark" not in section
     assert "s3cret" not in str(section)
     assert environment_section(None, None)["python"]["interpreterPath"] == "python"
+
+
+def test_a_docker_run_names_its_image_and_gpus() -> None:
+    configuration = ScriptRunConfiguration(
+        script="train.py", gpus=2, launch={"image": "python:3.12"}
+    )
+    read = yaml.safe_load(runconfig_of(configuration))
+    assert read["docker"] == {"useDocker": True, "arguments": ["--gpus", "2"]}
+    assert read["environment"]["docker"] == {"baseImage": "python:3.12"}
+    code = code_of(configuration)
+    assert "from azureml.core.runconfig import DockerConfiguration\n" in code
+    assert "environment.docker.base_image = 'python:3.12'\n" in code
+    assert (
+        "docker_runtime_config=DockerConfiguration(use_docker=True,"
+        " arguments=['--gpus', '2']),\n"
+    ) in code
+
+
+def test_a_run_on_several_nodes_says_how_many() -> None:
+    configuration = ScriptRunConfiguration(
+        script="train.py", launch={"nodes": 3, "tasks_per_node": 2}
+    )
+    read = yaml.safe_load(runconfig_of(configuration))
+    assert (read["nodeCount"], read["communicator"]) == (3, "IntelMpi")
+    assert read["mpi"] == {"processCountPerNode": 2, "nodeCount": 3}
+    assert (
+        "distributed_job_config=MpiConfiguration(process_count_per_node=2,"
+        " node_count=3),\n"
+    ) in code_of(configuration)
+
+
+def test_a_priority_is_said_where_it_is_not_the_usual_one() -> None:
+    configuration = ScriptRunConfiguration(script="train.py")
+    assert yaml.safe_load(runconfig_of(configuration, priority=1))["priority"] == 1
+    assert "config.run_config.priority = 1\n" in code_of(configuration, priority=1)
+    assert "priority" not in runconfig_of(configuration) + code_of(configuration)
+
+
+def runconfig_of(configuration: ScriptRunConfiguration, priority: int = 0) -> str:
+    return as_runconfig(
+        configuration,
+        target="box",
+        environment=environment_section(None, None),
+        priority=priority,
+    )
+
+
+def code_of(configuration: ScriptRunConfiguration, priority: int = 0) -> str:
+    return as_python(
+        configuration,
+        experiment="x",
+        target="box",
+        environment="python",
+        version=2,
+        tags={},
+        priority=priority,
+    )

@@ -136,6 +136,16 @@ def test_a_file_and_a_folder_take_each_others_place(tmp_path: Path) -> None:
     assert writer.outputs().keys() == {"outputs/a/c"}
 
 
+def test_the_cleaning_of_an_ended_job_takes_no_outputs(tmp_path: Path) -> None:
+    writer = MirrorWriter(tmp_path)
+    put(writer, "outputs/a", b"kept")
+    writer.finish(b"{}")
+    # By a watch that began when the run was just about to end.
+    late = MirrorWriter(tmp_path)
+    late.remove_outputs(["outputs/a"])
+    assert (tmp_path / "files/outputs/a").read_bytes() == b"kept"
+
+
 @pytest.mark.parametrize("name", ["../x", "outputs/../../x", "/etc/x", "outputs", "x"])
 def test_a_name_outside_is_not_written(tmp_path: Path, name: str) -> None:
     writer = MirrorWriter(tmp_path / "mirror")

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
+from aml_portal.errors import TargetError
 from computes.checks import Checks
 from computes.models import ComputeTarget
 from computes.targets import host_of, launcher_of
@@ -79,7 +81,7 @@ def test_its_exit_code_is_the_scripts_own(
 
 
 def test_a_run_gets_what_it_asks_for(slurm: Slurm) -> None:
-    target = factories.cluster(slurm, memory="300M", cpus=1, extra="--comment=ours")
+    target = factories.cluster(slurm, memory="300M", cpus=1, extra="--nice=7")
     chosen = {"nodes": 2, "cpus": 64, "memory": "1G", "time": "1-02:00:00"}
     run = started(SHOW, target=target, launch=chosen)
     told = slurm.must("scontrol", "show", "job", "-o", slurm.ids(job_name(run))[0])
@@ -88,7 +90,8 @@ def test_a_run_gets_what_it_asks_for(slurm: Slurm) -> None:
         "MinMemoryNode=1G",
         "NumNodes=2-2",
         "TimeLimit=1-02:00:00",
-        "Comment=ours",
+        "Nice=7",
+        "Comment=aml-portal:",
         "Requeue=0",
     ):
         assert words in told
@@ -214,6 +217,14 @@ def outcomes(target: ComputeTarget) -> dict[str, tuple[bool | None, str]]:
     return {each.name: (each.is_fine, each.detail) for each in checks}
 
 
+def test_leftovers_do_not_wait_for_a_configuration_that_is_absent(
+    slurm: Slurm,
+) -> None:
+    launcher = launcher_of(factories.cluster(slurm, conf="/none"))
+    with pytest.raises(TargetError, match="There is no /none to be read"):
+        launcher.leftovers()
+
+
 def test_what_is_left_of_jobs_is_listed_and_ended(
     target: ComputeTarget, slurm: Slurm
 ) -> None:
@@ -222,7 +233,11 @@ def test_what_is_left_of_jobs_is_listed_and_ended(
     other = slurm.must("sbatch", "--parsable", "--hold", "--wrap=true", "-Jother")
     launcher = launcher_of(target)
     assert [left.job for left in launcher.leftovers()] == [run.run_id]
-    assert launcher.leftovers()[0].words.startswith("Slurm job ")
+    left = launcher.leftovers()[0]
+    assert left.words.startswith("Slurm job ")
+    assert left.portal == settings.PORTAL_ID
+    assert left.since
+    assert abs(timezone.now() - left.since) < timedelta(minutes=1)
     for _ in range(2):
         launcher.end(run.run_id)
     assert launcher.leftovers() == []

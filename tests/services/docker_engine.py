@@ -7,20 +7,19 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import docker
 import requests
 from docker.errors import DockerException
 
+from tests.services.service import Service
 from tests.waiting import eventually
 
 # Not in the PATH of everybody.
 _DOCKERD = shutil.which("dockerd", path="/usr/sbin:/usr/bin:/usr/local/bin")
 
 
-class DockerEngine:
+class DockerEngine(Service):
     """Runs for the length of a `with` block, with a socket and a store of its own.
 
     It leaves the machine's network alone: containers have the host's, or none.
@@ -126,16 +125,7 @@ class DockerEngine:
             if (place := line.split()[1]).startswith(f"{self.folder}/"):
                 subprocess.run(["umount", "--lazy", place], check=True)
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         try:
             self._remove_all()
         finally:

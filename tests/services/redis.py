@@ -3,17 +3,17 @@
 import subprocess
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import redis
 
 from aml_portal.broker import broker_url
 from aml_portal.redis_server import find_server, server_command
+from tests.services.service import Service
 from tests.waiting import eventually, free_port
 
 
-class RedisServer:
+class RedisServer(Service):
     """A server for the length of a `with` block."""
 
     def __init__(self, command: list[str], url: str) -> None:
@@ -65,15 +65,3 @@ class RedisServer:
             return bool(self.client.ping())
         except redis.RedisError:
             return False
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()

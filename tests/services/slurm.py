@@ -12,9 +12,8 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from tests.services.service import Service
 from tests.waiting import eventually, free_port
 
 NODES = ("n1", "n2")
@@ -33,7 +32,7 @@ class Said:
     err: str
 
 
-class Slurm:
+class Slurm(Service):
     """Runs for the length of a `with` block, apart from any other Slurm there is.
 
     The partition `cpu`, the default one, has both nodes, and `gpu` has `n2`, whose GPUs
@@ -235,18 +234,6 @@ class Slurm:
             (folder / f"gpu{number}").symlink_to(os.devnull)
         gres = f"NodeName=n2 Name=gpu Type=tesla File={devices}\n"
         (folder / "gres.conf").write_text(gres)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
 
 def _parent(pid: int) -> int:

@@ -8,11 +8,11 @@ import subprocess
 import tempfile
 import urllib.request
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import pyspark
 
+from tests.services.service import Service
 from tests.waiting import eventually, free_port
 
 SPARK_HOME = Path(pyspark.__file__).parent
@@ -32,7 +32,7 @@ CONF = {
 _CORES = 2
 
 
-class SparkCluster:
+class SparkCluster(Service):
     """Runs for the length of a `with` block; pip's Spark with the system's Java."""
 
     def __init__(self) -> None:
@@ -132,12 +132,7 @@ class SparkCluster:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self.stop()
         shutil.rmtree(self.folder)
 

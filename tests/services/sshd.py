@@ -6,18 +6,17 @@ import subprocess
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from aml_portal.errors import TargetError
 from computes.hosts.ssh_connection import SshAccount, host_key_of
+from tests.services.service import Service
 from tests.waiting import eventually, free_port
 
 # Not in the PATH of everybody.
 _SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin") or "sshd"
 
 
-class Sshd:
+class Sshd(Service):
     """Runs for the length of a `with` block; signs in by the key `private_key`."""
 
     def __init__(self, **options: str) -> None:
@@ -89,16 +88,7 @@ class Sshd:
             return False
         return True
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self.stop()
         shutil.rmtree(self.folder)
 

@@ -8,6 +8,7 @@ from computes.launchers.base import Sight, Spec
 from computes.launchers.docker.bringing import CanceledError
 from computes.launchers.docker.containers import with_copies
 from computes.launchers.docker.launcher import DockerLauncher
+from computes.launchers.docker.sights import GONE
 
 
 class CopyingDockerLauncher(DockerLauncher):
@@ -37,10 +38,14 @@ class CopyingDockerLauncher(DockerLauncher):
         return self._host.start(job)
 
     def look(self, jobs: Collection[str]) -> Mapping[str, Sight]:
-        """Only hints: the runner tells all else, since it is not in the container."""
+        """Only hints: the runner tells all else, since it is not in the container.
+
+        Without one, the runner may be about to have it made.
+        """
         return {
             job: replace(sight, words="") if sight.is_over else sight
             for job, sight in super().look(jobs).items()
+            if sight != GONE
         }
 
     def _check_folders(self) -> str:

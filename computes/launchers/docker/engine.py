@@ -18,7 +18,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
 from aml_portal.errors import TargetError
-from computes.hosts import Host, TargetAwayError
+from computes.hosts import Host, TargetAwayError, plain
 from computes.launchers.docker.containers import API_VERSION
 
 _SECONDS = 60
@@ -79,7 +79,7 @@ def asking_alone(
 def words_of(error: APIError) -> str:
     """What the engine said, without the address that was asked."""
     words = " ".join((error.explanation or "").split())
-    return words.rstrip(".")[:500] or "it gives no reason"
+    return plain(words.rstrip(".")) or "it gives no reason"
 
 
 def _client(host: Host, path: str) -> docker.APIClient:

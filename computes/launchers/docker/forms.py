@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from aml_portal.errors import UserError
+from computes.form_fields import LinesField, PasswordField, PlainField, checking
 from computes.forms import OnMachineForm
 from computes.launchers.docker.settings import (
     DockerSettings,
@@ -14,27 +14,16 @@ from computes.launchers.docker.settings import (
 from computes.run_options import RunOptionsForm
 
 _DEFAULTS = DockerSettings()
-_PLAIN = {"autocomplete": "off", "spellcheck": "false"}
 # The kernel takes no longer one for a socket.
 _LONGEST_SOCKET = 107
 _IMAGE_HELP = "Such as python:3.12. It has to have Python 3.8 or newer."
 
 
-class ImageField(forms.CharField):
+class ImageField(PlainField):
     """The name of an image, as docker pull takes it."""
 
     def __init__(self, **options: Any) -> None:
-        widget = forms.TextInput(attrs=_PLAIN)
-        super().__init__(max_length=255, widget=widget, **options)
-
-    def clean(self, value: Any) -> str:
-        image: str = super().clean(value)
-        if image:
-            try:
-                check_image(image)
-            except UserError as error:
-                raise forms.ValidationError(str(error)) from error
-        return image
+        super().__init__(max_length=255, validators=[checking(check_image)], **options)
 
 
 class DockerForm(OnMachineForm):
@@ -47,43 +36,37 @@ class DockerForm(OnMachineForm):
     secret_names = ("registry_password",)
     foremost = ("name", "machine", "image", "memory", "cpus", "max_runs")
 
-    socket = forms.CharField(
+    socket = PlainField(
         max_length=_LONGEST_SOCKET,
         initial=_DEFAULTS.socket,
         help_text="Where the engine listens on the machine. Whoever may use it is as"
         " good as root there, so submit to it only what you would let run there.",
-        widget=forms.TextInput(attrs=_PLAIN),
     )
     image = ImageField(
         label="Default image", help_text=f"For runs that name none. {_IMAGE_HELP}"
     )
-    python = forms.CharField(
+    python = PlainField(
         label="Python",
         max_length=4096,
         initial=_DEFAULTS.python,
         help_text="In the images: a name, or a path.",
-        widget=forms.TextInput(attrs=_PLAIN),
     )
-    registry = forms.CharField(
+    registry = PlainField(
         required=False,
         max_length=255,
         help_text="Whose images need a sign-in, such as registry.example.org:5000;"
         " empty for Docker Hub. No other one is told the password.",
-        widget=forms.TextInput(attrs=_PLAIN),
     )
-    registry_user = forms.CharField(
+    registry_user = PlainField(
         label="User of the registry",
         required=False,
         max_length=255,
         help_text="Empty: images are brought without a sign-in.",
-        widget=forms.TextInput(attrs=_PLAIN),
     )
-    registry_password = forms.CharField(
+    registry_password = PasswordField(
         label="Password or token of the registry",
         required=False,
         max_length=8192,
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
     cpus = forms.FloatField(
         label="CPUs",
@@ -104,19 +87,18 @@ class DockerForm(OnMachineForm):
         initial=1,
         help_text="What data loaders with several workers use.",
     )
-    network = forms.CharField(
+    network = PlainField(
         max_length=255,
         initial=_DEFAULTS.network,
         help_text="bridge, host, none, or the name of a network of the engine.",
-        widget=forms.TextInput(attrs=_PLAIN),
     )
-    mounts = forms.CharField(
+    mounts = LinesField(
         label="Extra mounts",
         required=False,
         max_length=16_000,
         help_text="Folders of the machine that all runs see: source:target on each"
         " line, or source:target:ro.",
-        widget=forms.Textarea(attrs={"rows": 3, **_PLAIN}),
+        validators=[checking(ExtraMount.read_all)],
     )
 
     copies = forms.BooleanField(
@@ -126,24 +108,11 @@ class DockerForm(OnMachineForm):
         " leads elsewhere. Outputs then come back when a run ends.",
     )
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        if self.instance.pk:
-            self.fields["registry_password"].help_text = "Empty: what is kept stays."
-
     def clean_socket(self) -> str:
         socket: str = self.cleaned_data["socket"]
         if not socket.startswith("/"):
             raise forms.ValidationError("Give the absolute path of the socket.")
         return socket
-
-    def clean_mounts(self) -> str:
-        mounts: str = self.cleaned_data["mounts"]
-        try:
-            ExtraMount.read_all(mounts)
-        except UserError as error:
-            raise forms.ValidationError(str(error)) from error
-        return mounts
 
 
 class DockerRunForm(RunOptionsForm):

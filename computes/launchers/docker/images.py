@@ -9,6 +9,7 @@ from docker.errors import APIError, DockerException, NotFound
 
 from aml_portal.errors import TargetError, UserError
 from aml_portal.sizes import spell_size
+from computes.hosts import plain
 from computes.launchers.docker.engine import words_of
 from computes.launchers.docker.settings import DockerSettings
 
@@ -132,6 +133,7 @@ def _in_pieces(lines: Iterator[str]) -> Iterator[bytes]:
 
 def refusal(image: str, said: str) -> UserError | TargetError:
     """What the engine or the registry said, in a sentence."""
+    said = plain(said)
     words = said.lower()
 
     def says(parts: tuple[str, ...]) -> bool:

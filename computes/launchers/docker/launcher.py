@@ -43,8 +43,6 @@ class DockerLauncher:
     the runner in it makes sure that a script is never started twice either.
     """
 
-    sees = True
-
     def __init__(self, host: Host, settings: DockerSettings) -> None:
         self._host = host
         self._settings = settings
@@ -227,7 +225,7 @@ def _remove(client: docker.APIClient, container: str) -> None:
 
 def _sight(client: docker.APIClient, listed: dict[str, Any]) -> Sight:
     if listed["State"] in ("created", "running"):
-        return Sight(lives=True)
+        return Sight()
     try:
         container = client.inspect_container(listed["Id"])
         said = client.logs(listed["Id"], tail=_LAST_LINES)

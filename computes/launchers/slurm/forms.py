@@ -3,14 +3,13 @@
 from django import forms
 from django.core.validators import RegexValidator
 
-from aml_portal.errors import UserError
+from computes.form_fields import LinesField, PlainField, checking
 from computes.forms import OnMachineForm
 from computes.launchers.slurm.settings import extra_options
 from computes.launchers.slurm.times import seconds_of
 from computes.run_options import RunOptionsForm
 
 _MOST_NODES, _MOST_CPUS, _MOST_GPUS = 10_000, 4096, 64
-_PLAIN = {"autocomplete": "off", "spellcheck": "false"}
 _NAME = RegexValidator(
     r"\A[A-Za-z0-9_][A-Za-z0-9_.,\-]*\Z",
     "Use letters, digits, dots, dashes and underscores.",
@@ -21,14 +20,13 @@ _MEMORY = RegexValidator(
 _PATH = RegexValidator(r"\A/[^\0\n]*\Z", "Give an absolute path.")
 
 
-def _text(label: str, hint: str, *validators: RegexValidator) -> forms.CharField:
-    return forms.CharField(
+def _text(label: str, hint: str, *validators: RegexValidator) -> PlainField:
+    return PlainField(
         label=label,
         required=False,
         max_length=4096 if _PATH in validators else 255,
         help_text=hint,
         validators=validators,
-        widget=forms.TextInput(attrs=_PLAIN),
     )
 
 
@@ -45,6 +43,7 @@ class SlurmForm(OnMachineForm):
         *("name", "machine", "partition", "account", "qos", "cpus", "memory", "gpus"),
         *("extra", "mpi", "programs", "conf", "max_runs", "description"),
     )
+    foremost = ("name", "machine", "partition", "account", "max_runs")
 
     partition = _text("Partition", "Empty: the cluster's default.", _NAME)
     account = _text("Account", "Empty: the user's default.", _NAME)
@@ -58,12 +57,12 @@ class SlurmForm(OnMachineForm):
         _MEMORY,
     )
     gpus = _number("GPUs per node", _MOST_GPUS, "For runs that ask for none.")
-    extra = forms.CharField(
+    extra = LinesField(
         label="Extra options of sbatch",
         required=False,
         max_length=4096,
         help_text="One in a line, such as --constraint=a100, for every run.",
-        widget=forms.Textarea(attrs={"rows": 3, **_PLAIN}),
+        validators=[checking(lambda text: [*extra_options(text)])],
     )
     mpi = _text(
         "MPI of srun",
@@ -81,12 +80,6 @@ class SlurmForm(OnMachineForm):
             "machine": "Where sbatch works: this machine, or a login node that is"
             " attached over SSH. Its working folder is one that the nodes see, too.",
         }
-
-    def clean_extra(self) -> str:
-        try:
-            return "\n".join(extra_options(self.cleaned_data["extra"]))
-        except UserError as error:
-            raise forms.ValidationError(str(error)) from error
 
 
 class SlurmRunForm(RunOptionsForm):

@@ -1,5 +1,6 @@
 """What squeue tells of the portal's jobs, as sights."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,11 +12,15 @@ from computes.launchers.slurm.client import SlurmClient
 from computes.launchers.slurm.script import NO_FOLDER, NO_PYTHON
 from computes.launchers.slurm.words import OTHERS, OVER, why_it_waits
 
+_SECONDS = re.compile(r"[0-9]{1,11}")
 # Before the name of the portal's job in that of Slurm's.
 PREFIX = "aml-"
+# Before the id of the portal in the comment of Slurm's job.
+COMMENT = "aml-portal:"
 # Each with its separator; names come last, since they may have that in them.
 _COLUMNS = (
-    "JobID:|,State:|,exit_code:|,StartTime:|,NodeList:|,TimeLimit:|,Reason:|,Name:"
+    "JobID:|,State:|,exit_code:|,SubmitTime:|,StartTime:|,NodeList:|,TimeLimit:|,"
+    "Comment:|,Reason:|,Name:"
 )
 _MISSING = {
     NO_FOLDER: "The node does not see the working folder of the machine: have the nodes"
@@ -31,15 +36,17 @@ _LAUNCH_FAILURE = "JobLaunchFailure"
 
 @dataclass(frozen=True, kw_only=True)
 class SlurmJob:
-    """A row of squeue; times are in Unix seconds."""
+    """A row of squeue; times are in Unix seconds, `portal` is that which sent it."""
 
     number: str
     state: str
     reason: str
+    submitted: float | None
     starts: float | None
     nodes: str
     limit: str
     exit_code: int
+    portal: str
     name: str
 
     @property
@@ -106,18 +113,24 @@ def jobs(client: SlurmClient) -> Mapping[str, SlurmJob]:
 
 
 def _job(row: list[str]) -> SlurmJob:
-    number, state, code, starts, nodes, limit, reason, name = row
+    number, state, code, submitted, starts, nodes, limit, comment, reason, name = row
     is_ours = name.startswith(PREFIX)
     return SlurmJob(
         number=number,
         state=state,
         exit_code=_exit_code(code),
-        starts=float(starts) if starts.isdecimal() else None,
+        submitted=_seconds(submitted),
+        starts=_seconds(starts),
         nodes=nodes,
         limit=limit,
         reason=reason,
+        portal=comment.removeprefix(COMMENT) if comment.startswith(COMMENT) else "",
         name=name.removeprefix(PREFIX) if is_ours else "",
     )
+
+
+def _seconds(text: str) -> float | None:
+    return float(text) if _SECONDS.fullmatch(text) else None
 
 
 def _exit_code(text: str) -> int:

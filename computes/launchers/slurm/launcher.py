@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
 from typing import Any
+
+from django.conf import settings as portal
 
 from aml_portal.errors import TargetError, UserError
 from computes.hosts import Host, Ran, TargetAwayError
 from computes.launchers import Leftover, Sight
 from computes.launchers.base import Spec
 from computes.launchers.slurm.client import SlurmClient, trouble
-from computes.launchers.slurm.jobs import PREFIX, SlurmJob, jobs
+from computes.launchers.slurm.jobs import COMMENT, PREFIX, SlurmJob, jobs
 from computes.launchers.slurm.partitions import limits_of, partitions, told
 from computes.launchers.slurm.request import Request
 from computes.launchers.slurm.script import batch_script
@@ -26,8 +29,6 @@ class SlurmLauncher:
     runner, which the batch script executes, tells how it ended, and the name tells
     whether a job was submitted.
     """
-
-    sees = True
 
     def __init__(self, host: Host, settings: SlurmSettings) -> None:
         self._host = host
@@ -76,6 +77,7 @@ class SlurmLauncher:
             *asked["options"],
             *time_options(spec, asked["time"], limits),
             f"--job-name={name}",
+            f"--comment={COMMENT}{portal.PORTAL_ID}",
             *("--parsable", "--no-requeue", "--chdir=/"),
             *("--input=/dev/null", "--output=/dev/null"),
         ]
@@ -88,8 +90,14 @@ class SlurmLauncher:
         self._slurm.ask("scancel", "--me", "--quiet", f"--name={PREFIX}{job}")
 
     def leftovers(self) -> list[Leftover]:
+        self._check_conf()
         return [
-            Leftover(job=job.name, words=f"Slurm job {job.number}. {job.sight().words}")
+            Leftover(
+                job=job.name,
+                words=f"Slurm job {job.number}. {job.sight().words}",
+                since=_moment(job.submitted),
+                portal=job.portal,
+            )
             for job in self._look().values()
             if not job.is_over
         ]
@@ -100,11 +108,14 @@ class SlurmLauncher:
     def _look(self) -> Mapping[str, SlurmJob]:
         return jobs(self._slurm)
 
-    def _check_version(self) -> str:
+    def _check_conf(self) -> None:
+        """For who looks on: without it, Slurm's programs would wait for a minute."""
         conf = self._settings.conf
         if conf and self._host.run(["test", "-r", conf]).code != 0:
-            # Slurm's programs would wait for it a minute.
             raise TargetError(f"There is no {conf} to be read on the machine.")
+
+    def _check_version(self) -> str:
+        self._check_conf()
         version = self._slurm.ask("sbatch", "--version").strip()
         # Only the controller can answer this.
         self._look()
@@ -122,3 +133,7 @@ class SlurmLauncher:
                 "Pick another one in the target's settings.",
             )
         return told(known)
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

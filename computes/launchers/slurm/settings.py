@@ -11,9 +11,10 @@ _OPTION = re.compile(r"--([a-z][a-z-]+)(=[^\0\n]*)?")
 # The portal relies on its own, or they are no options of a job. sbatch takes the
 # beginning of a name for the name.
 _RESERVED = (
-    *("array", "chdir", "error", "export-file", "gid", "help", "ignore-pbs", "input"),
-    *("job-name", "no-requeue", "open-mode", "output", "parsable", "quiet", "requeue"),
-    *("signal", "test-only", "uid", "usage", "version", "wait", "wrap"),
+    *("array", "chdir", "comment", "error", "export-file", "gid", "help"),
+    *("ignore-pbs", "input", "job-name", "no-requeue", "open-mode", "output"),
+    *("parsable", "quiet", "requeue", "signal", "test-only", "uid", "usage"),
+    *("version", "wait", "wrap"),
 )
 
 

@@ -1,12 +1,13 @@
 """What attaching a Spark target asks, and what a run on one can choose."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.core.validators import URLValidator
 
 from aml_portal.errors import UserError
+from computes.form_fields import LinesField, PlainField, checking
 from computes.forms import OnMachineForm
 from computes.launchers.spark.notation import (
     check_master,
@@ -26,39 +27,22 @@ _NAMED = {
     "executor_cores": "spark.executor.cores",
     "executor_instances": "spark.executor.instances",
 }
-_LINES = {"rows": 4, "autocomplete": "off", "spellcheck": "false"}
-_PLAIN = {"autocomplete": "off", "spellcheck": "false"}
 
 
-def _checking(check: Callable[[str], object]) -> Callable[[str], None]:
-    """A validator that says what `check` says."""
-
-    def validate(text: str) -> None:
-        try:
-            check(text)
-        except UserError as error:
-            raise forms.ValidationError(str(error)) from error
-
-    return validate
-
-
-class MemoryField(forms.CharField):
+class MemoryField(PlainField):
     """An amount as Java spells it."""
 
     def __init__(self) -> None:
         super().__init__(
             required=False,
             max_length=16,
-            validators=[_checking(check_memory)],
+            validators=[checking(check_memory)],
             help_text="Such as 512m or 4g.",
-            widget=forms.TextInput(attrs=_PLAIN),
         )
 
 
-class ConfField(forms.CharField):
+class ConfField(LinesField):
     """Lines such as `spark.x.y=value`, as a mapping."""
-
-    widget = forms.Textarea(attrs=_LINES)
 
     def to_python(self, value: Any) -> Any:
         text = super().to_python(value)
@@ -71,10 +55,8 @@ class ConfField(forms.CharField):
         return spell_conf(value) if isinstance(value, Mapping) else value
 
 
-class PyFilesField(forms.CharField):
+class PyFilesField(LinesField):
     """Names of files of the snapshot, one a line, as a list."""
-
-    widget = forms.Textarea(attrs={**_LINES, "rows": 2})
 
     def to_python(self, value: Any) -> Any:
         text = super().to_python(value) or ""
@@ -99,56 +81,48 @@ class SparkForm(OnMachineForm):
     secret_names = ("secret_conf",)
     foremost = ("name", "machine", "master", "web_ui", "conf", "max_runs")
 
-    master = forms.CharField(
+    master = PlainField(
         max_length=2048,
-        validators=[_checking(check_master)],
+        validators=[checking(check_master)],
         help_text="spark://HOST:7077, with HOST:PORT,… for each that stands by;"
         " local[*], local[4], yarn or k8s://HOST:PORT.",
-        widget=forms.TextInput(attrs=_PLAIN),
     )
-    web_ui = forms.CharField(
+    web_ui = PlainField(
         label="Web page of the master",
         required=False,
         max_length=2048,
         validators=[URLValidator(schemes=["http", "https"])],
         help_text="Such as http://HOST:8080, as the machine reaches it. Runs are linked"
         " to their applications there, and say when they wait for executors.",
-        widget=forms.TextInput(attrs=_PLAIN),
     )
-    spark_home = forms.CharField(
+    spark_home = PlainField(
         label="SPARK_HOME",
         required=False,
         max_length=4096,
         help_text="The folder of Spark on the machine. Empty: the pyspark of the run's"
         " environment, else the spark-submit in the PATH.",
-        widget=forms.TextInput(attrs=_PLAIN),
     )
-    java_home = forms.CharField(
+    java_home = PlainField(
         label="JAVA_HOME",
         required=False,
         max_length=4096,
         help_text="Spark 4 needs Java 17 or newer. Empty: the java in the PATH.",
-        widget=forms.TextInput(attrs=_PLAIN),
     )
     conf = ConfField(
+        rows=4,
         label="Configuration",
         required=False,
         help_text="Of every run: spark.NAME=VALUE, one a line. A run's own wins.",
     )
-    secret_conf = forms.CharField(
+    secret_conf = LinesField(
+        rows=4,
         label="Secret configuration",
         required=False,
         max_length=32_000,
-        validators=[_checking(parse_conf)],
+        validators=[checking(parse_conf)],
         help_text="Lines of the same kind with passwords and tokens. They are kept"
         " encrypted, are not shown again, and reach Spark in a file.",
-        widget=forms.Textarea(attrs=_LINES),
     )
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        if self.instance.pk:
-            self.fields["secret_conf"].help_text += " Empty: what is kept stays."
 
     def clean_conf(self) -> dict[str, str]:
         conf: dict[str, str] = self.cleaned_data["conf"]
@@ -168,11 +142,13 @@ class SparkRunForm(RunOptionsForm):
         label="Executors", required=False, min_value=1, max_value=_MOST_CORES
     )
     conf = ConfField(
+        rows=4,
         label="Spark configuration",
         required=False,
         help_text="spark.NAME=VALUE, one a line; it wins over the compute target's.",
     )
     py_files = PyFilesField(
+        rows=2,
         label="Python files",
         required=False,
         help_text="Files of the source that executors import: .py, .zip or .egg, one a"
@@ -205,6 +181,13 @@ class SparkRunForm(RunOptionsForm):
         conf = {**given.get("conf", {}), **named}
         options = {"conf": conf, "py_files": given.get("py_files", [])}
         return {name: value for name, value in options.items() if value}
+
+    @classmethod
+    def filled(
+        cls, options: Mapping[str, Any], settings: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        conf = {**settings.get("conf", {}), **options.get("conf", {})}
+        return {**options, "conf": conf} if conf else dict(options)
 
 
 def _check_for_secrets(conf: Mapping[str, str], advice: str) -> None:

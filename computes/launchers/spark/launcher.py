@@ -32,8 +32,6 @@ _WAITS = {
 class SparkLauncher:
     """Starts drivers on a host; what becomes of them there, the runner tells."""
 
-    sees = True
-
     def __init__(self, target: ComputeTarget, host: Host) -> None:
         self._target = target
         self._host = host
@@ -82,9 +80,9 @@ class SparkLauncher:
     def look(self, jobs: Collection[str]) -> Mapping[str, Sight]:
         if not jobs:
             return {}
-        folders = PurePosixPath(self._host.place("spark").folder).parent
-        logs = {job: f"{folders / job}/logs/std_log.txt" for job in jobs}
-        seen = self._ask("look", web_ui=self._settings["web_ui"], logs=logs)
+        parent = PurePosixPath(self._host.place("spark").folder).parent
+        folders = {job: str(parent / job) for job in jobs}
+        seen = self._ask("look", web_ui=self._settings["web_ui"], folders=folders)
         return {job: self._sight(**found) for job, found in seen.items()}
 
     def end(self, job: str) -> None:
@@ -110,11 +108,13 @@ class SparkLauncher:
         )
         return found
 
-    def _sight(self, *, application: str, waits_for: str, hint: str) -> Sight:
+    def _sight(
+        self, *, application: str, waits_for: str, hint: str, is_over: bool
+    ) -> Sight:
         page = self._settings["web_ui"].rstrip("/")
         words = _WAITS[waits_for].format(application=application)
         url = f"{page}/app/?appId={application}" if page and application else ""
-        return Sight(words=words, hint=hint, name=application, url=url)
+        return Sight(words=words, is_over=is_over, hint=hint, name=application, url=url)
 
     def _check_java(self) -> str:
         found = self._ask("java", java_home=self._settings["java_home"])

@@ -248,17 +248,19 @@ def _last_line(text: str) -> str:
 # What is known of jobs
 
 
-def look(*, web_ui: str, logs: dict[str, str]) -> Json:
+def look(*, web_ui: str, folders: dict[str, str]) -> Json:
     """What Spark makes of each job, by its log and by the page of the master."""
     running: dict[str, int] = {}
     # Only for the words; the logs have some too.
     with contextlib.suppress(Trouble):
         running = _master_page(web_ui)["running"] if web_ui else {}
-    return {job: _sight(log, running) for job, log in logs.items()}
+    return {job: _sight(Path(path), running) for job, path in folders.items()}
 
 
-def _sight(log: str, running: dict[str, int]) -> Json:
-    head, tail = _ends(log)
+def _sight(folder: Path, running: dict[str, int]) -> Json:
+    # Before the log, which is whole once the runner has said its last word.
+    is_over = (folder / "exit.json").exists()
+    head, tail = _ends(folder / "logs/std_log.txt")
     said = _APPLICATION.search(head)
     application = (said[1] or said[2]).decode() if said else ""
     cores = running.get(application)
@@ -266,6 +268,7 @@ def _sight(log: str, running: dict[str, int]) -> Json:
         "application": application,
         "waits_for": _what_it_waits_for(application, cores, tail),
         "hint": _hint_of(head + tail),
+        "is_over": is_over,
     }
 
 
@@ -279,10 +282,10 @@ def _what_it_waits_for(application: str, cores: int | None, tail: bytes) -> str:
     return "executors" if waits else ""
 
 
-def _ends(path: str) -> tuple[bytes, bytes]:
+def _ends(path: Path) -> tuple[bytes, bytes]:
     """The beginning and the end of a log, however long it is."""
     try:
-        with Path(path).open("rb") as file:
+        with path.open("rb") as file:
             head = file.read(_HEAD)
             file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))
             return head, file.read(_TAIL)
