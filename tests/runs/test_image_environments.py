@@ -333,9 +333,9 @@ def test_pip_builds_where_the_uv_of_the_portal_can_not(
     needed = environment("tiny")
     run = placed(SHOW, target=target, environment=needed)
     lock_of(needed, {"machine": platform.machine()})
-    monkeypatch.setattr("environments.images.platform.machine", lambda: "another")
     # As host.facts() has it, which else would be asked of the same function.
-    facts = {"machine": "x86_64"}
+    facts = {"machine": platform.machine(), "glibc": "2.31"}
+    monkeypatch.setattr("environments.images.platform.machine", lambda: "another")
     ComputeTarget.objects.filter(pk=target.pk).update(facts=facts)
     execution.start_run(run.pk)
     monitor.wait_for_end(run)
