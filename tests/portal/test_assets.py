@@ -10,6 +10,7 @@ from django.conf import settings
 
 from aml_portal.assets import AssetError, copy_files, copy_font, icon_sprite
 from aml_portal.node import MINIMUM, find_node
+from computes.kinds import kinds
 from runs.status import RunStatus
 from runs.templatetags.runs import status_look
 
@@ -53,6 +54,7 @@ def test_the_sprite_has_the_icons_that_are_shown_and_no_other() -> None:
     templates = settings.BASE_DIR.joinpath("templates").rglob("*.html")
     shown = {name for file in templates for name in _ICON.findall(file.read_text())}
     shown |= {status_look(status).icon for status in RunStatus}
+    shown |= {kind.icon for kind in kinds().values()}
     assert sorted(ids) == sorted(shown), "Correct assets.toml and run make assets."
 
 
