@@ -30,6 +30,7 @@ def facts_in(said: Answer, name: str) -> dict[str, Any]:
         return {
             **{field: plain(said[field]) for field in texts},
             "executable": plain(said["executable"], _LONGEST_PATH),
+            **{field: plain(said[field]) for field in ("glibc", "cuda")},
             "cpus": _or_none(_whole, said["cpus"]),
             "load": _or_none(_number, said["load"]),
             **{field: _or_none(_whole, said[field]) for field in sizes},
