@@ -17,9 +17,20 @@ run: install assets ## Install what is missing, and run the portal
 .PHONY: test
 test: test-install assets lint check test-js test-python ## Install what tests need, and run all of them
 
+# Both halves wait most of the time, so they do it together.
+WHOLE_PORTALS := tests/browser tests/faults tests/portal
+
 .PHONY: test-python
-test-python: ## Run the Python tests: quick ones, servers, browser
-	$(PYTHON_BIN) -m pytest
+test-python: ## Run the Python tests, in two halves at the same time
+	@$(MAKE) -j2 --output-sync=target test-portals test-parts
+
+.PHONY: test-portals
+test-portals: ## Run the tests of whole portals: processes, faults, browser
+	$(PYTHON_BIN) -m pytest $(WHOLE_PORTALS)
+
+.PHONY: test-parts
+test-parts: ## Run all other Python tests
+	$(PYTHON_BIN) -m pytest $(addprefix --ignore=,$(WHOLE_PORTALS))
 
 .PHONY: test-js
 test-js: ## Run the tests of the JavaScript modules
