@@ -7,21 +7,20 @@ import time
 import httpx
 
 from benchmarks.report import Figure, Section, spread
+from benchmarks.targets import ONE_LINE, first_line
 from tests.services.docker_engine import DockerEngine
 from tests.services.docker_images import PYTHON, load_images
 from tests.services.docker_targets import NAME, attach
 from tests.services.portal import Portal
-from tests.services.runs import submit, upload
 
 _ROUNDS = 12
-_ONE_LINE = "print('the first line', flush=True)\n"
 
 
 def measure(portal: Portal, client: httpx.Client) -> Section:
     with DockerEngine() as engine:
         load_images(engine.client(), PYTHON)
         target = attach(client, engine)
-        first = [_first_line(portal, client, target) for _ in range(_ROUNDS + 1)][1:]
+        first = [first_line(portal, client, target) for _ in range(_ROUNDS + 1)][1:]
         bare = [_bare(engine) for _ in range(_ROUNDS)]
         client.post(f"/compute/{NAME}/detach/", data={"if_active": "cancel"})
     median = statistics.median
@@ -44,21 +43,10 @@ def measure(portal: Portal, client: httpx.Client) -> Section:
     )
 
 
-def _first_line(portal: Portal, client: httpx.Client, target: str) -> float:
-    snapshot = upload(client, {"train.py": _ONE_LINE})
-    begin = time.perf_counter()
-    run = submit(portal, client, snapshot=snapshot, target=target)
-    while not run.log():
-        time.sleep(0.001)
-    taken = time.perf_counter() - begin
-    run.wait_for_end()
-    return taken
-
-
 def _bare(engine: DockerEngine) -> float:
     options = ["--rm", "--init", "--network=none", "--cap-drop=ALL"]
     command = ["docker", f"--host={engine.url}", "run", *options, PYTHON]
-    words = ["python3", "-u", "-c", _ONE_LINE]
+    words = ["python3", "-u", "-c", ONE_LINE]
     begin = time.perf_counter()
     with subprocess.Popen([*command, *words], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

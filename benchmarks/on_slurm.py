@@ -10,19 +10,18 @@ from pathlib import Path
 import httpx
 
 from benchmarks.report import Figure, Section, spread
+from benchmarks.targets import first_line
 from tests.services.portal import Portal
-from tests.services.runs import submit, upload
 from tests.services.slurm import Slurm
 from tests.services.slurm_targets import NAME, attach
 
 _ROUNDS = 12
-_ONE_LINE = "print('the first line', flush=True)\n"
 
 
 def measure(portal: Portal, client: httpx.Client) -> Section:
     with Slurm() as slurm:
         target = attach(client, slurm)
-        first = [_first_line(portal, client, target) for _ in range(_ROUNDS + 1)][1:]
+        first = [first_line(portal, client, target) for _ in range(_ROUNDS + 1)][1:]
         bare = [_bare(slurm) for _ in range(_ROUNDS)]
         client.post(f"/compute/{NAME}/detach/", data={"if_active": "cancel"})
     median = statistics.median
@@ -43,17 +42,6 @@ def measure(portal: Portal, client: httpx.Client) -> Section:
             )
         ],
     )
-
-
-def _first_line(portal: Portal, client: httpx.Client, target: str) -> float:
-    snapshot = upload(client, {"train.py": _ONE_LINE})
-    begin = time.perf_counter()
-    run = submit(portal, client, snapshot=snapshot, target=target)
-    while not run.log():
-        time.sleep(0.001)
-    taken = time.perf_counter() - begin
-    run.wait_for_end()
-    return taken
 
 
 def _bare(slurm: Slurm) -> float:

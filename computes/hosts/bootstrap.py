@@ -10,6 +10,7 @@ import hashlib
 import json
 import secrets
 import shlex
+from contextlib import suppress
 
 from aml_portal.errors import TargetError
 from computes.hosts.base import TargetAwayError
@@ -42,12 +43,9 @@ def become_runner(channel: Channel, *, verb: str, root: str, name: str) -> None:
     program = given + BOOT.read_text(encoding="utf-8")
     reader = _Reader(channel, mark, name)
     try:
-        channel.send(ascii(program).encode() + b"\n")
-        said = reader.answer()
+        said = reader.ask(ascii(program).encode() + b"\n")
         if "wanted" in said:
-            data = base64.b64encode(json.dumps(files).encode())
-            channel.send(data + b"\n")
-            said = reader.answer()
+            said = reader.ask(base64.b64encode(json.dumps(files).encode()) + b"\n")
     except (OSError, ValueError) as error:
         raise TargetAwayError(f"{name} did not answer ({error}).") from error
     if "error" in said:
@@ -66,7 +64,28 @@ class _Reader:
         self._noise = b""
         self._rest = b""
 
-    def answer(self) -> dict[str, str]:
+    def ask(self, question: bytes) -> dict[str, str]:
+        """The answer. Raises TargetError where something else is said, and OSError."""
+        try:
+            self._channel.send(question)
+        except OSError:
+            # A shell that lets nobody in may be gone already, and has said why.
+            if said := self._left():
+                raise self._refused(said) from None
+            raise
+        return self._answer()
+
+    def _left(self) -> bytes:
+        said = b""
+        with suppress(OSError):
+            while len(said) < _MOST_NOISE and (data := self._receive()):
+                said += data
+        return said + self._channel.complaints()
+
+    def _receive(self) -> bytes:
+        return self._channel.receive(_BLOCK, timeout=_SECONDS)
+
+    def _answer(self) -> dict[str, str]:
         while True:
             line = self._line()
             _, mark, answer = line.partition(self._mark)
@@ -83,7 +102,7 @@ class _Reader:
     def _line(self) -> bytes:
         line, newline, rest = self._rest.partition(b"\n")
         while not newline:
-            data = self._channel.receive(_BLOCK, timeout=_SECONDS)
+            data = self._receive()
             if not data or len(self._noise) + len(line) > _MOST_NOISE:
                 raise self._refused(self._noise + line)
             more, newline, rest = data.partition(b"\n")

@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import paramiko
@@ -177,7 +177,9 @@ class SshChannel:
         return not self._channel.closed
 
     def close(self) -> None:
-        self._channel.close()
+        # The host is told so, which a connection that broke can't do.
+        with suppress(OSError, EOFError, paramiko.SSHException):
+            self._channel.close()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 Each account is a real one, of another machine with an sshd of its own.
 """
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,13 @@ import pytest
 from aml_portal.errors import TargetError
 from computes.checks import Checks
 from computes.hosts import TargetAwayError
-from computes.hosts.ssh import SshHost
-from computes.hosts.ssh_connection import SshAccount
+from computes.hosts.bootstrap import become_runner, command
+from computes.hosts.ssh import SshChannel, SshHost
+from computes.hosts.ssh_connection import SshAccount, SshConnection
 from computes.launchers.process import ProcessLauncher
 from tests.computes.objects import source
 from tests.services.machine import PASSWORD, Machine
+from tests.waiting import eventually
 
 ROOT = "~/.aml-portal"
 
@@ -60,6 +63,15 @@ def test_an_account_that_may_not_sign_in_is_told(machine: Machine) -> None:
     sentence = refusal(machine.account("nobody"))
     assert "starts no Python: This account is currently not available. " in sentence
     assert "Check the account's login shell" in sentence
+
+
+def test_so_it_is_if_the_account_was_shut_before_it_was_asked(machine: Machine) -> None:
+    account = machine.account("nobody")
+    with closing(SshConnection(account)) as connection:
+        opened = connection.execute(command("python3"))
+        eventually(lambda: opened.closed, "the shell has ended")
+        with pytest.raises(TargetError, match="is currently not available"):
+            become_runner(SshChannel(opened), verb="serve", root=ROOT, name="nobody")
 
 
 @pytest.mark.parametrize("user", ["ada", "fish"])

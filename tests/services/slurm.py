@@ -70,7 +70,9 @@ class Slurm(Service):
     def kill_node(self, node: str) -> None:
         """End slurmd as a power cut does: with all that it runs."""
         self._stop(node, signal.SIGKILL)
-        of_jobs = self.processes_of(f"SLURMD_NODENAME={node}")
+        # Other clusters of tests have nodes of this name too.
+        mine = {*self.processes_of(f"SLURM_CONF={self.conf}")}
+        of_jobs = mine & {*self.processes_of(f"SLURMD_NODENAME={node}")}
         # First who would tell the controller that a job has ended.
         keepers = {_parent(pid) for pid in of_jobs} & {*self.processes_of("slurmstepd")}
         for pid in [*keepers, *of_jobs]:
