@@ -12,7 +12,6 @@ from urllib.parse import unquote, urlsplit
 from django.conf import settings
 
 from computes.launchers.recipes import CONTEXT, ImageRecipe, PackageSources
-from computes.runner import RUNNER
 from environments import channels
 from environments.indexes import Indexes
 from environments.models import Environment, Lock
@@ -104,9 +103,8 @@ def _passwords(variables: Mapping[str, str]) -> Iterator[str]:
 
 
 def _of_conda(lock: Lock) -> Iterator[tuple[str, Path]]:
-    """What installs packages of conda, and those that are files of this machine."""
+    """What installs packages of conda is made of, and which of them are files here."""
     yield "rattler.txt", INSTALLER
-    yield "conda.py", RUNNER.with_name("conda.py")
     for record in _records(lock):
         if path := _file_of(record):
             yield f"conda/{record['sha256']}/{path.name}", path

@@ -68,6 +68,7 @@ class ImageBringer:
         Raises PortalError, and UnwantedError.
         """
         try:
+            self._check()
             size = self._bring(image, sources)
         except TargetAwayError:
             raise

@@ -12,6 +12,7 @@ from django.conf import settings as portal
 
 from computes.launchers.docker.settings import check_image
 from computes.launchers.recipes import CONTEXT, FOLDER, ImageRecipe, PackageSources
+from computes.runner import RUNNER
 
 REPOSITORY = "aml-environment"
 # Of an image that was built: what it is, what it was built on, and for whom.
@@ -36,6 +37,8 @@ _SURROUNDINGS = {
 # The environment of what installs packages of conda.
 _INSTALLER = f"{CONTEXT}/installer"
 _LOCK, _CONDA = "lock.txt", "conda.json"
+# What installs them.
+_PROGRAM = RUNNER.with_name("conda.py")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +91,7 @@ def context_of(
         _add(archive, _LOCK, recipe.lock)
         if recipe.conda:
             _add(archive, _CONDA, _conda_of(recipe))
+            _add(archive, _PROGRAM.name, _PROGRAM.read_text())
         for name, path in sources.files.items():
             entry = archive.gettarinfo(str(path.resolve()), name)
             entry.uid = entry.gid = 0
@@ -113,7 +117,7 @@ def _commands(
     if recipe.conda:
         yield tools.make(_INSTALLER, ">=3.10")
         yield tools.install(_INSTALLER, "rattler.txt")
-        conda = [f"{CONTEXT}/conda.py", f"{CONTEXT}/{_CONDA}"]
+        conda = [f"{CONTEXT}/{_PROGRAM.name}", f"{CONTEXT}/{_CONDA}"]
         yield [f"{_INSTALLER}/bin/python", "-I", *conda]
     else:
         yield tools.make(FOLDER, recipe.python)
