@@ -289,6 +289,8 @@ LOGGING = {
         "django": {"handlers": [], "level": "INFO"},
         # It tells of each connection, and the portal tells of what is wrong with one.
         "paramiko": {"level": "CRITICAL"},
+        # Threads ask a Docker engine at once, and just one connection to it is kept.
+        "urllib3.connectionpool": {"level": "ERROR"},
     },
 }
 

@@ -1,6 +1,7 @@
 """An engine that may be anybody's: what it answers can't fill the portal's memory."""
 
 import json
+import pickle
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from computes.hosts.local import LocalHost
 from computes.launchers.docker.engine import asking
 from computes.launchers.docker.images import pull
 from computes.launchers.docker.settings import DockerSettings
+from computes.runner.reasons import Reason
 
 Say = Callable[[socket.socket], None]
 _CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -99,3 +101,12 @@ def test_a_pull_without_end_is_broken_off(tmp_path: Path, say: Say, words: str) 
         asking(LocalHost(tmp_path / "jobs"), str(path)) as client,
     ):
         pull(client, "busybox", DockerSettings(), lambda _: None)
+
+
+def test_what_is_kept_of_the_words_of_a_build_is_bounded() -> None:
+    reason = Reason()
+    for _ in range(1000):
+        reason.hear("error: " + "x" * 5000)
+        reason.hear(" " * 9 + "and more " * 1000)
+    assert len(pickle.dumps(reason)) < 50_000
+    assert str(reason).startswith("xxx")

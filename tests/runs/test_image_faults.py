@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import docker
 import pytest
@@ -11,10 +12,11 @@ from django.test import override_settings
 from computes.launchers.docker.locks import lock_of
 from computes.launchers.docker.recipes import STAGE, stage_of
 from computes.models import ComputeTarget
-from computes.targets import launcher_of
+from computes.targets import host_of, launcher_of
 from environments.models import Environment
 from runs import services, tasks
 from runs.status import EndReason, RunStatus
+from tests import factories
 from tests.factories import docker_target
 from tests.runs.built_images import (
     built,
@@ -28,6 +30,7 @@ from tests.runs.built_images import (
 from tests.services.docker_engine import DockerEngine
 from tests.services.docker_images import BARE, build, load_images
 from tests.services.monitor import Monitor, placed, started
+from tests.services.sshd import Sshd
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -126,6 +129,29 @@ def test_a_build_that_never_ends_is_canceled(
     assert run.status == RunStatus.CANCELED
     monitor.wait(lambda: has_ended(client), "its container is removed")
     assert built(client) == []
+
+
+def test_a_build_on_another_machine_is_canceled(
+    docker_engine: DockerEngine,
+    endless: Environment,
+    client: docker.DockerClient,
+    tmp_path: Path,
+) -> None:
+    monitor = Monitor()
+    with Sshd() as sshd:
+        machine = factories.machine(sshd, tmp_path / "far", max_runs=50)
+        target = docker_target(docker_engine, machine=machine.pk)
+        monitor.begin(host_of(target))
+        run = placed(target=target, environment=endless)
+        thread = in_background(run)
+        has_begun(monitor, run)
+        services.cancel_run(run, by="ada")
+        monitor.wait_for_end(run)
+        thread.join(20)
+        monitor.wait(lambda: has_ended(client), "its container is removed")
+        monitor.stop()
+    assert not thread.is_alive()
+    assert run.status == RunStatus.CANCELED
 
 
 def test_a_build_is_ended_by_the_limit_of_its_run(
