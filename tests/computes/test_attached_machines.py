@@ -1,7 +1,6 @@
 """Machines as administrators attach them: the form, the host key, the checks."""
 
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,6 @@ from tests.services.sshd import Sshd, make_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_server")]
 FINE = [True] * 6
-
-
-@pytest.fixture(scope="module")
-def sshd() -> Iterator[Sshd]:
-    with Sshd() as server:
-        yield server
 
 
 @pytest.fixture
