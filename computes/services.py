@@ -67,7 +67,7 @@ def _check_loses_no_runs(machine: ComputeTarget, how: SshSettings) -> None:
     Those of all targets on the machine. Until the transaction has ended, no further run
     gets a place on one of them.
     """
-    if machine.pk is None:
+    if not machine.pk:
         return
     on_it = Q(pk=machine.pk) | Q(machine=machine)
     rows = ComputeTarget.objects.select_for_update().filter(on_it).order_by("pk")
