@@ -21,7 +21,6 @@ from computes.hosts.base import DamagedSourceError
 from computes.hosts.local import LocalHost
 from computes.hosts.ssh import SshHost
 from tests.computes.objects import contents, source
-from tests.services.sshd import Sshd
 from tests.waiting import eventually
 
 
@@ -65,12 +64,6 @@ def spec(**changes: Any) -> dict[str, Any]:
         "collect": ["outputs", "logs"],
         **changes,
     }
-
-
-@pytest.fixture(scope="module")
-def sshd() -> Iterator[Sshd]:
-    with Sshd() as server:
-        yield server
 
 
 @pytest.fixture(params=["local", "ssh"])

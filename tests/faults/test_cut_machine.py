@@ -18,7 +18,7 @@ from runs.models import Run
 from runs.status import RunStatus
 from tests import factories
 from tests.services.machine import Machine
-from tests.services.monitor import Monitor, placed, started, states
+from tests.services.monitor import Monitor, following, placed, started, states
 from tests.services.portal import Portal
 from tests.services.runs import SubmittedRun, submit
 from tests.waiting import eventually
@@ -127,10 +127,8 @@ def target(machine: Machine, impatient: None) -> Iterator[ComputeTarget]:
 
 @pytest.fixture
 def monitor(target: ComputeTarget) -> Iterator[Monitor]:
-    monitor = Monitor()
-    monitor.begin(host_of(target))
-    yield monitor
-    monitor.stop()
+    with following(host_of(target)) as monitor:
+        yield monitor
 
 
 def far_folder(machine: Machine, run: Run | SubmittedRun) -> Path:
@@ -274,11 +272,9 @@ def test_a_script_that_fills_the_disk_comes_to_its_end(
     target = factories.machine(
         machine, "~/.aml-portal", python="python3", user="narrow"
     )
-    monitor = Monitor()
-    monitor.begin(host_of(target))
-    run = started(FILLS_THE_DISK, target=target)
-    monitor.wait_for_end(run)
-    monitor.stop()
+    with following(host_of(target)) as monitor:
+        run = started(FILLS_THE_DISK, target=target)
+        monitor.wait_for_end(run)
     assert run.status == RunStatus.FAILED
     assert run.error == "The script ended with exit code 28."
     assert log_path(run.run_id).read_text() == "before\n"
