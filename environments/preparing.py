@@ -22,8 +22,10 @@ from environments.locks import lock_of
 from environments.models import Environment, Lock
 from environments.uv import program
 
+# How the keys of environments begin that only install others.
+INSTALLER = "rattler-"
 # The version of rattler that the portal itself solves with, and its hashes.
-_INSTALLER = Path(__file__).with_name("rattler.txt")
+_RATTLER = Path(__file__).with_name("rattler.txt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +96,12 @@ def _facts(target: ComputeTarget, host: Host) -> Mapping[str, Any]:
 
 def _conda(lock: Lock) -> dict[str, Any]:
     """The packages, and the environment of what installs them."""
-    pinned = _INSTALLER.read_text()
+    pinned = _RATTLER.read_text()
     name = hashlib.sha256(f"{pinned}{lock.platform}".encode()).hexdigest()[:16]
     return {
         "records": json.loads(lock.conda),
         "auth": channels.credentials(),
-        "installer": {"key": f"rattler-{name}", "python": ">=3.10", "lock": pinned},
+        "installer": {"key": f"{INSTALLER}{name}", "python": ">=3.10", "lock": pinned},
     }
 
 

@@ -169,39 +169,35 @@ def _remove_if_unused(environment: Environment) -> bool:
 # For the portal, which shows what is there
 
 
-def listed(root: str) -> List[Json]:
-    """Those that nobody uses or builds at this moment."""
-    found = []
-    for each in known(root):
-        with each.lock(fcntl.LOCK_EX, wait=False) as mine:
-            if mine:
-                about = {"bytes": each.size, "used": each.used}
-                found.append({"key": each.key, **about})
-    return found
+def answer(jobs: str, *, remove: str = "") -> Json:
+    """What nobody uses or builds at this moment, after one was removed.
 
-
-def remove(root: str, key: str) -> None:
-    """Remove one; absent is fine. Raises Refused if it is in use."""
-    environment = Environment(root, key)
-    if key not in {each.key for each in known(root)}:
-        return
-    with environment.lock(fcntl.LOCK_EX, wait=False) as mine:
-        if not mine:
-            raise Refused("The environment is in use: cancel its runs first.")
-        environment.remove()
-
-
-def main(verb: str, jobs: str, key: str = "") -> int:
-    """Answer the portal of this machine, which asks for it as for other verbs."""
+    Absent is fine. Raises Refused if that is in use.
+    """
     root = root_of(jobs)
-    answer: Json = {}
-    if verb == "environments":
-        answer = {"environments": listed(root)}
-    else:
-        try:
-            remove(root, key)
-        except (Refused, OSError) as error:
-            sys.stderr.write("%s\n" % error)
-            return 1
-    sys.stdout.write(json.dumps(answer) + "\n")
+    environments = known(root)
+    for each in environments:
+        if each.key == remove and not _remove_if_unused(each):
+            raise Refused("The environment is in use, or can't be removed.")
+    return {"environments": [_about(each) for each in environments if _is_idle(each)]}
+
+
+def _is_idle(environment: Environment) -> bool:
+    with environment.lock(fcntl.LOCK_EX, wait=False) as mine:
+        return mine and os.path.isdir(environment.folder)
+
+
+def _about(environment: Environment) -> Json:
+    facts = {"bytes": environment.size, "used": environment.used}
+    return {"key": environment.key, **facts}
+
+
+def main(_verb: str, jobs: str, remove: str = "") -> int:
+    """Answer the portal of this machine, which asks for it as for other verbs."""
+    try:
+        said = answer(jobs, remove=remove)
+    except (Refused, OSError) as error:
+        sys.stderr.write("%s\n" % error)
+        return 1
+    sys.stdout.write(json.dumps(said) + "\n")
     return 0
