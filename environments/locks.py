@@ -6,12 +6,15 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from aml_portal.errors import UserError
 from environments import conda
 from environments.definition import DEFAULT_PYTHON, Definition
 from environments.models import Environment, Lock
 from environments.resolving import resolve
 
 _SECONDS = 300.0
+# That uv can choose wheels for.
+_MACHINES = ("x86_64", "aarch64")
 
 
 def platform_of(environment: Environment, facts: Mapping[str, Any]) -> str:
@@ -72,4 +75,9 @@ def _by_conda(definition: Definition, facts: Mapping[str, Any]) -> dict[str, str
 
 
 def _of_wheels(facts: Mapping[str, Any]) -> str:
+    if facts["machine"] not in _MACHINES:
+        raise UserError(
+            f"Packages can't be chosen for {facts['machine']}.",
+            "Use a Python of the machine as it is, with the packages that it has.",
+        )
     return f"{facts['machine']}-manylinux_2_28"

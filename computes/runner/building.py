@@ -152,7 +152,9 @@ def _install(environment: Environment, asked: Json) -> None:
         venv = [asked["uv"], "venv", "--no-project", "--python", asked["python"]]
         run([*venv, environment.folder])
     else:
-        run([_find_python(asked["python"]), "-m", "venv", environment.folder])
+        python = _find_python(asked["python"])
+        _check_pip(python)
+        run([python, "-m", "venv", environment.folder])
     if asked["lock"].strip():
         _install_wheels(environment, asked, run)
 
@@ -195,8 +197,23 @@ def _find_python(version: str) -> str:
         return sys.executable
     found = shutil.which("python%d.%d" % wanted)
     if not found:
-        raise Failed("There is no Python %s on this machine, and no uv." % version)
+        raise Failed(
+            "There is no Python %s on this machine, and no uv for it to fetch one"
+            " with: install Python %s there." % (version, version.lstrip(">="))
+        )
     return found
+
+
+def _check_pip(python: str) -> None:
+    """Raise Failed if it can't make environments that have pip."""
+    command = [python, "-I", "-c", "import ensurepip, venv"]
+    with contextlib.suppress(OSError):
+        if subprocess.call(command, stderr=subprocess.DEVNULL) == 0:
+            return
+    raise Failed(
+        "There is neither uv for this machine, nor venv and pip for %s: install"
+        " these, on Debian and Ubuntu as python3-venv." % python
+    )
 
 
 def _run(

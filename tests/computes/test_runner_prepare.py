@@ -8,7 +8,7 @@ import pytest
 from uv import find_uv_bin
 
 from tests.computes.environment_jobs import KEY, environments, job, left, states
-from tests.computes.jobs import JobFolder
+from tests.computes.jobs import JobFolder, write_program
 from tests.environments.wheels import Wheels
 from tests.waiting import eventually
 
@@ -147,3 +147,18 @@ def test_a_build_that_is_killed_is_begun_anew_by_the_next(
     other.ask("start")
     assert other.last_word()["exit_code"] == 0
     assert log(other).endswith(f"{prefix(tmp_path)}\n")
+
+
+def test_a_machine_with_neither_uv_nor_pip_is_told_what_it_lacks(
+    tmp_path: Path, wheels: Wheels
+) -> None:
+    # As Debian's, without its package python3-venv.
+    write_program(tmp_path / "python3.4", "#!/bin/sh\nexit 1\n")
+    failed = job(tmp_path, wheels, python="3.4", uv=None)
+    surroundings = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    detail = failed.run(env=surroundings)["detail"]
+    assert detail == (
+        "There is neither uv for this machine, nor venv and pip for"
+        f" {tmp_path}/python3.4: install these, on Debian and Ubuntu as python3-venv."
+    )
+    assert log(failed) == f"The environment can't be made: {detail}\n"

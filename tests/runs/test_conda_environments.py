@@ -18,8 +18,8 @@ from runs import execution
 from runs.mirror import log_path
 from runs.status import EndReason, RunStatus
 from tests import factories
-from tests.environments.conda_channel import PYTHON, CondaChannel, fetch_installer
-from tests.environments.wheels import Wheels
+from tests.environments.conda_channel import PYTHON, CondaChannel
+from tests.environments.wheels import Wheels, fetch_pinned
 from tests.services.monitor import Monitor, placed, started
 from tests.services.sshd import Sshd
 
@@ -36,7 +36,7 @@ SHOW = (
 @pytest.fixture(scope="module")
 def installer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("installer")
-    fetch_installer(folder)
+    fetch_pinned("rattler", folder)
     return folder
 
 
