@@ -24,16 +24,26 @@ def platform_of(environment: Environment, facts: Mapping[str, Any]) -> str:
     return _of_wheels(facts)
 
 
+def find_lock(environment: Environment, facts: Mapping[str, Any]) -> Lock | None:
+    """The lock for such a machine, if there is one. Raises UserError."""
+    platform = platform_of(environment, facts)
+    locks = list(environment.locks.order_by("pk"))
+    exact = [lock for lock in locks if lock.platform == platform]
+    if exact or not environment.definition.python.conda_dependencies.needs_conda:
+        return exact[0] if exact else None
+    here = conda.Platform.of(facts)
+    serving = [lock for lock in locks if here.serves(lock.platform)]
+    return serving[-1] if serving else None
+
+
 def lock_of(environment: Environment, facts: Mapping[str, Any]) -> Lock:
     """The lock for a machine that facts are known of, resolved if there is none yet.
 
     Raises UserError with what can't be resolved.
     """
-    platform = platform_of(environment, facts)
-    found = Lock.objects.filter(environment=environment, platform=platform).first()
-    if found:
+    if found := find_lock(environment, facts):
         return found
-    definition = environment.definition
+    platform, definition = platform_of(environment, facts), environment.definition
     if definition.python.conda_dependencies.needs_conda:
         resolved = _by_conda(definition, facts)
     else:

@@ -122,6 +122,18 @@ def test_packages_of_conda_and_of_pip_are_there_for_the_script(
     assert again.events.filter(detail="Its environment was there already.").exists()
 
 
+def test_an_update_of_the_machine_changes_no_environment(
+    wheels: Wheels, channel: CondaChannel
+) -> None:
+    needed = environment(channel, "numlib")
+    facts = {"machine": "x86_64", "glibc": "2.36", "cuda": "12.4"}
+    before = lock_of(needed, facts)
+    channel.add_module("numlib", "3.0")
+    channel.index()
+    assert lock_of(needed, {**facts, "cuda": "12.8"}) == before
+    assert lock_of(needed, {**facts, "cuda": "11.8"}).packages["numlib"] == "3.0"
+
+
 def test_packages_that_conda_does_not_have_are_told(
     wheels: Wheels, channel: CondaChannel
 ) -> None:
