@@ -204,6 +204,7 @@ def job_spec(run: Run, prepared: Preparation) -> dict[str, Any]:
         ),
         "idle_limit_seconds": run.target.idle_limit,
         "collect": ["outputs", "logs"],
+        "spark_conf": run.environment.definition.spark.as_conf(),
         **_gpus(run),
     }
 
