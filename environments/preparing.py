@@ -15,16 +15,14 @@ from computes.hosts import Host, Source
 from computes.launchers.recipes import FOLDER, ImageRecipe, PackageSources
 from computes.models import ComputeTarget
 from environments import channels
-from environments.images import check_definition, package_sources, recipe_of
+from environments.images import RATTLER, package_sources, proxies, recipe_of
 from environments.indexes import Indexes
 from environments.locks import lock_of
 from environments.models import Environment, Lock
 from environments.uv import program_for
 
-# How the keys of environments begin that only install others.
+# How keys of environments begin that only install others.
 INSTALLER = "rattler-"
-# The version of rattler that the portal itself solves with, and its hashes.
-_RATTLER = Path(__file__).with_name("rattler.txt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,17 +72,17 @@ def preparation(
 def _of_image(
     environment: Environment, target: ComputeTarget, host: Host
 ) -> Preparation:
-    check_definition(environment.definition)
     if environment.definition.is_user_managed:
         python = environment.interpreter_on(target)
-        return Preparation(python=python, image=recipe_of(environment))
+        image = recipe_of(environment)
+        return Preparation(python=python, image=image, sources=proxies())
     facts = _facts(target, host)
     lock = lock_of(environment, facts)
     return Preparation(
         python=f"{FOLDER}/bin/python",
         lock=lock,
         image=recipe_of(environment, lock),
-        sources=package_sources(lock.text, facts["machine"]),
+        sources=package_sources(lock, facts["machine"]),
     )
 
 
@@ -95,7 +93,7 @@ def _facts(target: ComputeTarget, host: Host) -> Mapping[str, Any]:
 
 def _conda(lock: Lock) -> dict[str, Any]:
     """The packages, and the environment of what installs them."""
-    pinned = _RATTLER.read_text()
+    pinned = RATTLER.read_text()
     name = hashlib.sha256(f"{pinned}{lock.platform}".encode()).hexdigest()[:16]
     return {
         "records": json.loads(lock.conda),

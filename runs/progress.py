@@ -140,6 +140,7 @@ _END_REASONS = {
     "idle": EndReason.IDLE,
     "start_failed": EndReason.START_FAILED,
     "prepare_failed": EndReason.PREPARE_FAILED,
+    "submit_failed": EndReason.SUBMIT_FAILED,
     "host_signal": EndReason.HOST_SIGNAL,
 }
 

@@ -172,6 +172,13 @@ class Host(Protocol):
         """End the job, or see to it that it never starts."""
         ...
 
+    def prevent(self, job: str, *, word: str, reason: str) -> None:
+        """See to it that the job never starts, and that its last word is `word`.
+
+        One that was started, or has a last word, is left alone.
+        """
+        ...
+
     def lay_out(self, name: str, source: Source) -> str:
         """Make the folder `name` of files that jobs share, once; where it is there.
 

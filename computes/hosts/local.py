@@ -67,6 +67,9 @@ class LocalHost:
     def cancel(self, job: str, *, grace_seconds: float, reason: str) -> None:
         self._ask("cancel", job, "--grace", str(grace_seconds), "--reason", reason)
 
+    def prevent(self, job: str, *, word: str, reason: str) -> None:
+        self._ask("prevent", job, f"--word={word}", f"--reason={reason}")
+
     def lay_out(self, name: str, source: Source) -> str:
         folder = self._jobs.parent / "tools" / name
         try:

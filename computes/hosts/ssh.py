@@ -76,6 +76,9 @@ class SshHost:
             "cancel", job=job, grace_seconds=grace_seconds, reason=reason
         )
 
+    def prevent(self, job: str, *, word: str, reason: str) -> None:
+        self._questions().ask("prevent", job=job, word=word, reason=reason)
+
     def lay_out(self, name: str, source: Source) -> str:
         return self._questions().lay_out(name, source)
 

@@ -45,6 +45,7 @@ class Server:
             "state": lambda asked, _: runner.state(self._job(asked)),
             "clean": lambda asked, _: runner.clean(self._job(asked)),
             "cancel": lambda asked, _: self._end(runner.cancel, asked),
+            "prevent": self._prevent,
             "living": lambda *_: runner.living(runner.Job(self._jobs)),
             "end_living": lambda asked, _: self._end(runner.end_living, asked),
             "lacking": self._lacking,
@@ -92,6 +93,10 @@ class Server:
 
     def _end(self, end: Callable[[Any, Any, str], Json], asked: Json) -> Json:
         return end(self._job(asked), asked["grace_seconds"], asked["reason"])
+
+    def _prevent(self, asked: Json, _: Body) -> Json:
+        said: Json = runner.prevent(self._job(asked), asked["word"], asked["reason"])
+        return said
 
     def _lacking(self, _: Json, body: Body) -> List[str]:
         wanted = [(sha256, size) for sha256, size in json.loads(body.read())]

@@ -106,6 +106,16 @@ def test_a_job_is_started_once(place: Place) -> None:
     assert place.log() == "once\n"
 
 
+def test_a_job_that_can_not_be_is_prevented(place: Place) -> None:
+    place.stage({"train.py": b"print('never')"})
+    for reason in ("--first", "second"):
+        place.host.prevent("job", word="prepare_failed", reason=reason)
+    place.host.start("job")
+    word = place.last_word()
+    assert (word["reason"], word["detail"]) == ("prepare_failed", "--first")
+    assert place.log() == ""
+
+
 def test_a_job_is_staged_once(place: Place) -> None:
     place.stage({"train.py": b"first"})
     place.stage({"train.py": b"second"})

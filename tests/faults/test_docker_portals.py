@@ -53,26 +53,47 @@ def test_a_portal_that_is_killed_loses_no_byte_and_starts_nothing_twice(
 def test_a_worker_that_is_killed_while_it_builds_an_image_is_made_up_for(
     portal: Portal, client: httpx.Client, whale: str, docker_engine: DockerEngine
 ) -> None:
-    run = submit(portal, client, target=whale, environment=_slow_environment(portal))
+    slow = _environment(portal, "slow", "echo begun && sleep 5")
+    run = submit(portal, client, target=whale, environment=slow)
     eventually(lambda: b"\nbegun" in run.log(), "the build has begun")
     os.kill(portal.pids()["worker"], signal.SIGKILL)
     assert run.wait_for_end() == "Completed"
     assert run.log().count(b"\nbegun") == 2
     sentences = [sentence for _, sentence in run.events()]
     assert any(each.startswith("Its environment was built") for each in sentences)
-    left = docker_engine.client().containers.list(all=True, ignore_removed=True)
-    assert [each.name for each in left if not str(each.name).startswith("aml-")] == []
+    assert _builds(docker_engine) == []
 
 
-def _slow_environment(portal: Portal) -> str:
-    """A Dockerfile that takes its time; the key of the environment."""
+def test_a_build_without_end_keeps_no_other_run_waiting(
+    portal: Portal, client: httpx.Client, whale: str, docker_engine: DockerEngine
+) -> None:
+    """Of the one worker that there is."""
+    endless = _environment(portal, "endless", "echo begun && sleep 600")
+    stuck, waits = (
+        submit(portal, client, target=whale, environment=endless) for _ in range(2)
+    )
+    eventually(lambda: b"\nbegun" in stuck.log() + waits.log(), "the build has begun")
+    other = submit(portal, client, target=whale)
+    assert other.wait_for_end() == "Completed"
+    eventually(
+        lambda: b"this one waits" in stuck.log() + waits.log(), "the other waits"
+    )
+    for run in (stuck, waits):
+        client.post(f"/runs/{run.run_id}/cancel/")
+        assert run.wait_for_end() == "Canceled"
+    eventually(lambda: _builds(docker_engine) == [], "the build is ended there")
+
+
+def _environment(portal: Portal, name: str, step: str) -> str:
+    """A Dockerfile with a step; the key of the environment."""
     code = (
         "from environments.definition import Definition\n"
         "from environments.services import save_environment\n"
-        f"text = 'FROM {PYTHON}\\nRUN echo begun && sleep 5'\n"
+        f"text = 'FROM {PYTHON}\\nRUN {step}'\n"
         "value = {**Definition.user_managed().to_json(),"
         " 'docker': {'baseDockerfile': text}}\n"
-        "made = save_environment(name='slow', definition=Definition.from_json(value))\n"
+        "definition = Definition.from_json(value)\n"
+        f"made = save_environment(name='{name}', definition=definition)\n"
         "print('key', made.pk)"
     )
     command = [sys.executable, "manage.py", "shell", "-c", code]
@@ -80,6 +101,12 @@ def _slow_environment(portal: Portal) -> str:
         command, cwd=ROOT, env=portal.env, check=True, capture_output=True, text=True
     )
     return said.stdout.split()[-1]
+
+
+def _builds(engine: DockerEngine) -> list[str]:
+    """The containers of builds: those have no name of a job."""
+    there = engine.client().containers.list(all=True, ignore_removed=True)
+    return [name for each in there if not (name := str(each.name)).startswith("aml-")]
 
 
 def _containers(engine: DockerEngine, run: SubmittedRun) -> list[str]:

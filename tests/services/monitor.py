@@ -80,8 +80,14 @@ def placed(code: str = "", **changes: object) -> Run:
 
 def started(code: str = "", **changes: object) -> Run:
     run = placed(code, **changes)
-    execution.start_run(run.pk)
+    take_up(run)
     return run
+
+
+def take_up(run: Run) -> None:
+    """Submit a run to its end, with its image, should that not be there."""
+    if execution.start_run(run.pk):
+        execution.bring_image(run.pk)
 
 
 def states(run: Run) -> list[str]:
