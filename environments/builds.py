@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from aml_portal.errors import UserError
 from computes.models import ComputeTarget
-from environments.locks import platform_of
+from environments.locks import find_lock
 from environments.models import Build, Environment, Lock
 
 # What a job tells (computes/runner/environment.py), and what that makes of a build.
@@ -103,9 +103,8 @@ def builds_of(environment: Environment) -> list[Build]:
 
 def _lock_for(environment: Environment, target: ComputeTarget) -> Lock | None:
     """As far as the machine is known, and somebody has run it there or on its like."""
-    locks = environment.locks.all()
     try:
-        return locks.filter(platform=platform_of(environment, target.facts)).first()
+        return find_lock(environment, target.facts)
     except (KeyError, UserError):
         return None
 

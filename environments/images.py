@@ -18,7 +18,7 @@ from environments.models import Environment, Lock
 from environments.uv import program
 
 # The version of rattler that the portal itself solves with, and its hashes.
-INSTALLER = Path(__file__).with_name("rattler.txt")
+RATTLER = Path(__file__).with_name("rattler.txt")
 
 # That of the portal's machine means nothing in a container.
 _OWN = "HOME"
@@ -53,7 +53,7 @@ def package_sources(lock: Lock, machine: str) -> PackageSources:
     links = []
     for number, link in enumerate(indexes.find_links):
         folder, name = _local(link), f"links/{number}"
-        wanted = f"{lock.text}\n{INSTALLER.read_text() if lock.conda else ''}"
+        wanted = f"{lock.text}\n{RATTLER.read_text() if lock.conda else ''}"
         found = [] if folder is None else list(_named_in(wanted, folder))
         files.update({f"{name}/{path.name}": path for path in found})
         if folder is None:
@@ -104,7 +104,7 @@ def _passwords(variables: Mapping[str, str]) -> Iterator[str]:
 
 def _of_conda(lock: Lock) -> Iterator[tuple[str, Path]]:
     """What installs packages of conda is made of, and which of them are files here."""
-    yield "rattler.txt", INSTALLER
+    yield "rattler.txt", RATTLER
     for record in _records(lock):
         if path := _file_of(record):
             yield f"conda/{record['sha256']}/{path.name}", path

@@ -26,7 +26,7 @@ from computes.services import note_trouble
 from computes.targets import host_of, launcher_of
 from environments.preparing import Preparation, preparation
 from runs import mirror
-from runs.dispatch import dispatch
+from runs.dispatch import dispatch, enqueue_clean
 from runs.leases import holding, is_held
 from runs.models import Run
 from runs.sights import look_back
@@ -104,11 +104,11 @@ def clean_run(run_pk: int) -> None:
     if run.is_left_there or is_held(submission_lease(run_pk)):
         return
     mirror.bring_to_disk(run.run_id)
-    remove_job(run)
+    _remove_job(run)
     Run.objects.filter(pk=run.pk).update(cleaned_at=timezone.now())
 
 
-def remove_job(run: Run) -> None:
+def _remove_job(run: Run) -> None:
     """Remove what a run that has ended left on its target. Raises TargetError."""
     launcher = launcher_of(run.target)
     if sight := _last_sight(launcher, run):
@@ -249,6 +249,7 @@ def _fail(run: Run, sentence: str, why: EndReason = EndReason.SUBMIT_FAILED) -> 
     """End a run that can't be submitted, unless its job was started after all."""
     if run.end(why, detail=sentence, only_from=(RunStatus.PREPARING,)):
         dispatch(run.target)
+        enqueue_clean(run)
         return
     run.refresh_from_db(fields=["status"])
     if run.status not in (RunStatus.STARTING, RunStatus.NOT_RESPONDING):
@@ -286,6 +287,7 @@ def job_spec(run: Run, prepared: Preparation) -> dict[str, Any]:
         ),
         "idle_limit_seconds": run.target.idle_limit,
         "collect": ["outputs", "logs"],
+        "spark_conf": run.environment.definition.spark.as_conf(),
         **_gpus(run),
     }
 

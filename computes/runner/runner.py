@@ -28,6 +28,7 @@ import argparse
 import contextlib
 import errno
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -534,7 +535,8 @@ class Supervisor:
         self.who: Json = {}
         self.child = 0
         self.status: Optional[int] = None
-        self.environment: Any = None
+        # What the environment is held by.
+        self.environment: Optional[int] = None
         self.started = 0.0
         self.begun = 0.0
         self.ending: Optional[Ending] = None
@@ -591,43 +593,49 @@ class Supervisor:
         self._finish(self._supervise())
 
     def _prepare(self) -> bool:
-        """Have the environment made that the script needs; False if the job is over.
-
-        It is the job's own process, under the same limits, and writes into its log.
-        """
+        """See to the environment that the script needs; False if the job is over."""
         if not self.spec.get("prepare"):
             return True
         package = os.path.dirname(os.path.abspath(__file__))
         if package not in sys.path:
             # Run as a single file, Python does not look beside it.
             sys.path.insert(0, package)
-        from environment import hold  # type: ignore[import-not-found]
+        from environment import Environment  # type: ignore[import-not-found]
 
-        command = [sys.executable, "-I", "-S", package, "prepare", self.job.folder]
-        while True:
-            self.child = self._spawn(command, self.job.folder)
-            self.begun = time.monotonic()
-            status = self._supervise()
-            answer = self.job.read("prepared.json") or {}
-            if self.reason != "exited":
-                self._finish(status)
+        environment = Environment.of(self.job)
+        # Held as long as this process lives, so that nobody removes it.
+        self.environment = environment.hold()
+        if self.environment is not None:
+            environment.note_use(functools.partial(self.job.event, "environment"))
+        while self.environment is None:
+            if not self._build(package):
                 return False
-            if status:
-                detail = answer.get("error") or "The environment could not be made."
-                self.job.finish("prepare_failed", detail=detail, **how_ended(status))
-                return False
-            # Open as long as this process lives, so that nobody removes it.
-            self.environment = hold(self.job)
-            if self.environment:
-                break
-            self.status, self.ending = None, None
-        self.status, self.ending = None, None
-        python = answer["python"]
-        path = os.path.dirname(python) + os.pathsep + os.environ.get("PATH", os.defpath)
-        env = {"PATH": path, **answer.get("env", {}), **self.spec["env"]}
-        self.spec = dict(self.spec, env=env)
-        log_bytes = os.stat(self.job.path(LOG)).st_size
+            self.environment = environment.hold()
+        self.spec = dict(self.spec, env={**environment.variables, **self.spec["env"]})
+        log_bytes = 0
+        with contextlib.suppress(FileNotFoundError):
+            log_bytes = os.stat(self.job.path(LOG)).st_size
         self.job.event("prepared", log_bytes=log_bytes)
+        return True
+
+    def _build(self, package: str) -> bool:
+        """Have the environment built, or wait for who does; False if the job is over.
+
+        A process of the job does it, under the same limits, and writes into its log.
+        """
+        command = [sys.executable, "-I", "-S", package, "prepare", self.job.folder]
+        self.child = self._spawn(command, self.job.folder)
+        self.begun = time.monotonic()
+        status = self._supervise()
+        if self.reason != "exited":
+            self._finish(status)
+            return False
+        if status:
+            answer = self.job.read("prepared.json") or {}
+            detail = answer.get("error") or "The environment could not be made."
+            self.job.finish("prepare_failed", detail=detail, **how_ended(status))
+            return False
+        self.status, self.ending = None, None
         return True
 
     def _why_not_started(self, error: OSError) -> str:

@@ -22,6 +22,7 @@ from typing import IO, Any, Callable, Dict, List, cast
 
 # The folder that Python was given is the first in its path.
 import commands  # type: ignore[import-not-found]
+import environment  # type: ignore[import-not-found]
 import facts  # type: ignore[import-not-found]
 import gpus  # type: ignore[import-not-found]
 import runner  # type: ignore[import-not-found]
@@ -51,6 +52,10 @@ class Server:
             "receive": self._receive,
             "stage": self._stage,
             "lay_out": self._lay_out,
+            "environments": lambda *_: environment.answer(self._jobs),
+            "remove_environment": lambda asked, _: environment.answer(
+                self._jobs, remove=asked["key"]
+            ),
             "log": self._write_log,
             "event": self._write_event,
             "place": self._place,

@@ -1,33 +1,23 @@
 """A real portal with a real Docker engine: the same script, whatever is restarted."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.faults.digits import results, train
 from tests.services.docker_engine import DockerEngine
 from tests.services.docker_images import PYTHON
 from tests.services.docker_targets import attach, with_packages
 from tests.services.portal import ROOT, Portal
-from tests.services.runs import SubmittedRun, submit, upload
+from tests.services.runs import SubmittedRun, submit
 from tests.waiting import eventually
 
-DIGITS = ROOT / "examples/digits"
 CHATTY = Path(__file__).with_name("chatty.py").read_text()
-ARGUMENTS = ("--epochs", "2")
-
-
-@pytest.fixture(scope="module")
-def client(portal: Portal) -> Iterator[httpx.Client]:
-    client = portal.sign_in()
-    yield client
-    client.close()
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +28,7 @@ def whale(client: httpx.Client, docker_engine: DockerEngine) -> str:
 def test_the_example_has_the_same_results_as_on_this_machine(
     portal: Portal, client: httpx.Client, whale: str
 ) -> None:
-    files = {path.name: path.read_bytes() for path in DIGITS.iterdir()}
-    snapshot = upload(client, files)
-    here, there = (
-        submit(portal, client, snapshot=snapshot, arguments=ARGUMENTS, target=target)
-        for target in ("1", whale)
-    )
-    assert (here.wait_for_end(), there.wait_for_end()) == ("Completed", "Completed")
+    here, there = train(portal, client, "1", whale)
     assert results(here) == results(there)
 
 
@@ -123,12 +107,6 @@ def _builds(engine: DockerEngine) -> list[str]:
     """The containers of builds: those have no name of a job."""
     there = engine.client().containers.list(all=True, ignore_removed=True)
     return [name for each in there if not (name := str(each.name)).startswith("aml-")]
-
-
-def results(run: SubmittedRun) -> dict[str, object]:
-    """What the script says it has reached, but for how long that took."""
-    found = json.loads(run.output("outputs/metrics.json"))
-    return {name: value for name, value in found.items() if "second" not in name}
 
 
 def _containers(engine: DockerEngine, run: SubmittedRun) -> list[str]:

@@ -19,8 +19,8 @@ from environments.services import save_environment
 from runs.mirror import mirror_folder
 from runs.models import Run
 from runs.status import RunStatus
-from tests.environments.conda_channel import PYTHON, CondaChannel, fetch_installer
-from tests.environments.wheels import Wheels
+from tests.environments.conda_channel import PYTHON, CondaChannel
+from tests.environments.wheels import Wheels, fetch_pinned
 from tests.factories import docker_target
 from tests.runs.built_images import built, environment, log_of, plain, remove_built
 from tests.services.docker_engine import DockerEngine
@@ -117,7 +117,7 @@ def test_packages_of_conda_are_in_the_image(
 ) -> None:
     wheels, installer = Wheels(tmp_path / "wheels"), tmp_path / "installer"
     wheels.add("tiny", "1.5")
-    fetch_installer(installer)
+    fetch_pinned("rattler", installer)
     channel = CondaChannel(tmp_path / "channels/team")
     channel.add("core", "2.0", {"share/core.txt": b"core"})
     channel.add_module("numlib", "2.0", ["core >=2"])

@@ -1,6 +1,7 @@
 """Does what worker and monitor do, in the test process: for runs with real jobs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,17 @@ class Monitor:
     def stop(self, *, keep: int = 0) -> None:
         while len(self._followers) > keep:
             self._followers.pop().stop()
+
+
+@contextmanager
+def following(host: Host | None = None) -> Iterator[Monitor]:
+    """A monitor that has begun with a host, or with this machine."""
+    monitor = Monitor()
+    monitor.begin(host)
+    try:
+        yield monitor
+    finally:
+        monitor.stop()
 
 
 def spec_of(run: Run) -> dict[str, Any]:
