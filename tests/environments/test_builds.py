@@ -82,10 +82,10 @@ def test_who_dies_while_it_builds_leaves_no_build_that_goes_on_for_ever(
 ) -> None:
     lock = locked(environment)
     told(target, lock, "building")
-    builds.give_up(target, lock)
+    builds.give_up(target, [lock.key])
     assert outlook(environment, target) == "will be built on gpu-box"
     told(target, lock, "built", seconds=200)
-    builds.give_up(target, lock)
+    builds.give_up(target, [lock.key])
     assert outlook(environment, target) == "ready on gpu-box"
 
 
@@ -108,8 +108,9 @@ def test_targets_on_one_machine_share_what_is_built_there(
     told(upon, locked(environment), "built", seconds=1)
     assert outlook(environment, target) == "ready on gpu-box"
     assert outlook(environment, upon) == "ready on gpu-box"
-    (build,) = builds.builds_of(environment)
-    assert build.machine == target
+    (known,) = builds.builds_of(environment)
+    assert known.build.machine == target
+    assert not known.is_image
 
 
 def test_a_lock_tells_its_packages(environment: Environment) -> None:
