@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 from rq.timeouts import JobTimeoutException
 
-from aml_portal.errors import PortalError
+from aml_portal.errors import PortalError, UserError
 from computes.hosts import DamagedSourceError, Host, TargetAwayError
 from computes.launchers import Launcher, Sight
 from computes.services import note_trouble
@@ -124,7 +124,11 @@ def _submit(run: Run) -> None:
     if run.handle is not None:
         return
     host, launcher = host_of(run.target), launcher_of(run.target)
-    prepared = preparation(run.environment, run.target, host, run.run_id)
+    try:
+        prepared = preparation(run.environment, run.target, host, run.run_id)
+    except UserError as error:
+        _fail(run, str(error), EndReason.PREPARE_FAILED)
+        return
     Run.objects.filter(pk=run.pk).update(lock=prepared.lock)
     spec = launcher.spec(job_spec(run, prepared), run.configuration.launch)
     if run.status in (RunStatus.PREPARING, RunStatus.STARTING):
@@ -152,11 +156,9 @@ def _stage(run: Run, host: Host, spec: dict[str, Any]) -> Collection[str]:
     return host.stage(run.run_id, spec, source_of(run.snapshot))
 
 
-def _fail(run: Run, sentence: str) -> None:
+def _fail(run: Run, sentence: str, why: EndReason = EndReason.SUBMIT_FAILED) -> None:
     """End a run that can't be submitted, unless its job was started after all."""
-    if run.end(
-        EndReason.SUBMIT_FAILED, detail=sentence, only_from=(RunStatus.PREPARING,)
-    ):
+    if run.end(why, detail=sentence, only_from=(RunStatus.PREPARING,)):
         dispatch(run.target)
         return
     run.refresh_from_db(fields=["status"])

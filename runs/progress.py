@@ -144,6 +144,8 @@ def _end_reason(run: Run, word: LastWord) -> EndReason:
             return EndReason.EXIT_CODE if failed else EndReason.SUCCEEDED
         case "canceled_before_start" if run.cancel_requested_at is None:
             # Nobody wanted that: a submission that failed has seen to it.
+            if preparation_of(run.run_id).has_failed:
+                return EndReason.PREPARE_FAILED
             return EndReason.SUBMIT_FAILED
         case "canceled_before_start":
             return EndReason.CANCELED
@@ -158,7 +160,7 @@ def _end_sentence(run: Run, why: EndReason, word: LastWord) -> str:
             return f"{_limit_sentence(run, why, word)} {_receipt_sentence(word)}"
         case EndReason.SUCCEEDED:
             return str(why.label)
-    if why == EndReason.PREPARE_FAILED:
+    if word.reason == "prepare_failed":
         return f"{why.label} {word.detail}".strip()
     return word.detail or str(why.label)
 

@@ -34,8 +34,8 @@ ADVICE = {
     " with a longer idle limit.",
     EndReason.START_FAILED: "Check the environment's interpreter and the script, then"
     " resubmit.",
-    EndReason.PREPARE_FAILED: "The beginning of the log tells it in full. Change the"
-    " environment, then resubmit the run.",
+    EndReason.PREPARE_FAILED: "What was printed meanwhile is in the log. Change the"
+    " environment, or submit the run again once the cause is gone.",
     EndReason.SUBMIT_FAILED: "Resubmit the run; its settings are kept.",
     EndReason.HOST_SIGNAL: "The compute target was shut down or the system was stopped."
     " Resubmit the run.",

@@ -303,7 +303,7 @@ def test_a_build_is_ended_by_the_limit_of_its_run(
     )
     execution.start_run(run.pk)
     monitor.wait_for_end(run)
-    assert run.end_reason == EndReason.SUBMIT_FAILED
+    assert run.end_reason == EndReason.PREPARE_FAILED
     assert "The image was not built within 4 seconds." in run.error
     monitor.wait(lambda: has_ended(client), "its container is removed")
 
