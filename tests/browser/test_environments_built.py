@@ -20,7 +20,9 @@ from tests.services.package_index import serve_index
 from tests.services.portal import Portal
 
 _SCRIPT = "import numbers_plus, sys\nprint('It has', numbers_plus.VERSION)\n"
-_BUILT = re.compile(r"^Environment built in [\d.]+ m?s — \d+ lines$")
+_BUILT = re.compile(r"^Environment built in [\d.ms ]+ — \d+ lines$")
+# On a host as a command line, in Docker as the list of a step.
+_INSTALLS = re.compile(r'uv pip install|"pip", "install"')
 
 
 @pytest.fixture
@@ -149,7 +151,7 @@ def head(page: Page) -> Locator:
 def watch_the_build(page: Page) -> None:
     expect(status(page)).to_contain_text("Preparing")
     expect(page.get_by_text("Its environment is being built on local.")).to_be_visible()
-    expect(rows(page).filter(has_text="pip install").first).to_be_visible()
+    expect(rows(page).filter(has_text=_INSTALLS).first).to_be_visible()
     expect(head(page)).to_have_count(0)
 
 
