@@ -89,33 +89,19 @@ def outlook(
     `options` are what the run has chosen on its target.
     """
     try:
-        key = key_of(environment, target, options)
+        return _outlook(environment, target, options)
     except UserError as error:
         return Outlook(text=str(error), is_ready=False)
-    if key == "":
-        return None
-    build = build_of(target, key) if key else None
-    what = "image " if target.its_kind.runs_images else ""
-    machine = target.its_machine
-    match build and build.state:
-        case Build.State.READY:
-            return Outlook(text=f"{what}ready on {machine}", is_ready=True)
-        case Build.State.BUILDING:
-            return Outlook(text=f"{what}being built on {machine}", is_ready=False)
-    text = f"{what}will be built on {machine}"
-    took = build.seconds if build else None
-    if took is None and key:
-        took = _took_elsewhere(key)
-    if took is not None:
-        text += f", which took about {short_duration(took)} the last time"
-    return Outlook(text=text, is_ready=False)
 
 
 def outlooks_of(environment: Environment) -> list[tuple[ComputeTarget, Outlook]]:
     """The targets on which a run would have it made, and what it would find there."""
-    targets = ComputeTarget.objects.usable().with_way().order_by("name")
-    found = [(target, outlook(environment, target)) for target in targets]
-    return [(target, each) for target, each in found if each]
+    found = []
+    for target in ComputeTarget.objects.usable().with_way().order_by("name"):
+        with suppress(UserError):
+            if told := _outlook(environment, target, {}):
+                found.append((target, told))
+    return found
 
 
 def key_of(
@@ -151,6 +137,29 @@ def builds_of(environment: Environment) -> list[KnownBuild]:
     builds = Build.objects.filter(key__in=(hosts | images) - {None, ""})
     builds = builds.select_related("machine").order_by("machine__name", "-used_at")
     return [KnownBuild(build=each, is_image=each.key not in hosts) for each in builds]
+
+
+def _outlook(
+    environment: Environment, target: ComputeTarget, options: Mapping[str, Any]
+) -> Outlook | None:
+    key = key_of(environment, target, options)
+    if key == "":
+        return None
+    build = build_of(target, key) if key else None
+    what = "image " if target.its_kind.runs_images else ""
+    machine = target.its_machine
+    match build and build.state:
+        case Build.State.READY:
+            return Outlook(text=f"{what}ready on {machine}", is_ready=True)
+        case Build.State.BUILDING:
+            return Outlook(text=f"{what}being built on {machine}", is_ready=False)
+    text = f"{what}will be built on {machine}"
+    took = build.seconds if build else None
+    if took is None and key:
+        took = _took_elsewhere(key)
+    if took is not None:
+        text += f", which took about {short_duration(took)} the last time"
+    return Outlook(text=text, is_ready=False)
 
 
 def _lock_for(environment: Environment, target: ComputeTarget) -> Lock | None:

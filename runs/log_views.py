@@ -19,10 +19,10 @@ from django.views.decorators.http import require_GET, require_safe
 from aml_portal.durations import short_duration
 from runs.access import get_run
 from runs.byte_ranges import Part, asked_part
+from runs.environment_events import environment_events
 from runs.logs import Line, LogReader, search as search_log
 from runs.mirror import log_path
 from runs.models import Run
-from runs.preparations import preparation_of
 from runs.status import EndReason
 
 _MAX_LINES = 1000
@@ -65,13 +65,15 @@ def _head(run: Run, log: LogReader) -> dict[str, Any] | None:
     """
     if run.end_reason == EndReason.PREPARE_FAILED:
         return {"lines": 0, "title": run.error}
-    told = preparation_of(run.run_id)
+    told = environment_events(run.run_id)
     # The event may have come before the lines.
     if not told.log_bytes or told.log_bytes > log.size:
         return None
-    took = f"built in {short_duration(told.seconds)}" if told.seconds else "is ready"
     count = log.mark_at(told.log_bytes).newlines
-    return {"lines": count, "title": f"Environment {took}"} if count else None
+    title = "Environment is ready"
+    if told.seconds is not None:
+        title = f"Environment built in {short_duration(told.seconds)}"
+    return {"lines": count, "title": title} if count else None
 
 
 @require_GET

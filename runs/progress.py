@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from aml_portal.durations import short_duration, spell_duration
 from environments import builds
 from runs.dispatch import dispatch, enqueue_clean
+from runs.environment_events import environment_events
 from runs.giving_up import learn_end
 from runs.models import Run
-from runs.preparations import preparation_of
 from runs.reports import Event, LastWord, moment
 from runs.status import FOLLOWED, EndReason, RunStatus
 
@@ -97,7 +97,7 @@ def lose(run: Run, sentence: str) -> None:
 def _let_go(run: Run) -> None:
     """What the end of a run means to others."""
     others = Run.objects.active().filter(environment=run.environment)
-    begun = [each.key for each in preparation_of(run.run_id).events]
+    begun = [each.key for each in environment_events(run.run_id).events]
     if begun and not others.exists():
         builds.give_up(run.target, begun)
     dispatch(run.target)
@@ -144,7 +144,7 @@ def _end_reason(run: Run, word: LastWord) -> EndReason:
             return EndReason.EXIT_CODE if failed else EndReason.SUCCEEDED
         case "canceled_before_start" if run.cancel_requested_at is None:
             # Nobody wanted that: a submission that failed has seen to it.
-            if preparation_of(run.run_id).has_failed:
+            if environment_events(run.run_id).has_failed:
                 return EndReason.PREPARE_FAILED
             return EndReason.SUBMIT_FAILED
         case "canceled_before_start":

@@ -7,8 +7,8 @@ from aml_portal.errors import UserError
 from environments.builds import build_of, key_of
 from environments.models import Build, Lock
 from environments.package_changes import PackageChange, package_changes
+from runs.environment_events import EnvironmentEvents, environment_events
 from runs.models import Run
-from runs.preparations import Preparation, preparation_of
 
 _SENTENCES = {
     "building": "It is being built.",
@@ -28,7 +28,7 @@ class RunEnvironment:
     key: str
     lock: Lock | None
     build: Build | None
-    told: Preparation
+    told: EnvironmentEvents
     is_image: bool
     before: Run | None
     changes: list[PackageChange]
@@ -45,7 +45,7 @@ class RunEnvironment:
 
 def run_environment(run: Run) -> RunEnvironment | None:
     """None if there was nothing to be made for the run."""
-    told = preparation_of(run.run_id)
+    told = environment_events(run.run_id)
     key = told.last.key if told.last else _expected_key(run)
     if not key and run.lock is None:
         return None
@@ -83,7 +83,7 @@ class Building:
 
 def building(run: Run) -> Building | None:
     """None unless that is what the run is at."""
-    told = preparation_of(run.run_id)
+    told = environment_events(run.run_id)
     if told.begun is None:
         return None
     machine = run.target.its_machine

@@ -10,7 +10,7 @@ _MOST = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preparation:
+class EnvironmentEvents:
     """`events` are about environments, in the order in which they were told.
 
     `log_bytes` is where the script's own part of the log begins; None before that.
@@ -41,7 +41,7 @@ class Preparation:
         return sum(each or 0.0 for each in made) if made else None
 
 
-def preparation_of(run_id: str) -> Preparation:
+def environment_events(run_id: str) -> EnvironmentEvents:
     try:
         with (mirror_folder(run_id) / EVENTS).open("rb") as file:
             lines = file.read(_MOST).splitlines()
@@ -51,8 +51,8 @@ def preparation_of(run_id: str) -> Preparation:
     for event in filter(None, map(read_event, lines)):
         if event.event == "prepared":
             # What comes later, the script may have written.
-            return Preparation(events=events, log_bytes=event.log_bytes or 0)
+            return EnvironmentEvents(events=events, log_bytes=event.log_bytes or 0)
         # Others may have to go to make room; of that the run needs to know nothing.
         if event.event == "environment" and event.state != "removed":
             events.append(event)
-    return Preparation(events=events)
+    return EnvironmentEvents(events=events)
