@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from aml_portal.errors import UserError
 from environments import services
-from environments.builds import builds_of
+from environments.builds import builds_of, outlooks_of
 from environments.comparing import compare
 from environments.exporting import exports_of
 from environments.models import LATEST, Environment
@@ -44,6 +44,7 @@ def detail(request: HttpRequest, name: str, version: int) -> HttpResponse:
         "environment": environment,
         "definition": definition,
         "builds": builds_of(environment),
+        "places": outlooks_of(environment),
         "versions": versions,
         "is_latest": usable[:1] == [environment],
         "latest": LATEST,

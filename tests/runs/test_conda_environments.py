@@ -140,7 +140,7 @@ def test_packages_that_conda_does_not_have_are_told(
     run = placed(environment=environment(channel, "numlib=2", "core<2"))
     execution.start_run(run.pk)
     run.refresh_from_db()
-    assert run.end_reason == EndReason.SUBMIT_FAILED
+    assert run.end_reason == EndReason.PREPARE_FAILED
     assert run.error == "There is no “core <2” in the channels of this environment."
 
 
