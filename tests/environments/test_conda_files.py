@@ -100,6 +100,7 @@ def test_unknown_keys_are_told_and_ignored() -> None:
         ("a: !!python/object/apply:os.system [true]", "could not determine"),
         ("a: 1\n---\nb: 2", "expected a single document"),
         ("[" * 5_000, "is not YAML"),
+        ("dependencies: ['\\ud800']".replace("'", '"'), "is not YAML that can be read"),
         ("? {a: b}\n: c", "unhashable"),
         ("#" * 200_000, "is larger than"),
     ],
