@@ -115,6 +115,8 @@ PYTHON_CA_BUNDLE = env_str("AML_PORTAL_PYTHON_CA_BUNDLE") or env_str("SSL_CERT_F
 PYTHON_PROXY = env_secret("AML_PORTAL_PYTHON_PROXY") or env_str("HTTPS_PROXY")
 PYTHON_NO_PROXY = env_str("AML_PORTAL_PYTHON_NO_PROXY") or env_str("NO_PROXY")
 PYTHON_NETRC = env_str("NETRC")
+# Hosts that definitions may name although they are in a private network.
+PACKAGE_HOSTS = env_hosts("AML_PORTAL_PACKAGE_HOSTS")
 # Below it, channels of conda are that are given by a name.
 CONDA_CHANNEL_ALIAS = env_secret("AML_PORTAL_CONDA_CHANNEL_ALIAS")
 # What uv and rattler keep of the packages that it has looked at.

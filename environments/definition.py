@@ -106,6 +106,13 @@ class CondaDependencies:
         return bool(self.beyond_pip or (self.channels and is_too_old))
 
     @property
+    def names_addresses(self) -> bool:
+        """Whether it sends anybody to places that people have chosen."""
+        return any(
+            "://" in each for each in (*self.channels, *self.packages, *self.pip)
+        )
+
+    @property
     def names_python(self) -> bool:
         return any(_name_of(package) == "python" for package in self.packages)
 

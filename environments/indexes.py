@@ -40,6 +40,10 @@ class Indexes:
             no_proxy=settings.PYTHON_NO_PROXY,
         )
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return (self.index, *self.extra, *self.find_links)
+
     def for_uv(self) -> dict[str, str]:
         """The variables to run uv with."""
         return _given(
@@ -47,6 +51,7 @@ class Indexes:
             UV_INDEX=" ".join(self.extra),
             UV_FIND_LINKS=",".join(self.find_links),
             SSL_CERT_FILE=self.ca_bundle,
+            GIT_SSL_CAINFO=self.ca_bundle,
             **self._proxies(),
         )
 

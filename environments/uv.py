@@ -77,7 +77,11 @@ def _fetch(kept: Path, machine: str) -> bool:
 
 
 def run_uv(
-    *arguments: str, files: Mapping[str, bytes], seconds: float, loud: bool = False
+    *arguments: str,
+    files: Mapping[str, bytes],
+    seconds: float,
+    variables: Mapping[str, str] = {},
+    loud: bool = False,
 ) -> UvAnswer:
     """Run uv in a folder of its own that holds `files`; `loud` has it tell warnings.
 
@@ -91,7 +95,7 @@ def run_uv(
         code, output, remarks = run_program(
             [program(), *always, *arguments],
             folder=Path(folder),
-            environment={**_environment(), **indexes.for_uv()},
+            environment={**_environment(), **indexes.for_uv(), **variables},
             seconds=seconds,
         )
     return UvAnswer(

@@ -18,7 +18,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 from rq.timeouts import JobTimeoutException
 
-from aml_portal.errors import PortalError
+from aml_portal.errors import PortalError, UserError
 from computes.hosts import DamagedSourceError, Host, TargetAwayError
 from computes.launchers import ImageLauncher, Launcher, OverdueError, Sight
 from computes.launchers.recipes import PackageSources
@@ -170,7 +170,11 @@ def _lay_out(run: Run) -> _Staged | None:
     if run.handle is not None:
         return None
     host, launcher = host_of(run.target), launcher_of(run.target)
-    prepared = preparation(run.environment, run.target, host, run.run_id)
+    try:
+        prepared = preparation(run.environment, run.target, host, run.run_id)
+    except UserError as error:
+        _fail(run, str(error), EndReason.PREPARE_FAILED)
+        return None
     Run.objects.filter(pk=run.pk).update(lock=prepared.lock)
     spec = launcher.spec(job_spec(run, prepared), run.configuration.launch)
     if run.status in (RunStatus.PREPARING, RunStatus.STARTING):

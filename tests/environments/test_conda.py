@@ -125,7 +125,11 @@ def test_a_channel_that_is_not_there_is_told(tmp_path: Path) -> None:
     said = refusal("core", channel=f"file://{tmp_path}/none")
     assert said == f"There is no channel of conda at file://{tmp_path}/none."
     port = free_port()
-    said = refusal("core", channel=f"http://127.0.0.1:{port}/ours")
+    with override_settings(PACKAGE_HOSTS=["127.0.0.1"]):
+        said = refusal("core", channel=f"http://127.0.0.1:{port}/ours")
+    assert said == "127.0.0.1 can't be reached: Connection refused."
+    with override_settings(CONDA_CHANNEL_ALIAS=f"http://127.0.0.1:{port}"):
+        said = refusal("core", channel="ours")
     assert f"http://127.0.0.1:{port}/ours" in said
     assert "can't be reached: Connection refused" in said
 

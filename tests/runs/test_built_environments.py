@@ -145,7 +145,7 @@ def test_packages_that_can_not_be_had_are_told(
     run = placed(SHOW, environment=environment(*packages))
     execution.start_run(run.pk)
     run.refresh_from_db()
-    assert run.end_reason == EndReason.SUBMIT_FAILED
+    assert run.end_reason == EndReason.PREPARE_FAILED
     assert run.error.startswith(words)
 
 
@@ -186,7 +186,7 @@ def test_wheels_for_other_platforms_alone_are_told(wheels: Wheels) -> None:
     run = placed(SHOW, environment=environment("alien"))
     execution.start_run(run.pk)
     run.refresh_from_db()
-    assert run.end_reason == EndReason.SUBMIT_FAILED
+    assert run.end_reason == EndReason.PREPARE_FAILED
     assert "alien" in run.error
     assert "no wheels with a matching platform tag" in run.error
 

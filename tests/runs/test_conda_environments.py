@@ -52,20 +52,22 @@ def wheels(tmp_path: Path, installer: Path) -> Iterator[Wheels]:
 
 
 @pytest.fixture
-def channel(tmp_path: Path) -> CondaChannel:
+def channel(tmp_path: Path) -> Iterator[CondaChannel]:
     channel = CondaChannel(tmp_path / "channel")
     channel.add("core", "2.0", {"share/core.txt": b"core"})
     channel.add_module("numlib", "1.0")
     channel.add_module("numlib", "2.0", ["core >=2"])
     channel.index()
-    return channel
+    # That folders are channels is up to the administrator.
+    with override_settings(CONDA_CHANNEL_ALIAS=f"file://{tmp_path}"):
+        yield channel
 
 
 def environment(
     channel: CondaChannel, *packages: str, pip: str = "tiny"
 ) -> Environment:
     conda = CondaDependencies(
-        channels=(channel.address,),
+        channels=(channel.folder.name,),
         packages=(f"python={PYTHON[:4]}", *packages),
         pip=(pip,),
     )
@@ -140,7 +142,7 @@ def test_packages_that_conda_does_not_have_are_told(
     run = placed(environment=environment(channel, "numlib=2", "core<2"))
     execution.start_run(run.pk)
     run.refresh_from_db()
-    assert run.end_reason == EndReason.SUBMIT_FAILED
+    assert run.end_reason == EndReason.PREPARE_FAILED
     assert run.error == "There is no “core <2” in the channels of this environment."
 
 
