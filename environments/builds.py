@@ -13,8 +13,8 @@ from typing import Any
 from aml_portal.durations import short_duration
 from aml_portal.errors import UserError
 from computes.models import ComputeTarget
-from environments.images import check_definition, recipe_of
-from environments.locks import platform_of
+from environments.images import recipe_of
+from environments.locks import find_lock
 from environments.models import Build, Environment, Lock
 
 # What a job tells (computes/runner/environment.py), and what that makes of a build.
@@ -111,8 +111,6 @@ def key_of(
     to be built. Raises UserError for what can't be.
     """
     image_key, lock = target.its_kind.image_key, None
-    if image_key:
-        check_definition(environment.definition)
     if not environment.definition.is_user_managed:
         lock = _lock_for(environment, target)
         if lock is None:
@@ -164,9 +162,8 @@ def _outlook(
 
 def _lock_for(environment: Environment, target: ComputeTarget) -> Lock | None:
     """As far as the machine is known, and somebody has run it there or on its like."""
-    locks = environment.locks.all()
     try:
-        return locks.filter(platform=platform_of(environment, target.facts)).first()
+        return find_lock(environment, target.facts)
     except (KeyError, UserError):
         return None
 

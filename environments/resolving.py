@@ -1,13 +1,14 @@
 """Resolves the packages of a definition to exact versions, with uv."""
 
+import time
 from collections.abc import Mapping
 
 from aml_portal.errors import UserError
-from environments.checking import Question, refusal
+from environments.checking import refusal
+from environments.compiling import Compiled, Question, compile_packages
 from environments.definition import Definition
-from environments.uv import UvTimeout, run_uv
+from environments.uv import UvTimeout
 
-_FILE = "requirements.in"
 _CONSTRAINTS = "constraints.txt"
 
 
@@ -30,25 +31,32 @@ def resolve(
     lines = definition.python.conda_dependencies.pip
     if not lines:
         return ""
+    question = Question(lines=lines, python=python, platform=platform)
+    constraints = "\n".join(f"{name}=={version}" for name, version in kept.items())
     try:
-        answer = run_uv(
-            *("pip", "compile", _FILE, "--generate-hashes", "--no-build"),
-            *("--python-version", python, "--python-platform", platform),
-            *("--no-header", "--no-annotate", "--constraint", _CONSTRAINTS),
+        compiled = compile_packages(
+            question,
+            *("--generate-hashes", "--constraint", _CONSTRAINTS),
             *(word for name in kept for word in ("--no-emit-package", name)),
-            files={
-                _FILE: "\n".join(lines).encode(),
-                _CONSTRAINTS: "\n".join(
-                    f"{name}=={version}" for name, version in kept.items()
-                ).encode(),
-            },
-            seconds=seconds,
+            files={_CONSTRAINTS: constraints.encode()},
+            deadline=time.monotonic() + seconds,
         )
     except UvTimeout as error:
         raise UserError(
             f"The packages could not be resolved within {seconds:.0f} seconds.",
             "Try again, or name their versions more exactly.",
         ) from error
-    if not answer.has_succeeded:
-        raise refusal(answer.remarks, Question(lines=lines, python=python))
-    return answer.output
+    if compiled.answer.has_succeeded:
+        return _lock(compiled)
+    if compiled.unreachable:
+        raise UserError(compiled.unreachable, "Try again, or leave out its address.")
+    raise refusal(compiled.answer.remarks, question)
+
+
+def _lock(compiled: Compiled) -> str:
+    """What has to be installed, and where it is, as far as the definition says so."""
+    if not compiled.answer.output.strip():
+        return ""
+    options = [line for line in compiled.question.lines if line.startswith("-")]
+    unread = [f"# Could not be read: {line}" for line in compiled.left_out]
+    return "\n".join([*unread, *options, compiled.answer.output])

@@ -31,10 +31,6 @@ class EnvironmentEvents:
         return last if is_busy and self.log_bytes is None else None
 
     @property
-    def has_failed(self) -> bool:
-        return self.last is not None and self.last.state == "failed"
-
-    @property
     def seconds(self) -> float | None:
         """How long it took to make it, if that was done for this run."""
         made = [each.seconds for each in self.events if each.state == "built"]

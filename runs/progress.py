@@ -133,6 +133,7 @@ _END_REASONS = {
     "idle": EndReason.IDLE,
     "start_failed": EndReason.START_FAILED,
     "prepare_failed": EndReason.PREPARE_FAILED,
+    "submit_failed": EndReason.SUBMIT_FAILED,
     "host_signal": EndReason.HOST_SIGNAL,
 }
 
@@ -144,8 +145,6 @@ def _end_reason(run: Run, word: LastWord) -> EndReason:
             return EndReason.EXIT_CODE if failed else EndReason.SUCCEEDED
         case "canceled_before_start" if run.cancel_requested_at is None:
             # Nobody wanted that: a submission that failed has seen to it.
-            if environment_events(run.run_id).has_failed:
-                return EndReason.PREPARE_FAILED
             return EndReason.SUBMIT_FAILED
         case "canceled_before_start":
             return EndReason.CANCELED
@@ -160,7 +159,7 @@ def _end_sentence(run: Run, why: EndReason, word: LastWord) -> str:
             return f"{_limit_sentence(run, why, word)} {_receipt_sentence(word)}"
         case EndReason.SUCCEEDED:
             return str(why.label)
-    if word.reason == "prepare_failed":
+    if why == EndReason.PREPARE_FAILED:
         return f"{why.label} {word.detail}".strip()
     return word.detail or str(why.label)
 

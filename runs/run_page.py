@@ -9,10 +9,11 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from aml_portal.durations import spell_duration
+from aml_portal.secret_names import looks_secret
 from runs.access import may_change
 from runs.exports import as_python, as_runconfig, environment_section
 from runs.gpus import gpus_in_words
-from runs.masking import looks_secret, mask_variables, masked
+from runs.masking import mask_variables, masked
 from runs.mirror import RESOURCES, last_word, mirror_folder
 from runs.models import Run, RunEvent
 from runs.requests import PageRequest

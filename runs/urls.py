@@ -115,6 +115,11 @@ _runs: list[URLPattern | URLResolver] = [
         target_views.end_leftover,
         name="end-leftover",
     ),
+    path(
+        "compute/<str:name>/leftovers/remove/",
+        target_views.remove_idle_build,
+        name="remove-build",
+    ),
     path("compute/<str:name>/queue/", queue_views.queue, name="queue"),
     path("compute/<str:name>/queue/change/", queue_views.change, name="change-queue"),
     path("experiments/", history_views.experiments, name="experiments"),
