@@ -24,6 +24,7 @@ from runs.status import EndReason, RunStatus
 from tests import factories
 from tests.environments.wheels import Wheels
 from tests.services.monitor import Monitor, placed, started
+from tests.services.package_index import serve_index
 from tests.services.sshd import Sshd
 
 pytestmark = [
@@ -109,6 +110,22 @@ def test_an_environment_that_has_vanished_is_built_again_from_the_same_lock(
     assert log_path(again.run_id).read_text().splitlines()[-1].startswith("1.5 ")
     assert again.events.filter(detail__startswith="Its environment was built").exists()
     assert Build.objects.get().state == "ready"
+
+
+def test_packages_come_from_the_index_that_the_definition_names(
+    followed: Monitor, target: ComputeTarget, wheels: Wheels, tmp_path: Path
+) -> None:
+    others = Wheels(tmp_path / "others")
+    others.add("tiny", "7.0")
+    with (
+        serve_index(others.folder) as address,
+        override_settings(PACKAGE_HOSTS=["127.0.0.1"], PYTHON_FIND_LINKS=[]),
+    ):
+        needed = environment("tiny", f"--extra-index-url {address}")
+        run = started(SHOW, target=target, environment=needed)
+        followed.wait_for_end(run)
+    assert run.status == RunStatus.COMPLETED, run.error
+    assert log_path(run.run_id).read_text().splitlines()[-1].startswith("7.0 ")
 
 
 def test_packages_that_can_not_be_had_are_told(wheels: Wheels) -> None:
