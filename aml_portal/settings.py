@@ -125,6 +125,8 @@ PACKAGES_FOLDER = DATA / "packages"
 TOOLS_FOLDER = DATA / "sent-tools"
 # What keeps two processes from building the same image at once.
 BUILDS_FOLDER = DATA / "builds"
+# How long one may take, in seconds, unless its run may take less.
+IMAGE_MAX_SECONDS = env_int("AML_PORTAL_IMAGE_MAX_SECONDS", 2 * 60 * 60, minimum=1)
 # On each machine, those environments that were not used for longest give way.
 ENVIRONMENTS_MAX_BYTES = env_int(
     "AML_PORTAL_ENVIRONMENTS_MAX_BYTES", 50_000_000_000, minimum=0
@@ -289,6 +291,8 @@ LOGGING = {
         "django": {"handlers": [], "level": "INFO"},
         # It tells of each connection, and the portal tells of what is wrong with one.
         "paramiko": {"level": "CRITICAL"},
+        # Threads ask a Docker engine at once, and just one connection to it is kept.
+        "urllib3.connectionpool": {"level": "ERROR"},
     },
 }
 

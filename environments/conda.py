@@ -56,6 +56,19 @@ class Platform:
         known = [f"{name}={version}" for name, version in versions.items() if version]
         return " ".join([self.subdir, *known])
 
+    def serves(self, other: str) -> bool:
+        """Whether what was solved for another platform, as text, can be used here.
+
+        It can with newer versions of the same things, so that an update of a driver
+        changes no environment.
+        """
+        subdir, *known = str(self).split()
+        others_subdir, *others = other.split()
+        mine, theirs = (dict(map(_version, each)) for each in (known, others))
+        return (subdir, mine.keys()) == (others_subdir, theirs.keys()) and all(
+            mine[name] >= theirs[name] for name in mine
+        )
+
     @property
     def subdir(self) -> str:
         """The platform's name with conda. Raises UserError if it has none."""
@@ -98,6 +111,12 @@ def solve(
     if not all(each.get("sha256") for each in records):
         raise UserError("A channel tells no SHA-256 of its packages.")
     return sorted(records, key=lambda each: str(each["name"]))
+
+
+def _version(known: str) -> tuple[str, list[int]]:
+    """From "glibc=2.36"."""
+    name, _, version = known.partition("=")
+    return name, [int(part) for part in re.findall(r"\d+", version)]
 
 
 def versions_of(records: list[Record]) -> dict[str, str]:

@@ -149,6 +149,14 @@ class SparkSection:
     packages: tuple[str, ...] = ()
     precache_packages: bool = True
 
+    def as_conf(self) -> dict[str, str]:
+        """The properties that have Spark fetch the packages for a run."""
+        lists = {
+            "spark.jars.packages": self.packages,
+            "spark.jars.repositories": self.repositories,
+        }
+        return {key: ",".join(values) for key, values in lists.items() if values}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:

@@ -6,8 +6,11 @@ resolved or built, and nothing of them stays in it.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from netrc import NetrcParseError, netrc
+from pathlib import Path
 from typing import Self
+from urllib.parse import quote, urlsplit
 
 from django.conf import settings
 
@@ -62,6 +65,23 @@ class Indexes:
             **self._proxies(),
         )
 
+    def signed_in(self, file: Path) -> Self:
+        """With what a netrc file has for their hosts in the addresses themselves.
+
+        So that where they are needed, nobody has to have the file, and with it the
+        passwords for everything else.
+        """
+        try:
+            known = netrc(file)
+        except (OSError, NetrcParseError):
+            return self
+        return replace(
+            self,
+            index=_signed_in(self.index, known),
+            extra=tuple(_signed_in(each, known) for each in self.extra),
+            find_links=tuple(_signed_in(each, known) for each in self.find_links),
+        )
+
     @staticmethod
     def covered(text: str) -> str:
         """The text without what signs in to addresses, to be shown and logged."""
@@ -73,6 +93,16 @@ class Indexes:
             "HTTPS_PROXY": self.proxy,
             "NO_PROXY": self.no_proxy,
         }
+
+
+def _signed_in(address: str, known: netrc) -> str:
+    parts = urlsplit(address)
+    found = known.authenticators(parts.hostname or "")
+    if parts.scheme not in ("http", "https") or parts.username or not found:
+        return address
+    user, _, password = found
+    name = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    return parts._replace(netloc=f"{name}@{parts.netloc}").geturl()
 
 
 def _given(**variables: str) -> dict[str, str]:

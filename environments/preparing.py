@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -16,14 +15,14 @@ from computes.hosts import Host, Source
 from computes.launchers.recipes import FOLDER, ImageRecipe, PackageSources
 from computes.models import ComputeTarget
 from environments import channels
-from environments.images import check_definition, package_sources, recipe_of
+from environments.images import RATTLER, package_sources, proxies, recipe_of
 from environments.indexes import Indexes
 from environments.locks import lock_of
 from environments.models import Environment, Lock
-from environments.uv import program
+from environments.uv import program_for
 
-# The version of rattler that the portal itself solves with, and its hashes.
-_INSTALLER = Path(__file__).with_name("rattler.txt")
+# How keys of environments begin that only install others.
+INSTALLER = "rattler-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +54,14 @@ def preparation(
     lock = lock_of(environment, facts)
     # Beside the folder of the jobs.
     root = Path(host.place(job).folder).parent.parent
-    own_kind = facts["machine"] == platform.machine()
+    uv = program_for(facts["machine"])
     indexes = _indexes(host)
     spec = {
         "key": lock.key,
         "python": lock.python,
         "lock": lock.text,
         "conda": _conda(lock) if lock.conda else None,
-        "uv": _bring(host, program(), is_program=True) if own_kind else None,
+        "uv": _bring(host, uv, is_program=True) if uv else None,
         "env": {**indexes.for_uv(), **indexes.for_pip()},
         "keep_bytes": settings.ENVIRONMENTS_MAX_BYTES,
     }
@@ -73,17 +72,17 @@ def preparation(
 def _of_image(
     environment: Environment, target: ComputeTarget, host: Host
 ) -> Preparation:
-    check_definition(environment.definition)
     if environment.definition.is_user_managed:
         python = environment.interpreter_on(target)
-        return Preparation(python=python, image=recipe_of(environment))
+        image = recipe_of(environment)
+        return Preparation(python=python, image=image, sources=proxies())
     facts = _facts(target, host)
     lock = lock_of(environment, facts)
     return Preparation(
         python=f"{FOLDER}/bin/python",
         lock=lock,
         image=recipe_of(environment, lock),
-        sources=package_sources(lock.text, facts["machine"]),
+        sources=package_sources(lock, facts["machine"]),
     )
 
 
@@ -94,12 +93,12 @@ def _facts(target: ComputeTarget, host: Host) -> Mapping[str, Any]:
 
 def _conda(lock: Lock) -> dict[str, Any]:
     """The packages, and the environment of what installs them."""
-    pinned = _INSTALLER.read_text()
+    pinned = RATTLER.read_text()
     name = hashlib.sha256(f"{pinned}{lock.platform}".encode()).hexdigest()[:16]
     return {
         "records": json.loads(lock.conda),
         "auth": channels.credentials(),
-        "installer": {"key": f"rattler-{name}", "python": ">=3.10", "lock": pinned},
+        "installer": {"key": f"{INSTALLER}{name}", "python": ">=3.10", "lock": pinned},
     }
 
 

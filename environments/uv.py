@@ -5,6 +5,8 @@ and no secret is: those are in its environment alone.
 """
 
 import os
+import platform
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +24,9 @@ _ALWAYS = (
 )
 
 UvTimeout = ProgramTimeout
+# Of the version that the portal has itself: its hashes for every kind of machine.
+_PINNED = Path(__file__).with_name("uv.txt")
+_FETCH_SECONDS = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +39,41 @@ class UvAnswer:
 
 def program() -> Path:
     return Path(sys.executable).with_name("uv")
+
+
+def program_for(machine: str) -> Path | None:
+    """uv for machines of a kind, such as "aarch64"; None if it can't be had.
+
+    That of another kind than the portal's own is fetched from the index, once.
+    """
+    if machine == platform.machine():
+        return program()
+    kept = settings.PACKAGES_FOLDER / "programs" / f"{_version()}-{machine}" / "uv"
+    if not kept.exists() and not _fetch(kept, machine):
+        return None
+    return kept
+
+
+def _version() -> str:
+    return _PINNED.read_text().split(maxsplit=1)[0].replace("==", "-")
+
+
+def _fetch(kept: Path, machine: str) -> bool:
+    kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=kept.parent) as folder:
+        try:
+            answer = run_uv(
+                *("pip", "install", "--target", folder, "--no-deps", "--no-build"),
+                *("--python-platform", f"{machine}-manylinux_2_28"),
+                *("--require-hashes", "--requirement", _PINNED.name),
+                files={_PINNED.name: _PINNED.read_bytes()},
+                seconds=_FETCH_SECONDS,
+            )
+        except UvTimeout:
+            return False
+        if answer.has_succeeded:
+            shutil.move(Path(folder, "bin/uv"), kept)
+    return answer.has_succeeded
 
 
 def run_uv(

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from aml_portal.errors import UserError
 from aml_portal.secret_names import looks_secret
 from environments import services
-from environments.builds import builds_of
+from environments.builds import builds_of, outlooks_of
 from environments.comparing import compare
 from environments.exporting import exports_of
 from environments.models import LATEST, Environment
@@ -49,6 +49,7 @@ def detail(request: HttpRequest, name: str, version: int) -> HttpResponse:
             for name, value in definition.environment_variables.items()
         ],
         "builds": builds_of(environment),
+        "places": outlooks_of(environment),
         "versions": versions,
         "is_latest": usable[:1] == [environment],
         "latest": LATEST,

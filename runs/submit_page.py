@@ -198,7 +198,11 @@ def preview_context(form: SubmitForm) -> dict[str, Any]:
             environment=environment_section(environment, target),
             priority=priority,
         ),
-        "outlook": outlook(environment, target) if environment and target else None,
+        "outlook": (
+            outlook(environment, target, typed.launch)
+            if environment and target
+            else None
+        ),
         "targets": places(priority, typed.gpus),
         "readings": _readings(form),
     }

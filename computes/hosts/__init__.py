@@ -3,6 +3,7 @@
 from computes.hosts.base import (
     DamagedSourceError,
     Host,
+    IdleEnvironment,
     LivingJob,
     LivingProcess,
     Place,
@@ -17,6 +18,7 @@ from computes.hosts.plain import plain
 __all__ = [
     "DamagedSourceError",
     "Host",
+    "IdleEnvironment",
     "LivingJob",
     "LivingProcess",
     "Place",

@@ -15,13 +15,15 @@ class ImageRecipe:
 
     `dockerfile` is the text of one, whose image takes the place of `base_image`; with
     neither, the target's is the base. Without a `python` nothing is added to the base;
-    else a virtual environment with what the `lock` says, and `lock_key` names both.
+    else an environment with what the `lock` says, and `lock_key` names both. With
+    `conda`, the records of its packages as JSON, these are installed before that.
     """
 
     base_image: str = ""
     dockerfile: str = ""
     python: str = ""
     lock: str = ""
+    conda: str = ""
     lock_key: str = ""
 
     @classmethod
@@ -33,10 +35,17 @@ class ImageRecipe:
 class PackageSources:
     """Where a build gets its packages.
 
-    It has passwords, so it goes to who builds and never to `job.json`. The build finds
-    `files` in `CONTEXT`, by their names there, and `variables` in its environment; one
-    of the files may be `uv`, else pip has to do.
+    The build finds `files` in `CONTEXT`, by their names there, and `variables` in its
+    environment; one of the files may be `uv`, else pip has to do. Only the variables
+    have `passwords`, so they go to who builds and never to `job.json`.
     """
 
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     files: Mapping[str, Path] = field(default_factory=dict)
+    passwords: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def covered(self, text: str) -> str:
+        """The text without the passwords."""
+        for password in self.passwords:
+            text = text.replace(password, "********")
+        return text

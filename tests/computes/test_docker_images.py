@@ -14,6 +14,7 @@ from aml_portal.errors import PortalError
 from computes.hosts.local import LocalHost
 from computes.launchers.docker import images
 from computes.launchers.docker.settings import DockerSettings
+from computes.launchers.recipes import PackageSources
 from tests.computes.docker_jobs import WAITS, Dock
 from tests.services.docker_engine import DockerEngine
 from tests.services.docker_images import BARE, load_foreign
@@ -152,8 +153,8 @@ def test_a_canceled_run_brings_no_image(
     dock: Dock, registry: DockerRegistry, image: str
 ) -> None:
     job = dock.job(WAITS, {"image": image}, **sign_in(registry))
-    dock.host.cancel(job.name, grace_seconds=0, reason="Enough.")
-    assert job.start() == {}
+    sources = PackageSources()
+    assert not job.launcher.bring_image(job.name, job.spec, sources, lambda: False)
     assert job.log == ""
     assert not job.is_there()
     assert not dock.client.images.list(image)

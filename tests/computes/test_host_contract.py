@@ -1,5 +1,6 @@
 """What every host promises, for each kind of them, with its real servers."""
 
+import fcntl
 import json
 import os
 import platform
@@ -21,7 +22,6 @@ from computes.hosts.base import DamagedSourceError
 from computes.hosts.local import LocalHost
 from computes.hosts.ssh import SshHost
 from tests.computes.objects import contents, source
-from tests.services.sshd import Sshd
 from tests.waiting import eventually
 
 
@@ -67,12 +67,6 @@ def spec(**changes: Any) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module")
-def sshd() -> Iterator[Sshd]:
-    with Sshd() as server:
-        yield server
-
-
 @pytest.fixture(params=["local", "ssh"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     objects = tmp_path / "store"
@@ -110,6 +104,16 @@ def test_a_job_is_started_once(place: Place) -> None:
     place.last_word()
     place.host.start("job")
     assert place.log() == "once\n"
+
+
+def test_a_job_that_can_not_be_is_prevented(place: Place) -> None:
+    place.stage({"train.py": b"print('never')"})
+    for reason in ("--first", "second"):
+        place.host.prevent("job", word="prepare_failed", reason=reason)
+    place.host.start("job")
+    word = place.last_word()
+    assert (word["reason"], word["detail"]) == ("prepare_failed", "--first")
+    assert place.log() == ""
 
 
 def test_a_job_is_staged_once(place: Place) -> None:
@@ -187,6 +191,26 @@ def test_what_lives_there_is_told_and_ended(place: Place) -> None:
     assert "job" not in {each.job for each in place.host.living()}
     # Of what is gone there is nothing to be ended.
     place.host.end_living("job", grace_seconds=0, reason="Enough.")
+
+
+def test_environments_that_no_job_uses_are_told_and_removed(place: Place) -> None:
+    root = place.jobs.parent / "environments"
+    for key in ("ready", "half", "used"):
+        (root / key / "bin").mkdir(parents=True)
+    (root / "cache").mkdir()
+    (root / "ready.json").write_text('{"bytes": 3}')
+    os.utime(root / "half", (1, 1))
+    with (root / "used.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        half, ready = place.host.environments()
+        assert (half.key, half.bytes, half.used) == ("half", None, 1)
+        assert (ready.key, ready.bytes) == ("ready", 3)
+        with pytest.raises(TargetError, match="in use"):
+            place.host.remove_environment("used")
+    for key in ("half", "ready", "gone", "../jobs", "cache"):
+        place.host.remove_environment(key)
+    assert [each.key for each in place.host.environments()] == ["used"]
+    assert (root / "cache").exists()
 
 
 def test_what_the_runner_refuses_is_an_error_of_the_target(place: Place) -> None:

@@ -22,10 +22,15 @@ def build_wheel(*_):
 
 def broken_source(folder: Path, name: str, words: str) -> Path:
     """An archive of source that fails to build, with these words."""
+    return source(folder, name, _BACKEND.format(words=words))
+
+
+def source(folder: Path, name: str, backend: str) -> Path:
+    """An archive of source that is built as `backend` says."""
     top = f"{name}-1.0"
     files = {
         "pyproject.toml": _PROJECT.format(name=name),
-        "backend.py": _BACKEND.format(words=words),
+        "backend.py": backend,
         "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: 1.0\n",
     }
     archive = folder / f"{top}.tar.gz"

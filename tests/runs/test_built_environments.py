@@ -128,12 +128,58 @@ def test_packages_come_from_the_index_that_the_definition_names(
     assert log_path(run.run_id).read_text().splitlines()[-1].startswith("7.0 ")
 
 
-def test_packages_that_can_not_be_had_are_told(wheels: Wheels) -> None:
-    run = placed(SHOW, environment=environment("tiny==9"))
+def test_resubmitting_a_run_gets_it_the_very_packages_that_it_had(
+    monitor: Monitor, wheels: Wheels
+) -> None:
+    first = environment("tiny")
+    run = started(SHOW, environment=first)
+    monitor.wait_for_end(run)
+    # Since then there is another version of the package, and of the environment.
+    wheels.add("tiny", "2.0")
+    assert environment("tiny>1.5").version == 2
+    client = factories.signed_in(run.owner)
+    page = client.get(f"/runs/new/?from={run.run_id}").content.decode()
+    assert f'<option value="{first.pk}" selected>' in " ".join(page.split())
+    again = started(SHOW, environment=first)
+    monitor.wait_for_end(again)
+    assert log_path(again.run_id).read_text().splitlines()[-1].startswith("1.5 ")
+    assert again.lock == run.lock
+
+
+@pytest.mark.parametrize(
+    ("packages", "words"),
+    [
+        (("tiny==9",), "There is no tiny==9 in the package index."),
+        (("nowhere",), "There is no package “nowhere” in the package index."),
+        (("tiny==1.0", "upon"), "tiny==1.0 and upon can't be installed together."),
+    ],
+)
+def test_packages_that_can_not_be_had_are_told(
+    wheels: Wheels, packages: tuple[str, ...], words: str
+) -> None:
+    wheels.add("upon", requires=("tiny>=1.5",))
+    run = placed(SHOW, environment=environment(*packages))
     execution.start_run(run.pk)
     run.refresh_from_db()
-    assert run.end_reason == EndReason.SUBMIT_FAILED
-    assert "tiny==9" in run.error
+    assert run.end_reason == EndReason.PREPARE_FAILED
+    assert run.error.startswith(words)
+
+
+def test_a_yanked_version_is_taken_by_who_names_it_and_by_nobody_else(
+    monitor: Monitor, tmp_path: Path
+) -> None:
+    wheels = Wheels(tmp_path / "wheels")
+    wheels.add("tiny", "1.5")
+    yanked = wheels.add("tiny", "2.0")
+    with (
+        serve_index(wheels.folder, {yanked.name: "It lost data."}) as index,
+        override_settings(PYTHON_INDEX=index),
+    ):
+        for package, version in {"tiny": "1.5", "tiny==2.0": "2.0"}.items():
+            run = started(SHOW, environment=environment(package))
+            monitor.wait_for_end(run)
+            log = log_path(run.run_id).read_text()
+            assert log.splitlines()[-1].startswith(f"{version} "), log
 
 
 def test_the_certificates_of_the_portal_go_with_it(
@@ -156,7 +202,7 @@ def test_wheels_for_other_platforms_alone_are_told(wheels: Wheels) -> None:
     run = placed(SHOW, environment=environment("alien"))
     execution.start_run(run.pk)
     run.refresh_from_db()
-    assert run.end_reason == EndReason.SUBMIT_FAILED
+    assert run.end_reason == EndReason.PREPARE_FAILED
     assert "alien" in run.error
     assert "no wheels with a matching platform tag" in run.error
 
