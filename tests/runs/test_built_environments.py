@@ -113,6 +113,22 @@ def test_an_environment_that_has_vanished_is_built_again_from_the_same_lock(
     assert Build.objects.get().state == "ready"
 
 
+def test_packages_come_from_the_index_that_the_definition_names(
+    followed: Monitor, target: ComputeTarget, wheels: Wheels, tmp_path: Path
+) -> None:
+    others = Wheels(tmp_path / "others")
+    others.add("tiny", "7.0")
+    with (
+        serve_index(others.folder) as address,
+        override_settings(PACKAGE_HOSTS=["127.0.0.1"], PYTHON_FIND_LINKS=[]),
+    ):
+        needed = environment("tiny", f"--extra-index-url {address}")
+        run = started(SHOW, target=target, environment=needed)
+        followed.wait_for_end(run)
+    assert run.status == RunStatus.COMPLETED, run.error
+    assert log_path(run.run_id).read_text().splitlines()[-1].startswith("7.0 ")
+
+
 def test_resubmitting_a_run_gets_it_the_very_packages_that_it_had(
     monitor: Monitor, wheels: Wheels
 ) -> None:
