@@ -106,6 +106,11 @@ class CondaDependencies:
         return bool(self.beyond_pip or (self.channels and is_too_old))
 
     @property
+    def pip_packages(self) -> tuple[str, ...]:
+        """The lines of packages, without those of options."""
+        return tuple(line for line in self.pip if not line.startswith("-"))
+
+    @property
     def names_addresses(self) -> bool:
         """Whether it sends anybody to places that people have chosen."""
         return any(

@@ -1,4 +1,4 @@
-"""Hosts with their job folders, as the tests of what every host promises use them."""
+"""Hosts as tests ask them, and the jobs that these have there."""
 
 import json
 import sys

@@ -21,7 +21,14 @@ from computes.hosts.local import LocalHost
 from computes.hosts.ssh import SshHost
 from tests.computes.objects import contents
 from tests.computes.places import Place, spec
+from tests.services.sshd import Sshd
 from tests.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+def sshd() -> Iterator[Sshd]:
+    with Sshd() as server:
+        yield server
 
 
 @pytest.fixture(params=["local", "ssh"])
