@@ -131,8 +131,8 @@ def _remarks(compiled: Compiled, excluded: dict[str, str]) -> str:
         for package, reason in _YANKED.findall(compiled.answer.remarks)
     ]
     remarks += [
-        f"{package} has no wheel for Python {python} on Linux that may be used, and"
-        " the portal builds none: no run can have it until there is one."
+        f"{package} has no wheel for Python {python} on Linux that may be used: it is"
+        " built from its source, if at all, where the environment is made."
         for package in excluded.values()
     ]
     return " ".join(remarks)

@@ -47,7 +47,7 @@ def lock_of(environment: Environment, facts: Mapping[str, Any]) -> Lock:
     if definition.python.conda_dependencies.needs_conda:
         resolved = _by_conda(definition, facts)
     else:
-        resolved = _by_uv(environment, facts)
+        resolved = _by_uv(definition, facts)
     try:
         with transaction.atomic():
             return Lock.objects.create(
@@ -58,16 +58,10 @@ def lock_of(environment: Environment, facts: Mapping[str, Any]) -> Lock:
         return Lock.objects.get(environment=environment, platform=platform)
 
 
-def _by_uv(environment: Environment, facts: Mapping[str, Any]) -> dict[str, str]:
-    definition = environment.definition
+def _by_uv(definition: Definition, facts: Mapping[str, Any]) -> dict[str, str]:
     python = definition.python.conda_dependencies.python or DEFAULT_PYTHON
     text = resolve(
-        definition,
-        python=python,
-        platform=_of_wheels(facts),
-        seconds=_SECONDS,
-        # What the portal itself names may run there: PySpark has no wheels.
-        may_build=environment.is_curated,
+        definition, python=python, platform=_of_wheels(facts), seconds=_SECONDS
     )
     return {"python": python, "text": text}
 

@@ -19,22 +19,19 @@ def resolve(
     platform: str,
     seconds: float,
     installed: Mapping[str, str] | None = None,
-    may_build: bool = False,
 ) -> str:
     """A requirements file with each package's version and hashes.
 
     `python` is a version such as "3.11", `platform` as uv names it; packages that are
-    `installed`, in some version, keep that, and are left out. Unless it `may_build`,
-    nothing is built for it, since that would run code of strangers on the portal's
-    machine. Raises UserError with what can't be.
+    `installed`, in some version, keep that, and are left out. Nothing is built for it,
+    since that would run code of strangers on the portal's machine. Raises UserError
+    with what can't be.
     """
     kept = installed or {}
     lines = definition.python.conda_dependencies.pip
     if not lines:
         return ""
-    question = Question(
-        lines=lines, python=python, platform=platform, may_build=may_build
-    )
+    question = Question(lines=lines, python=python, platform=platform)
     constraints = "\n".join(f"{name}=={version}" for name, version in kept.items())
     try:
         compiled = compile_packages(

@@ -10,7 +10,6 @@ from django.test import override_settings
 from aml_portal.errors import UserError
 from environments import curated
 from environments.curated import PREFIX, load_curated, shipped
-from environments.locks import lock_of
 from environments.models import Environment
 from environments.rules import check_definition
 from environments.services import (
@@ -19,7 +18,6 @@ from environments.services import (
     label_environment,
     save_environment,
 )
-from tests.environments.sources import source
 from tests.environments.wheels import Wheels
 from tests.services.package_index import serve_index
 
@@ -102,22 +100,6 @@ def test_they_can_only_be_read() -> None:
         label_environment(row, "production")
     with pytest.raises(UserError, match="reserved for curated environments"):
         save_environment(name="azureml-mine", definition=row.definition)
-
-
-@pytest.mark.django_db
-def test_of_source_only_what_is_curated_is_made(folder: Path, tmp_path: Path) -> None:
-    index = tmp_path / "index"
-    index.mkdir()
-    source(index, "spark", "")
-    (folder / "own.yml").write_text(_FILE.format(version=1, package="spark"))
-    load_curated()
-    curated_one = Environment.objects.get(name="AzureML-Own")
-    own = save_environment(name="own", definition=curated_one.definition)
-    facts = {"machine": "x86_64"}
-    with serve_index(index) as address, override_settings(PYTHON_INDEX=address):
-        assert lock_of(curated_one, facts).packages["spark"] == "1.0"
-        with pytest.raises(UserError, match="spark"):
-            lock_of(own, facts)
 
 
 def test_one_command_says_which_can_not_be_made(folder: Path, tmp_path: Path) -> None:
