@@ -1,5 +1,6 @@
 """An environment as uv and pip make it by themselves, of the same packages."""
 
+import hashlib
 import os
 import platform
 import shutil
@@ -32,42 +33,36 @@ def resolve(environment: Mapping[str, str] = {}, *, cache: Path | None = None) -
 
 
 class Bare:
-    """Makes the environment in a folder, from a folder of wheels and nothing else."""
+    """Makes the environment in a folder, from an index on the disk and nothing else."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "environment"
         self._cache = folder / "cache"
         self._script = folder / "train.py"
         self._lock = folder / "lock.txt"
-        self.wheels = folder / "wheels"
+        self._index = folder / "index"
         self._script.write_text(ONE_LINE)
         self._lock.write_text(resolve())
         self._download()
 
     @property
     def settings(self) -> dict[str, str]:
-        """For uv and pip, in the portal's processes and in these."""
+        """For uv and pip: this index, and nothing that the account has configured."""
         return {
             "UV_NO_CONFIG": "1",
-            "UV_DEFAULT_INDEX": self._no_index,
-            "UV_FIND_LINKS": str(self.wheels),
+            "UV_DEFAULT_INDEX": self._index.as_uri(),
             "PIP_CONFIG_FILE": os.devnull,
-            "PIP_INDEX_URL": self._no_index,
-            "PIP_FIND_LINKS": str(self.wheels),
+            "PIP_INDEX_URL": self._index.as_uri(),
+            "PIP_FIND_LINKS": "",
         }
 
     @property
     def portal_settings(self) -> dict[str, str]:
         """The same for a portal."""
         return {
-            "AML_PORTAL_PYTHON_INDEX": self._no_index,
-            "AML_PORTAL_PYTHON_FIND_LINKS": str(self.wheels),
+            "AML_PORTAL_PYTHON_INDEX": self._index.as_uri(),
             "UV_NO_CONFIG": "1",
         }
-
-    @property
-    def _no_index(self) -> str:
-        return f"{self.wheels.as_uri()}-none"
 
     def by_uv(self, *, forgets: bool = True, resolves: bool = False) -> float:
         """Seconds to the first line of a script in a new environment.
@@ -108,9 +103,19 @@ class Bare:
         return time.perf_counter() - begin
 
     def _download(self) -> None:
+        """Make an index of the wheels, which names their hashes as others do."""
+        wheels = self._index / "wheels"
         pip = [sys.executable, "-m", "pip", "--quiet", "--quiet", "download"]
         options = ["--only-binary=:all:", "--no-deps", "-r", str(self._lock)]
-        subprocess.run([*pip, *options, "--dest", str(self.wheels)], check=True)
+        subprocess.run([*pip, *options, "--dest", str(wheels)], check=True)
+        for wheel in wheels.iterdir():
+            name = wheel.name.partition("-")[0].replace("_", "-")
+            sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
+            page = self._index / name / "index.html"
+            page.parent.mkdir()
+            page.write_text(
+                f'<a href="{wheel.as_uri()}#sha256={sha256}">{wheel.name}</a>'
+            )
 
     def _run(self, *command: str) -> bytes:
         own = {**self.settings, "UV_CACHE_DIR": str(self._cache)}

@@ -102,8 +102,8 @@ def _to_ready(bare: Bare, built: _Built) -> Section:
             "From the submission over HTTP to the first line of a script, which imports"
             " none of them; against `uv pip compile` where it is resolved, `uv venv`,"
             " `uv pip install` from the same lock and the same script, or `python -m"
-            " venv` and `pip install`. All wheels are in a folder on the disk, so that"
-            " the network is not measured. The environment is not there; uv's cache is"
+            " venv` and `pip install`. The index is a folder on the disk, so that the"
+            " network is not measured. The environment is not there; uv's cache is"
             f" empty, or has them unpacked. {_ROUNDS} of each, in turn."
         ),
         figures=[

@@ -83,6 +83,7 @@ def _attached(client: httpx.Client) -> Iterator[tuple[Sshd, Path]]:
             "root": made,
             "python": sys.executable,
             "max_runs": str(_COUNT),
+            "takes_runs": "on",
         }
         client.post("/compute/new/ssh/", data=form).raise_for_status()
         key = {"host_key": sshd.host_key}

@@ -20,8 +20,21 @@ class Question:
     lines: tuple[str, ...]
     python: str
     platform: str = "linux"
-    # Only for packages that the portal itself names: a build runs their code.
+    # A build runs code of the packages.
     may_build: bool = False
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """For uv, where `files` are."""
+        return (
+            *("pip", "compile", _FILE, "--no-header", "--no-annotate"),
+            *("--python-version", self.python, "--python-platform", self.platform),
+            *(() if self.may_build else ("--no-build",)),
+        )
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        return {_FILE: "\n".join(self.lines).encode()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +65,8 @@ def compile_packages(
     with egress_of(CondaDependencies(pip=question.lines)) as egress:
         while True:
             answer = run_uv(
-                *("pip", "compile", _FILE, "--no-header", "--no-annotate"),
-                *("--python-version", question.python),
-                *("--python-platform", question.platform),
-                *(() if question.may_build else ("--no-build",)),
-                *arguments,
-                files={_FILE: "\n".join(question.lines).encode(), **files},
+                *(*question.command, *arguments),
+                files={**question.files, **files},
                 seconds=deadline - time.monotonic(),
                 variables=egress.variables,
                 loud=loud,

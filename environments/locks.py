@@ -10,7 +10,7 @@ from aml_portal.errors import UserError
 from environments import conda
 from environments.definition import DEFAULT_PYTHON, Definition
 from environments.models import Environment, Lock
-from environments.resolving import resolve
+from environments.resolving import Uv, resolve
 
 _SECONDS = 300.0
 # That uv can choose wheels for.
@@ -36,18 +36,21 @@ def find_lock(environment: Environment, facts: Mapping[str, Any]) -> Lock | None
     return serving[-1] if serving else None
 
 
-def lock_of(environment: Environment, facts: Mapping[str, Any]) -> Lock:
+def lock_of(
+    environment: Environment, facts: Mapping[str, Any], *, build_on: Uv | None = None
+) -> Lock:
     """The lock for a machine that facts are known of, resolved if there is none yet.
 
-    Raises UserError with what can't be resolved.
+    With `build_on`, also of packages that have to be built to be known. Raises
+    UserError with what can't be resolved.
     """
     if found := find_lock(environment, facts):
         return found
     platform, definition = platform_of(environment, facts), environment.definition
     if definition.python.conda_dependencies.needs_conda:
-        resolved = _by_conda(definition, facts)
+        resolved = _by_conda(definition, facts, build_on)
     else:
-        resolved = _by_uv(definition, facts)
+        resolved = _by_uv(definition, facts, build_on)
     try:
         with transaction.atomic():
             return Lock.objects.create(
@@ -58,15 +61,23 @@ def lock_of(environment: Environment, facts: Mapping[str, Any]) -> Lock:
         return Lock.objects.get(environment=environment, platform=platform)
 
 
-def _by_uv(definition: Definition, facts: Mapping[str, Any]) -> dict[str, str]:
+def _by_uv(
+    definition: Definition, facts: Mapping[str, Any], build_on: Uv | None
+) -> dict[str, str]:
     python = definition.python.conda_dependencies.python or DEFAULT_PYTHON
     text = resolve(
-        definition, python=python, platform=_of_wheels(facts), seconds=_SECONDS
+        definition,
+        python=python,
+        platform=_of_wheels(facts),
+        seconds=_SECONDS,
+        build_on=build_on,
     )
     return {"python": python, "text": text}
 
 
-def _by_conda(definition: Definition, facts: Mapping[str, Any]) -> dict[str, str]:
+def _by_conda(
+    definition: Definition, facts: Mapping[str, Any], build_on: Uv | None
+) -> dict[str, str]:
     """The packages of conda, and those of pip that come on top of them."""
     records = conda.solve(
         definition.python.conda_dependencies,
@@ -80,6 +91,7 @@ def _by_conda(definition: Definition, facts: Mapping[str, Any]) -> dict[str, str
         platform=_of_wheels(facts),
         seconds=_SECONDS,
         installed=conda.python_packages(records),
+        build_on=build_on,
     )
     return {"python": python, "text": text, "conda": json.dumps(records)}
 

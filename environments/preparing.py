@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from environments.images import RATTLER, package_sources, proxies, recipe_of
 from environments.indexes import Indexes
 from environments.locks import lock_of
 from environments.models import Environment, Lock
-from environments.uv import program_for
+from environments.uv import program_for, run_uv_on
 
 # How keys of environments begin that only install others.
 INSTALLER = "rattler-"
@@ -51,17 +51,18 @@ def preparation(
     if environment.definition.is_user_managed:
         return Preparation(python=environment.interpreter_on(target))
     facts = _facts(target, host)
-    lock = lock_of(environment, facts)
     # Beside the folder of the jobs.
     root = Path(host.place(job).folder).parent.parent
-    uv = program_for(facts["machine"])
-    indexes = _indexes(host)
+    program, indexes = program_for(facts["machine"]), _indexes(host)
+    uv = _bring(host, program, is_program=True) if program else None
+    there = partial(run_uv_on, host, job, uv=uv, env=indexes.for_uv()) if uv else None
+    lock = lock_of(environment, facts, build_on=there)
     spec = {
         "key": lock.key,
         "python": lock.python,
         "lock": lock.text,
         "conda": _conda(lock) if lock.conda else None,
-        "uv": _bring(host, uv, is_program=True) if uv else None,
+        "uv": uv,
         "env": {**indexes.for_uv(), **indexes.for_pip()},
         "keep_bytes": settings.ENVIRONMENTS_MAX_BYTES,
     }

@@ -4,8 +4,10 @@ It comes with the portal as a package. Nothing of a definition is on its command
 and no secret is: those are in its environment alone.
 """
 
+import json
 import os
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -15,18 +17,23 @@ from tempfile import TemporaryDirectory
 
 from django.conf import settings
 
+from aml_portal.errors import TargetError
+from computes.hosts import Host
 from environments.indexes import Indexes
 from environments.programs import ProgramTimeout, run_program
 
-_ALWAYS = (
-    *("--no-python-downloads", "--no-config", "--no-progress", "--color", "never"),
-    "--quiet",
-)
+_QUIETLY = ("--no-config", "--no-progress", "--color", "never", "--quiet")
+_ALWAYS = ("--no-python-downloads", *_QUIETLY)
 
 UvTimeout = ProgramTimeout
 # Of the version that the portal has itself: its hashes for every kind of machine.
 _PINNED = Path(__file__).with_name("uv.txt")
 _FETCH_SECONDS = 300.0
+
+
+_BUILD_FAILED = re.compile(r"^error: Failed to (?:download and )?build", re.MULTILINE)
+# The longest answer of a machine that is taken for one.
+_LONGEST = 8 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +42,8 @@ class UvAnswer:
     output: str
     # What it says beside: errors, warnings.
     remarks: str
+    # Why a package could not be built, in a line; "" if that was not it.
+    build_error: str = ""
 
 
 def program() -> Path:
@@ -102,6 +111,43 @@ def run_uv(
         has_succeeded=code == 0,
         output=output.decode(errors="replace"),
         remarks=indexes.covered(remarks.decode(errors="replace")),
+    )
+
+
+def run_uv_on(
+    host: Host,
+    job: str,
+    *arguments: str,
+    uv: str,
+    env: Mapping[str, str],
+    files: Mapping[str, bytes],
+    seconds: float,
+) -> UvAnswer:
+    """As `run_uv`, on the machine of a job: what is built there runs its code there.
+
+    Raises TargetError.
+    """
+    place = host.place(job)
+    asked = {
+        "uv": uv,
+        "arguments": [*_QUIETLY, *arguments],
+        "files": {name: data.decode() for name, data in files.items()},
+        "env": dict(env),
+    }
+    command = [place.python, "-I", "-S", place.runner, "resolve", place.folder]
+    ran = host.run(command, stdin=json.dumps(asked).encode(), seconds=seconds)
+    try:
+        said = json.loads(ran.out[:_LONGEST])
+        output, remarks, reason = (str(said[key]) for key in ("out", "err", "reason"))
+        has_succeeded = said["code"] == 0
+    except (ValueError, TypeError, KeyError) as error:
+        raise TargetError(f"uv can't be run there: {ran.complaint}.") from error
+    indexes, is_build = Indexes.configured(), _BUILD_FAILED.search(remarks)
+    return UvAnswer(
+        has_succeeded=has_succeeded,
+        output=output,
+        remarks=indexes.covered(remarks),
+        build_error=indexes.covered(reason) if is_build else "",
     )
 
 

@@ -20,6 +20,7 @@ SHIPPED = tuple(
         "package_cache.py",
         "rank.py",
         "reasons.py",
+        "resolving.py",
         "runner.py",
         "server.py",
         "staging.py",

@@ -18,6 +18,10 @@ if sys.argv[1:2] in (["environments"], ["remove_environment"]):
     from environment import main as keep  # type: ignore[import-not-found]
 
     sys.exit(keep(*sys.argv[1:]))
+if sys.argv[1:2] == ["resolve"]:
+    from resolving import main as resolve  # type: ignore[import-not-found]
+
+    sys.exit(resolve(sys.argv[2]))
 if sys.argv[1:2] == ["bridge"]:
     from bridge import main as join  # type: ignore[import-not-found]
 

@@ -87,19 +87,21 @@ def _in_words(error: Exception, root: str) -> str:
 
 def _make(environment: Environment, tell: Tell, asked: Json) -> bool:
     """Build it, unless that was done; wait for whoever is doing so; True if built."""
-    has_said = False
+    has_waited = False
     while not environment.is_ready():
-        with environment.lock(fcntl.LOCK_EX, wait=False) as mine:
+        # Who waited for nothing, as what is there was spoilt while it is used, or its
+        # build has failed, now waits for its turn.
+        with environment.lock(fcntl.LOCK_EX, wait=has_waited) as mine:
             if mine and not environment.is_ready():
                 _build(environment, tell, asked)
                 return True
-        if not mine and not has_said:
-            has_said = True
+        if not mine:
+            has_waited = True
             tell(state="waiting", key=environment.key)
             say("Another run builds this environment; this one waits.")
-        # Shared, so that all who wait go on at once.
-        with environment.lock(fcntl.LOCK_SH):
-            pass
+            # Shared, so that all who wait go on at once.
+            with environment.lock(fcntl.LOCK_SH):
+                pass
     environment.note_use(tell)
     return False
 

@@ -78,6 +78,20 @@ def test_one_that_was_used_again_stays_longer(machine: Machine) -> None:
     assert machine.built == {"one", "last"}
 
 
+def test_one_that_was_spoilt_while_it_is_used_is_built_anew_after_that(
+    machine: Machine,
+) -> None:
+    used = machine.use("spoilt")
+    (environments(machine.folder) / "spoilt/bin/python").unlink()
+    other = job(machine.folder, machine.wheels, "other", key="spoilt")
+    other.start()
+    eventually(lambda: states(other) == ["waiting"], "it waits")
+    (used.work / "go").touch()
+    assert used.last_word()["exit_code"] == 0
+    assert other.last_word()["exit_code"] == 0
+    assert states(other) == ["waiting", "building", "built"]
+
+
 def test_packages_that_no_environment_has_any_more_go_with_the_last_one(
     machine: Machine,
 ) -> None:

@@ -10,6 +10,9 @@ _PROJECT = """
 requires = []
 build-backend = "backend"
 backend-path = ["."]
+"""
+# What is needed is told by who builds it, unless it is here.
+_STATIC = """
 [project]
 name = "{name}"
 version = "1.0"
@@ -25,14 +28,19 @@ def broken_source(folder: Path, name: str, words: str) -> Path:
     return source(folder, name, _BACKEND.format(words=words))
 
 
-def source(folder: Path, name: str, backend: str) -> Path:
-    """An archive of source that is built as `backend` says."""
+def source(folder: Path, name: str, backend: str, *, static: bool = True) -> Path:
+    """An archive of source that is built as `backend` says.
+
+    If it is not `static`, it has to be built to know what else it needs.
+    """
+    project = _PROJECT + (_STATIC.format(name=name) if static else "")
     top = f"{name}-1.0"
     files = {
-        "pyproject.toml": _PROJECT.format(name=name),
+        "pyproject.toml": project,
         "backend.py": backend,
-        "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: 1.0\n",
     }
+    if static:
+        files["PKG-INFO"] = f"Metadata-Version: 2.2\nName: {name}\nVersion: 1.0\n"
     archive = folder / f"{top}.tar.gz"
     with tarfile.open(archive, "w:gz") as out:
         for path, text in files.items():

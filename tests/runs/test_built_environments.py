@@ -22,6 +22,7 @@ from runs import execution
 from runs.mirror import log_path
 from runs.status import EndReason, RunStatus
 from tests import factories
+from tests.environments.sources import source
 from tests.environments.wheels import Wheels
 from tests.services.monitor import Monitor, placed, started
 from tests.services.package_index import serve_index
@@ -219,6 +220,51 @@ def test_an_interpreter_that_was_deleted_after_it_was_saved_is_told(
     monitor.wait_for_end(run)
     assert run.end_reason == EndReason.START_FAILED
     assert run.error == f"{python} can't be started: No such file or directory."
+
+
+_BUILDS = """
+import os, zipfile
+
+def build_wheel(folder, *_):
+    open({told!r}, "w").write(os.getcwd())
+    name, info = "made-1.0-py3-none-any.whl", "made-1.0.dist-info"
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
+        wheel.writestr("made.py", "")
+        about = ["Metadata-Version: 2.1", "Name: made", "Version: 1.0"]
+        about.append("Requires-Dist: tiny")
+        wheel.writestr(info + "/METADATA", chr(10).join(about))
+        about = ["Wheel-Version: 1.0", "Root-Is-Purelib: true", "Tag: py3-none-any"]
+        wheel.writestr(info + "/WHEEL", chr(10).join(about))
+        wheel.writestr(info + "/RECORD", "")
+    return name
+"""
+
+
+def test_what_has_to_be_built_to_be_known_is_built_where_it_is_needed(
+    followed: Monitor, target: ComputeTarget, wheels: Wheels, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    source(wheels.folder, "made", _BUILDS.format(told=str(told)), static=False)
+    needed = environment("made")
+    run = started("import made; " + SHOW, target=target, environment=needed)
+    followed.wait_for_end(run)
+    assert run.status == RunStatus.COMPLETED, run.error
+    assert log_path(run.run_id).read_text().splitlines()[-1].startswith("1.5 ")
+    assert needed.locks.get().packages.keys() == {"python", "made", "tiny"}
+    there = Path(host_of(target).place("job").folder).parent.parent
+    assert told.read_text().startswith(f"{there}/environments/cache/")
+
+
+def test_a_package_that_can_not_be_built_is_told_before_anything_is_made(
+    wheels: Wheels,
+) -> None:
+    source(wheels.folder, "made", "raise RuntimeError('no libfoo.h')", static=False)
+    run = placed(SHOW, environment=environment("made"))
+    execution.start_run(run.pk)
+    run.refresh_from_db()
+    assert run.end_reason == EndReason.SUBMIT_FAILED
+    assert run.error.startswith("Failed to build `made==1.0`; The build backend")
+    assert "; RuntimeError: no libfoo.h. Its own build has to" in run.error
 
 
 def test_a_build_that_fails_ends_the_run_with_its_reason(

@@ -90,17 +90,6 @@ def test_a_dockerfile_that_fails_is_told(
     assert built(client) == []
 
 
-def test_an_image_that_does_not_exist_is_told(
-    monitor: Monitor, target: ComputeTarget
-) -> None:
-    needed = plain(base_image="127.0.0.1:1/none:1")
-    run = started(target=target, environment=needed)
-    monitor.wait_for_end(run)
-    assert run.end_reason == EndReason.PREPARE_FAILED
-    assert "127.0.0.1:1/none:1 can't be reached" in run.error
-    assert log_of(run).startswith("Pulling the image 127.0.0.1:1/none:1\n")
-
-
 def test_a_full_disk_of_the_engine_is_told(monitor: Monitor) -> None:
     with DockerEngine(disk_bytes=50_000_000) as engine:
         load_images(engine.client(), BARE)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import platform
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from environments.locks import lock_of
 from environments.services import save_environment
 from runs.mirror import mirror_folder
 from runs.models import Run
-from runs.status import RunStatus
+from runs.status import EndReason, RunStatus
 from tests.environments.conda_channel import PYTHON, CondaChannel
 from tests.environments.wheels import Wheels, fetch_pinned
 from tests.factories import docker_target
@@ -90,6 +91,32 @@ def test_a_private_index_is_used_and_forgotten(
         assert word.encode() not in everything(client), word
     for word in (PASSWORD, ELSEWHERE):
         assert word.encode() not in told_of(run), word
+
+
+def test_a_build_that_fails_leaves_no_password(
+    monitor: Monitor,
+    docker_engine: DockerEngine,
+    client: docker.DockerClient,
+    tmp_path: Path,
+) -> None:
+    wheels = Wheels(tmp_path / "wheels")
+    wheels.add("tiny", "1.5")
+    target, needed = docker_target(docker_engine, network="host"), environment("tiny")
+    with (
+        serve_folder(index_of(wheels), ACCOUNT) as host,
+        override_settings(PYTHON_INDEX=f"http://{ACCOUNT}@{host}/simple"),
+    ):
+        lock_of(needed, {"machine": platform.machine()})
+        wheels.add("tiny", "1.5", code="tampered = True")
+        run = started(target=target, environment=needed)
+        monitor.wait_for_end(run)
+    assert run.end_reason == EndReason.PREPARE_FAILED
+    assert "Hash mismatch for `tiny==1.5`" in run.error
+    images = client.images.list(all=True)
+    facts = json.dumps([[each.attrs, each.history()] for each in images])
+    assert PASSWORD not in facts
+    assert "aml-build" not in facts
+    assert PASSWORD.encode() not in told_of(run)
 
 
 def test_a_dockerfile_is_given_the_proxies_and_keeps_none(
