@@ -16,6 +16,7 @@ SHIPPED = tuple(
         "docked.py",
         "facts.py",
         "gpus.py",
+        "masking.py",
         "rank.py",
         "reasons.py",
         "runner.py",
