@@ -33,6 +33,12 @@ def credentials() -> dict[str, dict[str, dict[str, str]]]:
     return {alias.hostname or "": {"BasicHTTP": account}}
 
 
+def passwords(auth: dict[str, dict[str, dict[str, str]]]) -> list[str]:
+    """What of `credentials` nobody may read in a log."""
+    logins = [each["BasicHTTP"] for each in auth.values()]
+    return [login["password"] or login["username"] for login in logins]
+
+
 def _address(name: str) -> str:
     if "://" in name:
         return name

@@ -8,10 +8,12 @@ resolved or built, and nothing of them stays in it.
 import re
 from dataclasses import dataclass
 from typing import Self
+from urllib.parse import unquote
 
 from django.conf import settings
 
 _PASSWORD = re.compile(r"//[^/@\s]+@")
+_SIGN_IN = re.compile(r"//([^/:@\s]+):?([^/@\s]*)@")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,14 @@ class Indexes:
             PIP_CERT=self.ca_bundle,
             **self._proxies(),
         )
+
+    def passwords(self) -> list[str]:
+        """What signs in to them, as it is in the addresses and as it is meant."""
+        addresses = [self.index, *self.extra, *self.find_links, self.proxy]
+        found = [_SIGN_IN.search(address) for address in addresses]
+        # Of a token there is only the name.
+        kept = {each[2] or each[1] for each in found if each}
+        return sorted(kept | {unquote(each) for each in kept})
 
     @staticmethod
     def covered(text: str) -> str:

@@ -5,7 +5,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,14 @@ _INSTALLER = Path(__file__).with_name("rattler.txt")
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
     """`python` will run the script; `spec` is the `prepare` of its job, if it needs one
-    (computes/runner/environment.py), and `lock` what that comes from. Where it is an
-    image instead, `image` says of what, and `sources` where its packages come from.
+    (computes/runner/environment.py), `secrets` what that is told besides, and `lock`
+    what it comes from. Where it is an image instead, `image` says of what, and
+    `sources` where its packages come from.
     """
 
     python: str
     spec: dict[str, Any] | None = None
+    secrets: dict[str, Any] = field(default_factory=dict)
     lock: Lock | None = None
     image: ImageRecipe | None = None
     sources: PackageSources | None = None
@@ -63,11 +65,12 @@ def preparation(
         "lock": lock.text,
         "conda": _conda(lock) if lock.conda else None,
         "uv": _bring(host, program(), is_program=True) if own_kind else None,
-        "env": {**indexes.for_uv(), **indexes.for_pip()},
         "keep_bytes": settings.ENVIRONMENTS_MAX_BYTES,
     }
     python = root / "environments" / lock.key / "bin/python"
-    return Preparation(python=str(python), spec=spec, lock=lock)
+    return Preparation(
+        python=str(python), spec=spec, secrets=_secrets(lock, indexes), lock=lock
+    )
 
 
 def _of_image(
@@ -98,9 +101,16 @@ def _conda(lock: Lock) -> dict[str, Any]:
     name = hashlib.sha256(f"{pinned}{lock.platform}".encode()).hexdigest()[:16]
     return {
         "records": json.loads(lock.conda),
-        "auth": channels.credentials(),
         "installer": {"key": f"rattler-{name}", "python": ">=3.10", "lock": pinned},
     }
+
+
+def _secrets(lock: Lock, indexes: Indexes) -> dict[str, Any]:
+    """What `computes/runner/environment.py` reads from its standard input."""
+    auth = channels.credentials() if lock.conda else {}
+    hidden = [*indexes.passwords(), *channels.passwords(auth)]
+    env = {**indexes.for_uv(), **indexes.for_pip()}
+    return {"env": env, "auth": auth, "hidden": hidden} if env or auth else {}
 
 
 def _indexes(host: Host) -> Indexes:

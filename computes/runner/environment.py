@@ -10,10 +10,13 @@ Beside the folder of the jobs there is one of environments:
 
 What is built here is told in a job's `prepare`: `key`, the `lock` (a requirements file
 with every version and hash), the `python` that it is for, `uv` (the program's path; pip
-does it where there is none), `env` for the installer, and `keep_bytes`, beyond which
-those that were not used for longest are removed. With `conda` its packages come first,
-Python among them: the `records` that conda.py is given, and the `installer`: `key`,
-`lock` and `python` of one more environment, whose Python runs conda.py.
+does it where there is none), and `keep_bytes`, beyond which those that were not used
+for longest are removed. With `conda` its packages come first, Python among them: the
+`records` that conda.py is given, and the `installer`: `key`, `lock` and `python` of one
+more environment, whose Python runs conda.py.
+
+Where packages come from may have passwords, so it is on the standard input alone: `env`
+for the installers, `auth` for conda.py, and `hidden`, what no word may tell.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from functools import partial
 from typing import IO, Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 # The folder that Python was given is the first in its path.
+from masking import cover  # type: ignore[import-not-found]
 from reasons import Reason  # type: ignore[import-not-found]
 from runner import Job, read_json, write_json  # type: ignore[import-not-found]
 
@@ -48,7 +52,8 @@ class Failed(Exception):
 def main(folder: str) -> int:
     """Make the environment of the job in `folder`; prepared.json says where it is."""
     job = Job(folder)
-    asked = (job.read("job.json") or {})["prepare"]
+    given = json.loads(sys.stdin.buffer.read() or b"{}")
+    asked = dict((job.read("job.json") or {})["prepare"], **given)
     root = os.path.join(os.path.dirname(os.path.dirname(job.folder)), "environments")
     os.makedirs(root, mode=0o700, exist_ok=True)
     environment = Environment(root, asked["key"])
@@ -57,7 +62,8 @@ def main(folder: str) -> int:
     except (Failed, OSError) as error:
         say("The environment can't be made: %s" % error)
         job.event("environment", state="failed", key=asked["key"])
-        job.write("prepared.json", {"error": str(error)})
+        words = cover(str(error), asked.get("hidden", []))
+        job.write("prepared.json", {"error": words})
         return 1
     # What programs of conda find their files by.
     env = {"CONDA_PREFIX": environment.folder} if asked.get("conda") else {}
@@ -170,7 +176,7 @@ def _install_conda(environment: Environment, asked: Json, run: Run) -> None:
     installer = Environment(environment.root, conda["installer"]["key"])
     given = {
         "records": conda["records"],
-        "auth": conda.get("auth"),
+        "auth": asked.get("auth"),
         "folder": environment.folder,
         "cache": os.path.join(environment.root, "cache", "conda"),
     }

@@ -29,11 +29,12 @@ def job(tmp_path: Path, wheels: Wheels, lock: str) -> JobFolder:
         "python": PYTHON,
         "lock": lock,
         "uv": find_uv_bin(),
-        "env": wheels.settings,
         "keep_bytes": 10**9,
     }
     argv = [str(tmp_path / "root/environments" / KEY / "bin/python"), "train.py"]
-    return JobFolder(tmp_path / "root/jobs/job", "", prepare=asked, argv=argv)
+    made = JobFolder(tmp_path / "root/jobs/job", "", prepare=asked, argv=argv)
+    made.give_secrets(build={"env": wheels.settings})
+    return made
 
 
 def test_a_disk_that_is_full_in_the_middle_is_told_and_nothing_looks_finished(
