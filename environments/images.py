@@ -4,6 +4,7 @@ import platform
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from netrc import NetrcParseError, netrc
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -44,6 +45,7 @@ def recipe_of(environment: Environment, lock: Lock | None = None) -> ImageRecipe
 def package_sources(lock: str, machine: str) -> PackageSources:
     """The portal's indexes, as the build of an image for that machine finds them."""
     indexes = Indexes.configured()
+    hidden = indexes.passwords()
     files: dict[str, Path] = {}
     if machine == platform.machine():
         files["uv"] = program()
@@ -62,11 +64,21 @@ def package_sources(lock: str, machine: str) -> PackageSources:
         indexes = replace(indexes, ca_bundle=f"{CONTEXT}/ca.pem")
     variables = {**indexes.for_uv(), **indexes.for_pip()}
     variables = {name: each for name, each in variables.items() if name not in _OWN}
-    netrc = Path(settings.PYTHON_NETRC or Path("~/.netrc").expanduser())
-    if netrc.is_file():
-        files["netrc"] = netrc
+    logins = Path(settings.PYTHON_NETRC or Path("~/.netrc").expanduser())
+    if logins.is_file():
+        files["netrc"] = logins
         variables["NETRC"] = f"{CONTEXT}/netrc"
-    return PackageSources(variables=variables, files=files)
+        hidden += _passwords_in(logins)
+    return PackageSources(variables=variables, files=files, hidden=hidden)
+
+
+def _passwords_in(file: Path) -> list[str]:
+    """None of what is no netrc: then nobody signs in with it either."""
+    try:
+        logins = netrc(file).hosts.values()
+    except (NetrcParseError, OSError, UnicodeDecodeError):
+        return []
+    return [password for _, _, password in logins if password]
 
 
 def _local(link: str) -> Path | None:

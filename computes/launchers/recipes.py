@@ -1,6 +1,6 @@
 """What a launcher that builds images is told of the environment that a job needs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -33,10 +33,12 @@ class ImageRecipe:
 class PackageSources:
     """Where a build gets its packages.
 
-    It has passwords, so it goes to who builds and never to `job.json`. The build finds
-    `files` in `CONTEXT`, by their names there, and `variables` in its environment; one
-    of the files may be `uv`, else pip has to do.
+    It has passwords, so it goes to who builds and never to `job.json`; those are
+    `hidden` in all that the build says. It finds `files` in `CONTEXT`, by their names
+    there, and `variables` in its environment; one of the files may be `uv`, else pip
+    has to do.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
+    hidden: Sequence[str] = ()

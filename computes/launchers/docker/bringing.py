@@ -19,6 +19,7 @@ from computes.launchers.docker.images import is_there, pull
 from computes.launchers.docker.recipes import BASE, Image
 from computes.launchers.docker.settings import DockerSettings
 from computes.launchers.recipes import PackageSources
+from computes.runner.masking import Masker, cover
 
 _BEAT = 0.3
 # The worker's own job is ended after an hour.
@@ -77,14 +78,12 @@ class ImageBringer:
     def _build(self, image: Image) -> None:
         self._note(image, "building")
         begun = time.monotonic()
-        builder = ImageBuilder(
-            self._host, self._settings, tell=self._tell, check=self._check
-        )
         try:
-            builder.build(image, self._base_id(image), self._sources)
+            self._build_masked(image)
         except TargetAwayError:
             raise
         except PortalError as error:
+            error.message = cover(error.message, self._sources.hidden)
             self._tell(f"{error}\n".encode())
             self._note(image, "failed")
             raise
@@ -93,6 +92,20 @@ class ImageBringer:
         if size is None:
             raise TargetAwayError("An image was removed as soon as it was built.")
         self._note(image, "built", seconds=seconds, bytes=size)
+
+    def _build_masked(self, image: Image) -> None:
+        """Tell what the build says, but for the passwords of where packages are."""
+        masker = Masker(self._sources.hidden)
+        builder = ImageBuilder(
+            self._host,
+            self._settings,
+            tell=lambda words: self._tell(masker.feed(words)),
+            check=self._check,
+        )
+        try:
+            builder.build(image, self._base_id(image), self._sources)
+        finally:
+            self._tell(masker.end())
 
     def _base_id(self, image: Image) -> str:
         base = _inspect(self._client, image.base.name) if image.base else None
@@ -133,7 +146,8 @@ class ImageBringer:
             )
 
     def _tell(self, words: bytes) -> None:
-        self._host.write_log(self._job, words)
+        if words:
+            self._host.write_log(self._job, words)
 
     def _tell_if_wanted(self, lines: bytes) -> None:
         self._check()
