@@ -27,6 +27,7 @@ from runs import mirror
 from runs.dispatch import dispatch
 from runs.leases import holding, is_held
 from runs.models import Run
+from runs.secrets import reveal_secrets
 from runs.sights import look_back
 from runs.status import TERMINAL, EndReason, RunStatus
 from runs.storage import read_manifest, source_of
@@ -116,7 +117,7 @@ def _last_sight(launcher: Launcher, run: Run) -> Sight | None:
 
 
 def _find(run_pk: int) -> Run | None:
-    runs = Run.objects.with_way().select_related("environment", "experiment")
+    runs = Run.objects.with_way().select_related("environment", "experiment", "owner")
     return runs.filter(pk=run_pk).first()
 
 
@@ -126,6 +127,7 @@ def _submit(run: Run) -> None:
     host, launcher = host_of(run.target), launcher_of(run.target)
     prepared = preparation(run.environment, run.target, host, run.run_id)
     Run.objects.filter(pk=run.pk).update(lock=prepared.lock)
+    secrets = {"env": reveal_secrets(run), "build": prepared.secrets}
     spec = launcher.spec(job_spec(run, prepared), run.configuration.launch)
     if run.status in (RunStatus.PREPARING, RunStatus.STARTING):
         # Also what an earlier try laid out is looked at once more, and mended.
@@ -139,6 +141,8 @@ def _submit(run: Run) -> None:
         run.refresh_from_db(fields=["status"])
     # A cancel may have come meanwhile; then the monitor sees to it.
     if run.status == RunStatus.STARTING:
+        if any(secrets.values()):
+            host.give_secrets(run.run_id, secrets)
         # Where packages come from is for the build alone: it may have passwords.
         handle = launcher.start(run.run_id, {**spec, "sources": prepared.sources})
         Run.objects.filter(pk=run.pk).update(handle=handle)
@@ -197,6 +201,8 @@ def job_spec(run: Run, prepared: Preparation) -> dict[str, Any]:
             **configuration.environment_variables,
             **_run_variables(run),
         },
+        # Only the names: what they are for comes apart from this.
+        "secrets": sorted(configuration.secrets),
         "grace_seconds": configuration.grace_seconds,
         "max_duration_seconds": run.target.limited(
             configuration.max_run_duration_seconds
