@@ -156,6 +156,11 @@ def test_a_run_keeps_the_reference_and_never_the_value(client: Client) -> None:
     # What it is by now, not what it was.
     keep(client, value="a newer one")
     assert reveal_secrets(run) == {"HF_TOKEN": "a newer one"}
+    # A variable is not lost with its secret, which is to be chosen anew.
+    NamedSecret.objects.all().delete()
+    again = text_of(client.get(f"/runs/new/?from={run.run_id}"))
+    assert 'value="HF_TOKEN"' in again
+    assert "keep a secret</a>" in again
 
 
 def errors(client: Client, **changes: Any) -> list[str]:

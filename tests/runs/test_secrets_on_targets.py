@@ -219,3 +219,22 @@ def test_the_build_of_an_image_tells_no_password(
     assert "error: no way through http://ada:***@proxy.invalid:3128\n" in log_of(run)
     assert "no way through http://ada:***@proxy.invalid:3128" in run.error
     assert SECRET not in log_of(run) + run.error
+
+
+def test_passwords_of_indexes_are_in_no_file_of_a_run(
+    monitor: Monitor, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    wheels = Wheels(tmp_path / "wheels")
+    wheels.add("tiny")
+    with override_settings(
+        PYTHON_INDEX=f"file://{tmp_path}/none",
+        PYTHON_FIND_LINKS=[str(wheels.folder)],
+        PYTHON_PROXY=f"http://ada:{SECRET}@proxy.invalid:3128",
+    ):
+        run = started(
+            "import os, tiny; print(any('_PROXY' in name for name in os.environ))",
+            environment=environment("tiny"),
+        )
+    monitor.wait_for_end(run)
+    assert log_of(run).splitlines()[-1] == "False"
+    assert leaks(SECRET, job_folder(run), redis=redis_server) == []
