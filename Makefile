@@ -56,9 +56,11 @@ format: ## Bring code and templates into shape
 	$(PYTHON_BIN) -m ruff format .
 	$(PYTHON_BIN) -m djlint --quiet --reformat templates
 
+PICTURED := $(addprefix tests/browser/test_,whole_path.py every_kind.py environments_built.py)
+
 .PHONY: pictures
 pictures: test-install assets ## Take the pictures of docs/pictures anew
-	$(PYTHON_BIN) -m pytest tests/browser/test_whole_path.py tests/browser/test_every_kind.py --pictures
+	$(PYTHON_BIN) -m pytest $(PICTURED) --pictures
 
 .PHONY: bench
 bench: test-install assets ## Measure, and write benchmarks/results.md

@@ -4,14 +4,17 @@ A machine may have removed what it once had, and nobody told: the next job that 
 then builds it again, and says so.
 """
 
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db.models import QuerySet
-
+from aml_portal.durations import short_duration
 from aml_portal.errors import UserError
 from computes.models import ComputeTarget
-from environments.locks import platform_of
+from environments.images import recipe_of
+from environments.locks import find_lock
 from environments.models import Build, Environment, Lock
 
 # What a job tells (computes/runner/environment.py), and what that makes of a build.
@@ -31,6 +34,14 @@ class Outlook:
     is_ready: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class KnownBuild:
+    """A build, and whether it is an image of an engine on its machine."""
+
+    build: Build
+    is_image: bool
+
+
 def note(
     target: ComputeTarget,
     *,
@@ -45,7 +56,8 @@ def note(
     It may be told twice, and of long ago: what is known to be later stays.
     """
     if state == "removed":
-        _known(target, key).filter(used_at__lte=time).update(state=Build.State.REMOVED)
+        builds = Build.objects.filter(machine=target.its_machine, key=key)
+        builds.filter(used_at__lte=time).update(state=Build.State.REMOVED)
     kept = _STATES.get(state)
     if kept is None or not key:
         return
@@ -57,73 +69,105 @@ def note(
     if size is not None:
         facts["bytes"] = size
     build, is_new = Build.objects.get_or_create(
-        machine=_machine(target), key=key[:64], defaults=facts
+        machine=target.its_machine, key=key[:64], defaults=facts
     )
     if not is_new:
         Build.objects.filter(pk=build.pk, used_at__lte=time).update(**facts)
 
 
-def give_up(target: ComputeTarget, lock: Lock) -> None:
-    """Nobody builds it there any more; who was killed did not say so."""
-    builds = _known(target, lock.key).filter(state=Build.State.BUILDING)
-    builds.update(state=Build.State.FAILED)
+def give_up(target: ComputeTarget, keys: Collection[str]) -> None:
+    """Nobody builds them there any more; who was killed did not say so."""
+    builds = Build.objects.filter(machine=target.its_machine, key__in=keys)
+    builds.filter(state=Build.State.BUILDING).update(state=Build.State.FAILED)
 
 
-def outlook(environment: Environment, target: ComputeTarget) -> Outlook | None:
-    """Whether a run would have to wait for a build; None if there is none to make."""
-    if environment.definition.is_user_managed:
+def outlook(
+    environment: Environment, target: ComputeTarget, options: Mapping[str, Any] = {}
+) -> Outlook | None:
+    """Whether a run would have to wait for a build; None if there is none to make.
+
+    `options` are what the run has chosen on its target.
+    """
+    try:
+        return _outlook(environment, target, options)
+    except UserError as error:
+        return Outlook(text=str(error), is_ready=False)
+
+
+def outlooks_of(environment: Environment) -> list[tuple[ComputeTarget, Outlook]]:
+    """The targets on which a run would have it made, and what it would find there."""
+    found = []
+    for target in ComputeTarget.objects.usable().with_way().order_by("name"):
+        with suppress(UserError):
+            if told := _outlook(environment, target, {}):
+                found.append((target, told))
+    return found
+
+
+def key_of(
+    environment: Environment, target: ComputeTarget, options: Mapping[str, Any] = {}
+) -> str | None:
+    """What names it on the target: None if that is not known yet, empty if nothing has
+    to be built. Raises UserError for what can't be.
+    """
+    image_key, lock = target.its_kind.image_key, None
+    if not environment.definition.is_user_managed:
+        lock = _lock_for(environment, target)
+        if lock is None:
+            return None
+    if image_key:
+        return image_key(target, recipe_of(environment, lock), options)
+    return lock.key if lock else ""
+
+
+def build_of(target: ComputeTarget, key: str) -> Build | None:
+    return Build.objects.filter(machine=target.its_machine, key=key).first()
+
+
+def builds_of(environment: Environment) -> list[KnownBuild]:
+    """Where a version of an environment is, or was."""
+    hosts = {lock.key for lock in environment.locks.all()}
+    images = set()
+    for target in ComputeTarget.objects.usable().with_way():
+        if target.its_kind.runs_images:
+            with suppress(UserError):
+                images.add(key_of(environment, target))
+    builds = Build.objects.filter(key__in=(hosts | images) - {None, ""})
+    builds = builds.select_related("machine").order_by("machine__name", "-used_at")
+    return [KnownBuild(build=each, is_image=each.key not in hosts) for each in builds]
+
+
+def _outlook(
+    environment: Environment, target: ComputeTarget, options: Mapping[str, Any]
+) -> Outlook | None:
+    key = key_of(environment, target, options)
+    if key == "":
         return None
-    lock = _lock_for(environment, target)
-    build = _known(target, lock.key).first() if lock else None
-    machine = _machine(target)
+    build = build_of(target, key) if key else None
+    what = "image " if target.its_kind.runs_images else ""
+    machine = target.its_machine
     match build and build.state:
         case Build.State.READY:
-            return Outlook(text=f"ready on {machine}", is_ready=True)
+            return Outlook(text=f"{what}ready on {machine}", is_ready=True)
         case Build.State.BUILDING:
-            return Outlook(text=f"being built on {machine}", is_ready=False)
+            return Outlook(text=f"{what}being built on {machine}", is_ready=False)
+    text = f"{what}will be built on {machine}"
     took = build.seconds if build else None
-    if took is None and lock:
-        took = _took_elsewhere(lock)
-    text = f"will be built on {machine}"
+    if took is None and key:
+        took = _took_elsewhere(key)
     if took is not None:
-        text += f", which took about {_about(took)} the last time"
+        text += f", which took about {short_duration(took)} the last time"
     return Outlook(text=text, is_ready=False)
-
-
-def build_of(lock: Lock, target: ComputeTarget) -> Build | None:
-    return _known(target, lock.key).first()
-
-
-def builds_of(environment: Environment) -> list[Build]:
-    """Where a version of an environment is, or was."""
-    keys = [lock.key for lock in environment.locks.all()]
-    builds = Build.objects.filter(key__in=keys).select_related("machine")
-    return list(builds.order_by("machine__name", "-used_at"))
 
 
 def _lock_for(environment: Environment, target: ComputeTarget) -> Lock | None:
     """As far as the machine is known, and somebody has run it there or on its like."""
-    locks = environment.locks.all()
     try:
-        return locks.filter(platform=platform_of(environment, target.facts)).first()
+        return find_lock(environment, target.facts)
     except (KeyError, UserError):
         return None
 
 
-def _took_elsewhere(lock: Lock) -> float | None:
-    builds = Build.objects.filter(key=lock.key).exclude(seconds=None)
+def _took_elsewhere(key: str) -> float | None:
+    builds = Build.objects.filter(key=key).exclude(seconds=None)
     return builds.order_by("-used_at").values_list("seconds", flat=True).first()
-
-
-def _known(target: ComputeTarget, key: str) -> QuerySet[Build]:
-    return Build.objects.filter(machine=_machine(target), key=key)
-
-
-def _machine(target: ComputeTarget) -> ComputeTarget:
-    return target.machine or target
-
-
-def _about(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(round(seconds), 1)} s"
-    return f"{round(seconds / 60)} min"

@@ -21,29 +21,28 @@ def addresses(names: Sequence[str]) -> list[str]:
     return [_address(name) for name in named]
 
 
+def alias() -> str:
+    """The address below which channels are that are given by a name."""
+    return str(settings.CONDA_CHANNEL_ALIAS or _PUBLIC)
+
+
 def credentials() -> dict[str, dict[str, dict[str, str]]]:
     """What rattler's file of credentials has to say, if anything."""
-    alias = urlsplit(settings.CONDA_CHANNEL_ALIAS)
-    if not alias.username:
+    parts = urlsplit(alias())
+    if not parts.username:
         return {}
     account = {
-        "username": unquote(alias.username),
-        "password": unquote(alias.password or ""),
+        "username": unquote(parts.username),
+        "password": unquote(parts.password or ""),
     }
-    return {alias.hostname or "": {"BasicHTTP": account}}
-
-
-def passwords(auth: dict[str, dict[str, dict[str, str]]]) -> list[str]:
-    """What of `credentials` nobody may read in a log."""
-    logins = [each["BasicHTTP"] for each in auth.values()]
-    return [login["password"] or login["username"] for login in logins]
+    return {parts.hostname or "": {"BasicHTTP": account}}
 
 
 def _address(name: str) -> str:
     if "://" in name:
         return name
-    alias = urlsplit(settings.CONDA_CHANNEL_ALIAS or _PUBLIC)
     if name == "defaults" and not settings.CONDA_CHANNEL_ALIAS:
         return _DEFAULTS
-    place = alias.netloc.rpartition("@")[2]
-    return f"{alias.scheme}://{place}{alias.path.rstrip('/')}/{name}"
+    parts = urlsplit(alias())
+    place = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{place}{parts.path.rstrip('/')}/{name}"

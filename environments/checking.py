@@ -5,12 +5,15 @@ what only a build could tell is a remark, and what no build could mend is an err
 """
 
 import re
-from dataclasses import dataclass
+import time
+
+from django.conf import settings
 
 from aml_portal.errors import UserError
+from environments.compiling import Compiled, Question, compile_packages
 from environments.definition import DEFAULT_PYTHON, Definition
 from environments.formats.pip_lines import name_of
-from environments.uv import UvTimeout, run_uv
+from environments.uv import UvTimeout
 
 _SECONDS = 20
 # A package after another turns out to have no wheels; then it was not worth the wait.
@@ -19,7 +22,10 @@ _LONGEST = 600
 _ANSWER = re.compile(
     r"(?:, | )?we can conclude that your requirements are unsatisfiable"
 )
-_UNUSABLE = re.compile(r"(?:versions of )?([\w.-]+\w)(\S*) ha(?:s|ve) no usable wheels")
+_UNUSABLE = re.compile(
+    r"(?:versions of )?(?P<name>[\w.-]+\w)(?P<version>\S*) ha(?:s|ve) no usable wheels"
+    r"|Building source distributions for `(?P<source>[\w.-]+)` is disabled"
+)
 _YANKED = re.compile(r"warning: `(\S+)` is yanked(?: \(reason: \"(.*)\"\))?")
 _OUT_OF_REACH = (
     *("Failed to fetch", "Failed to download", "error sending request"),
@@ -53,16 +59,6 @@ _SENTENCES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """What uv is asked: the lines of a requirements file, for a version of Python."""
-
-    lines: tuple[str, ...]
-    python: str
-    # Whether packages may be built, as of definitions that come with the portal.
-    may_build: bool = False
-
-
 def check_packages(
     definition: Definition, *, seconds: float = _SECONDS, may_build: bool = False
 ) -> str:
@@ -81,7 +77,7 @@ def check_packages(
         may_build=may_build,
     )
     try:
-        return _asked(question, seconds, excluded={})
+        return _asked(question, time.monotonic() + seconds, excluded={})
     except UvTimeout:
         return (
             f"The packages could not be checked within {seconds:g} seconds: whether"
@@ -89,29 +85,27 @@ def check_packages(
         )
 
 
-def _asked(question: Question, seconds: float, excluded: dict[str, str]) -> str:
-    build = () if question.may_build else ("--no-build",)
-    answer = run_uv(
-        *("pip", "compile", "requirements.in", "--excludes", "excluded.txt", *build),
-        *("--python-version", question.python, "--python-platform", "linux"),
-        *("--no-header", "--no-annotate"),
-        files={
-            "requirements.in": "\n".join(question.lines).encode(),
-            "excluded.txt": "\n".join(excluded).encode(),
-        },
-        seconds=seconds,
+def _asked(question: Question, deadline: float, excluded: dict[str, str]) -> str:
+    compiled = compile_packages(
+        question,
+        *("--excludes", "excluded.txt"),
+        files={"excluded.txt": "\n".join(excluded).encode()},
+        deadline=deadline,
         loud=True,
     )
-    said = " ".join(answer.remarks.split())
-    if answer.has_succeeded:
-        return _remarks(answer.remarks, excluded, question.python)
+    if compiled.answer.has_succeeded:
+        return _remarks(compiled, excluded)
+    said = " ".join(compiled.answer.remarks.split())
     # Of wheels of another kind it is known what they are for.
     found = _UNUSABLE.search(said)
-    if found and len(excluded) < _MOST_ROUNDS and found[1] not in excluded:
-        named = {found[1]: f"{found[1]}{found[2]}"}
-        return _asked(question, seconds, excluded | named)
+    if found and len(excluded) < _MOST_ROUNDS:
+        name = found["name"] or found["source"]
+        named = {name: f"{name}{found['version'] or ''}"}
+        if name not in excluded:
+            return _asked(question, deadline, excluded | named)
     if any(words in said for words in _OUT_OF_REACH):
-        return f"The packages could not be checked: {_cause(answer.remarks)}"
+        why = compiled.unreachable or _cause(compiled.answer.remarks)
+        return f"The packages could not be checked: {why}"
     raise refusal(said, question)
 
 
@@ -121,11 +115,20 @@ def refusal(said: str, question: Question) -> UserError:
     return UserError(_sentence(said, question), _why(said))
 
 
-def _remarks(said: str, excluded: dict[str, str], python: str) -> str:
-    remarks = [
+def _remarks(compiled: Compiled, excluded: dict[str, str]) -> str:
+    python = compiled.question.python
+    remarks = [f"{line} can't be read, and is left out." for line in compiled.left_out]
+    if settings.PYTHON_INDEX:
+        remarks += [
+            f"{line} has no effect, since the portal has an index of its own: write"
+            " --extra-index-url to have it asked first."
+            for line in compiled.question.lines
+            if line.startswith("--index-url ")
+        ]
+    remarks += [
         f"{package} was yanked by its authors"
         + (f": “{reason.rstrip('.')}”." if reason else ".")
-        for package, reason in _YANKED.findall(said)
+        for package, reason in _YANKED.findall(compiled.answer.remarks)
     ]
     remarks += [
         f"{package} has no wheel for Python {python} on Linux that may be used: it is"

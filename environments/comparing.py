@@ -3,10 +3,12 @@
 import re
 from dataclasses import dataclass
 
+from aml_portal.secret_names import looks_secret
 from environments.definition import Definition
 from environments.formats.pip_lines import name_of
 
 # What ends the name of a package of conda.
+_VARIABLES = "Variables"
 _PLAIN = re.compile(r"[\s=<>!~\[]")
 
 
@@ -18,6 +20,11 @@ class Change:
     name: str
     before: str
     after: str
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether the values are to be covered."""
+        return self.part == _VARIABLES and looks_secret(self.name)
 
 
 def compare(before: Definition, after: Definition) -> list[Change]:
@@ -55,7 +62,7 @@ def _facts(definition: Definition) -> dict[tuple[str, str], str]:
         ("Docker", "Arguments"): " ".join(docker.arguments),
     }
     variables = definition.environment_variables
-    facts |= {("Variables", name): value for name, value in variables.items()}
+    facts |= {(_VARIABLES, name): value for name, value in variables.items()}
     facts |= {("Spark", package): package for package in spark.packages}
     facts |= {("Spark", address): address for address in spark.repositories}
     facts["Spark", "Precached"] = "yes" if spark.precache_packages else "no"

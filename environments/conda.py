@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +14,7 @@ from django.conf import settings
 from aml_portal.errors import UserError
 from environments import channels
 from environments.definition import DEFAULT_PYTHON, CondaDependencies
+from environments.egress import egress_of
 from environments.indexes import Indexes
 from environments.programs import ProgramTimeout, run_program
 
@@ -55,6 +56,19 @@ class Platform:
         known = [f"{name}={version}" for name, version in versions.items() if version]
         return " ".join([self.subdir, *known])
 
+    def serves(self, other: str) -> bool:
+        """Whether what was solved for another platform, as text, can be used here.
+
+        It can with newer versions of the same things, so that an update of a driver
+        changes no environment.
+        """
+        subdir, *known = str(self).split()
+        others_subdir, *others = other.split()
+        mine, theirs = (dict(map(_version, each)) for each in (known, others))
+        return (subdir, mine.keys()) == (others_subdir, theirs.keys()) and all(
+            mine[name] >= theirs[name] for name in mine
+        )
+
     @property
     def subdir(self) -> str:
         """The platform's name with conda. Raises UserError if it has none."""
@@ -88,13 +102,21 @@ def solve(
         "auth": channels.credentials(),
         "cache": str(settings.PACKAGES_FOLDER / "conda"),
     }
-    answer = _ask(asked, seconds)
-    if "records" not in answer:
-        raise UserError(_sentence(answer))
+    with egress_of(dependencies) as egress:
+        answer = _ask(asked, seconds, egress.variables)
+        if "records" not in answer:
+            egress.check()
+            raise UserError(_sentence(answer, [*egress.unreachable.values()]))
     records: list[Record] = answer["records"]
     if not all(each.get("sha256") for each in records):
         raise UserError("A channel tells no SHA-256 of its packages.")
     return sorted(records, key=lambda each: str(each["name"]))
+
+
+def _version(known: str) -> tuple[str, list[int]]:
+    """From "glibc=2.36"."""
+    name, _, version = known.partition("=")
+    return name, [int(part) for part in re.findall(r"\d+", version)]
 
 
 def versions_of(records: list[Record]) -> dict[str, str]:
@@ -112,13 +134,19 @@ def python_packages(records: list[Record]) -> dict[str, str]:
     }
 
 
-def _ask(asked: dict[str, Any], seconds: float) -> dict[str, Any]:
+def _ask(
+    asked: dict[str, Any], seconds: float, variables: Mapping[str, str]
+) -> dict[str, Any]:
     with TemporaryDirectory(prefix="aml-conda-") as folder:
         try:
             _, output, remarks = run_program(
                 [sys.executable, "-I", _SOLVER],
                 folder=Path(folder),
-                environment={"TMPDIR": folder, **Indexes.configured().for_uv()},
+                environment={
+                    "TMPDIR": folder,
+                    **Indexes.configured().for_uv(),
+                    **variables,
+                },
                 seconds=seconds,
                 given=json.dumps(asked).encode(),
             )
@@ -135,8 +163,10 @@ def _ask(asked: dict[str, Any], seconds: float) -> dict[str, Any]:
     return answer
 
 
-def _sentence(answer: dict[str, Any]) -> str:
+def _sentence(answer: dict[str, Any], unreachable: Sequence[str]) -> str:
     """What rattler says of it, for a person."""
+    for sentence in unreachable:
+        return sentence
     text = str(answer["text"]).strip()
     if found := _NO_CHANNEL.search(text):
         return f"There is no channel of conda at {found[1]}."

@@ -106,6 +106,18 @@ class CondaDependencies:
         return bool(self.beyond_pip or (self.channels and is_too_old))
 
     @property
+    def pip_packages(self) -> tuple[str, ...]:
+        """The lines of packages, without those of options."""
+        return tuple(line for line in self.pip if not line.startswith("-"))
+
+    @property
+    def names_addresses(self) -> bool:
+        """Whether it sends anybody to places that people have chosen."""
+        return any(
+            "://" in each for each in (*self.channels, *self.packages, *self.pip)
+        )
+
+    @property
     def names_python(self) -> bool:
         return any(_name_of(package) == "python" for package in self.packages)
 
@@ -136,6 +148,14 @@ class SparkSection:
     repositories: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     precache_packages: bool = True
+
+    def as_conf(self) -> dict[str, str]:
+        """The properties that have Spark fetch the packages for a run."""
+        lists = {
+            "spark.jars.packages": self.packages,
+            "spark.jars.repositories": self.repositories,
+        }
+        return {key: ",".join(values) for key, values in lists.items() if values}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
 from aml_portal.errors import UserError
+from aml_portal.secret_names import MASKED_NAMES
 from environments.checking import check_packages
 from environments.curated import PREFIX
 from environments.definition import Definition
@@ -18,8 +19,9 @@ from environments.formats.reading import Read
 from environments.forms import EnvironmentForm, NamedForm, TextForm, initial_of
 from environments.interpreters import capture
 from environments.models import Environment
-from environments.queries import known_packages, unused_name
+from environments.queries import known_packages, unused_name, versions_of
 from environments.reading import read_files
+from environments.rules import secret_remark
 from environments.services import has_changed, save_environment
 
 _LONGEST_KEY = 18
@@ -32,7 +34,7 @@ def new(request: HttpRequest) -> HttpResponse:
     base = source.definition if source else None
     initial = {**_named(request, source), **(initial_of(base) if base else {})}
     form = EnvironmentForm(request.POST or None, initial=initial, base=base)
-    if request.method == "POST" and (saved := _saved(request, form)):
+    if request.method == "POST" and (saved := _saved(request, form, source)):
         return redirect(saved)
     return render(request, "environments/environment_form.html", _context(form, source))
 
@@ -48,7 +50,7 @@ def new_text(request: HttpRequest) -> HttpResponse:
     text = as_text(base, kind, name=named.get("name", ""))
     initial = {**named, "text": text}
     form = TextForm(request.POST or None, initial=initial, base=base, kind=kind)
-    if request.method == "POST" and (saved := _saved(request, form)):
+    if request.method == "POST" and (saved := _saved(request, form, source)):
         return redirect(saved)
     context = {**_context(form, source), "texts": TEXTS, "kind": kind}
     return render(request, "environments/environment_text.html", context)
@@ -62,7 +64,7 @@ def new_import(request: HttpRequest) -> HttpResponse:
     try:
         read = _read(request)
     except UserError as error:
-        context = {"error": error, "posted": request.POST}
+        context = {"error": error, "posted": {"what": "files", **request.POST.dict()}}
         return render(request, "environments/environment_import.html", context)
     initial = {**initial_of(read.definition), "name": read.name}
     context = {**_context(EnvironmentForm(initial=initial), None), "notes": read.notes}
@@ -82,7 +84,9 @@ def _read(request: HttpRequest) -> Read:
     return read_files(files)
 
 
-def _saved(request: HttpRequest, form: NamedForm) -> Environment | None:
+def _saved(
+    request: HttpRequest, form: NamedForm, source: Environment | None
+) -> Environment | None:
     """The environment as the form says; None if what is wrong was added to the form."""
     if not form.is_valid():
         return None
@@ -94,14 +98,30 @@ def _saved(request: HttpRequest, form: NamedForm) -> Environment | None:
             name=data["name"], definition=definition, description=data["description"]
         )
     except UserError as error:
-        form.add_error(None, str(error))
+        form.refuse(error)
         return None
     says = "is saved." if is_new else "has this definition already."
     messages.success(request, f"{saved} {says}")
-    for warning in (*form.notes, remark):
+    remarks = (remark, secret_remark(definition), _passed_over(source, saved))
+    for warning in (*form.notes, *remarks):
         if warning:
             messages.warning(request, warning)
     return saved
+
+
+def _passed_over(source: Environment | None, saved: Environment) -> str:
+    """A sentence if others have saved versions that this one knows nothing of."""
+    if source is None or source.name != saved.name or source == saved:
+        return ""
+    between = range(source.version + 1, saved.version)
+    if not between:
+        return ""
+    are = (
+        f"version {between[0]}"
+        if len(between) == 1
+        else f"versions {between[0]} to {between[-1]}"
+    )
+    return f"It began as version {source.version}: what {are} changed is not in it."
 
 
 def _source(request: HttpRequest) -> Environment | None:
@@ -122,9 +142,13 @@ def _named(request: HttpRequest, source: Environment | None) -> dict[str, str]:
 
 
 def _context(form: NamedForm, source: Environment | None) -> dict[str, Any]:
+    form.focus_first_error()
+    newest = versions_of(source).first() if source else None
     return {
         "form": form,
         "source": source,
+        "newer": newest.version if newest and newest != source else None,
         "pythons": PYTHONS,
+        "secret_names": MASKED_NAMES,
         "known": known_packages() if isinstance(form, EnvironmentForm) else (),
     }

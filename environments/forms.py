@@ -21,7 +21,14 @@ from environments.formats.conda import check_dependencies
 from environments.formats.pyproject import PYTHONS
 from environments.formats.requirements import lines_of
 from environments.models import Environment
-from environments.rules import check_definition
+from environments.rules import (
+    NO_IMAGE,
+    check_definition,
+    check_docker,
+    check_python,
+    check_spark,
+)
+from environments.services import check_name
 
 _T = TypeVar("_T")
 PACKAGES, INTERPRETER = "packages", "interpreter"
@@ -61,14 +68,30 @@ class NamedForm(forms.Form):
         """Of a form that is valid, but for what `clean` finds. Raises UserError."""
         raise NotImplementedError
 
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        _checked(lambda: check_name(name))
+        return name
+
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         if not self.errors:
             try:
                 check_definition(self.definition)
             except UserError as error:
-                self.add_error(None, str(error))
+                self.refuse(error)
         return data
+
+    def refuse(self, error: UserError) -> None:
+        """Tell it beside what it is most likely about."""
+        self.add_error(None, str(error))
+
+    def focus_first_error(self) -> None:
+        """Have the page begin at the first field that has to be mended."""
+        for name, field in self.fields.items():
+            if name in self.errors:
+                field.widget.attrs["autofocus"] = True
+                return
 
 
 class EnvironmentForm(NamedForm):
@@ -166,6 +189,23 @@ class EnvironmentForm(NamedForm):
         label="Fetch them before the run", required=False, initial=True
     )
 
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        # A field that has an error of its own is not there.
+        if data.get("docker") and data.get("base_image") == data.get("base_dockerfile"):
+            self.add_error("base_image", NO_IMAGE)
+        return super().clean()
+
+    def refuse(self, error: UserError) -> None:
+        is_packages = self.cleaned_data.get("how") != INTERPRETER
+        self.add_error("packages" if is_packages else "interpreter_path", str(error))
+
+    def clean_python(self) -> str:
+        asked: str = self.cleaned_data["python"]
+        if self.cleaned_data.get("how") != INTERPRETER:
+            _checked(lambda: check_python(asked))
+        return asked
+
     def clean_packages(self) -> tuple[str, ...]:
         text = self.cleaned_data["packages"].replace("\r\n", "\n")
         return tuple(_checked(lambda: lines_of(text, "the packages")))
@@ -173,6 +213,36 @@ class EnvironmentForm(NamedForm):
     def clean_conda(self) -> tuple[str, ...]:
         found = _split(self.cleaned_data["conda"])
         _checked(lambda: check_dependencies(CondaDependencies(packages=found)))
+        return found
+
+    def clean_channels(self) -> tuple[str, ...]:
+        found = tuple(self.cleaned_data["channels"].split())
+        _checked(lambda: check_dependencies(CondaDependencies(channels=found)))
+        return found
+
+    def clean_base_image(self) -> str:
+        image: str = self.cleaned_data["base_image"]
+        _checked(lambda: check_docker(DockerSection(base_image=image)))
+        return image
+
+    def clean_base_dockerfile(self) -> str:
+        text: str = self.cleaned_data["base_dockerfile"].replace("\r\n", "\n")
+        _checked(lambda: check_docker(DockerSection(base_dockerfile=text)))
+        return text
+
+    def clean_shm_size(self) -> str:
+        size: str = self.cleaned_data["shm_size"] or DockerSection().shm_size
+        _checked(lambda: check_docker(DockerSection(shm_size=size)))
+        return size
+
+    def clean_spark_packages(self) -> tuple[str, ...]:
+        found = _split(self.cleaned_data["spark_packages"])
+        _checked(lambda: check_spark(SparkSection(packages=found)))
+        return found
+
+    def clean_spark_repositories(self) -> tuple[str, ...]:
+        found = _split(self.cleaned_data["spark_repositories"])
+        _checked(lambda: check_spark(SparkSection(repositories=found)))
         return found
 
     def clean_variables(self) -> dict[str, str]:
@@ -197,13 +267,13 @@ class EnvironmentForm(NamedForm):
             docker=DockerSection(
                 enabled=data["docker"],
                 base_image=data["base_image"],
-                base_dockerfile=data["base_dockerfile"].replace("\r\n", "\n"),
-                shm_size=data["shm_size"] or DockerSection().shm_size,
+                base_dockerfile=data["base_dockerfile"],
+                shm_size=data["shm_size"],
                 arguments=_split(data["arguments"]),
             ),
             spark=SparkSection(
-                repositories=_split(data["spark_repositories"]),
-                packages=_split(data["spark_packages"]),
+                repositories=data["spark_repositories"],
+                packages=data["spark_packages"],
                 precache_packages=data["precache"],
             ),
             environment_variables=data["variables"],
@@ -228,7 +298,7 @@ class EnvironmentForm(NamedForm):
             packages = ((f"python={asked}",) if asked else ()) + data["conda"]
         return CondaDependencies(
             name=before.name,
-            channels=tuple(data["channels"].split()),
+            channels=data["channels"],
             packages=packages,
             pip=data["packages"],
         )
@@ -248,6 +318,9 @@ class TextForm(NamedForm):
         read = from_text(self.cleaned_data["text"], self.kind, self.base)
         self.notes = read.notes
         return read.definition
+
+    def refuse(self, error: UserError) -> None:
+        self.add_error("text", str(error))
 
 
 def initial_of(definition: Definition) -> dict[str, Any]:

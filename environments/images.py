@@ -1,36 +1,29 @@
 """What has to be told to build an image that has an environment in it."""
 
+import json
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from netrc import NetrcParseError, netrc
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 
-from aml_portal.errors import UserError
 from computes.launchers.recipes import CONTEXT, ImageRecipe, PackageSources
-from environments.definition import Definition
+from environments import channels
 from environments.indexes import Indexes
 from environments.models import Environment, Lock
 from environments.uv import program
 
-# Those of the portal's machine mean nothing in a container.
-_OWN = ("HOME", "NETRC")
+# The version of rattler that the portal itself solves with, and its hashes.
+RATTLER = Path(__file__).with_name("rattler.txt")
+
+# That of the portal's machine means nothing in a container.
+_OWN = "HOME"
 _PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
 _MARKS = re.compile(r"[-_.+!]+")
-
-
-def check_definition(definition: Definition) -> None:
-    """Raises UserError for what no image can be given."""
-    conda = definition.python.conda_dependencies
-    if conda.beyond_pip and not definition.is_user_managed:
-        raise UserError(
-            f"Images can't be given packages of conda: {', '.join(conda.beyond_pip)}.",
-            "Take them from pip, or a base image that has them.",
-        )
 
 
 def recipe_of(environment: Environment, lock: Lock | None = None) -> ImageRecipe:
@@ -39,20 +32,29 @@ def recipe_of(environment: Environment, lock: Lock | None = None) -> ImageRecipe
     base = ImageRecipe(base_image=docker.base_image, dockerfile=docker.base_dockerfile)
     if lock is None:
         return base
-    return replace(base, python=lock.python, lock=lock.text, lock_key=lock.key)
+    conda = json.dumps([_in_context(each) for each in _records(lock)])
+    return replace(
+        base,
+        python=lock.python,
+        lock=lock.text,
+        conda=conda if lock.conda else "",
+        lock_key=lock.key,
+    )
 
 
-def package_sources(lock: str, machine: str) -> PackageSources:
-    """The portal's indexes, as the build of an image for that machine finds them."""
+def package_sources(lock: Lock, machine: str) -> PackageSources:
+    """Where the build of an image for that machine finds the packages of a lock."""
     indexes = Indexes.configured()
-    hidden = indexes.passwords()
     files: dict[str, Path] = {}
     if machine == platform.machine():
         files["uv"] = program()
+    if lock.conda:
+        files.update(_of_conda(lock))
     links = []
     for number, link in enumerate(indexes.find_links):
         folder, name = _local(link), f"links/{number}"
-        found = [] if folder is None else list(_named_in(lock, folder))
+        wanted = f"{lock.text}\n{RATTLER.read_text() if lock.conda else ''}"
+        found = [] if folder is None else list(_named_in(wanted, folder))
         files.update({f"{name}/{path.name}": path for path in found})
         if folder is None:
             links.append(link)
@@ -62,23 +64,72 @@ def package_sources(lock: str, machine: str) -> PackageSources:
     if indexes.ca_bundle:
         files["ca.pem"] = Path(indexes.ca_bundle)
         indexes = replace(indexes, ca_bundle=f"{CONTEXT}/ca.pem")
+    variables = _variables(indexes, lock)
+    passwords = passwords_in(variables)
+    return PackageSources(variables=variables, files=files, passwords=passwords)
+
+
+def proxies() -> PackageSources:
+    """For the build of somebody's Dockerfile, which gets nothing else of the portal."""
+    configured = Indexes.configured()
+    known = Indexes(proxy=configured.proxy, no_proxy=configured.no_proxy).for_uv()
+    # Some programs look for these names alone.
+    variables = {**known, **{name.lower(): value for name, value in known.items()}}
+    return PackageSources(variables=variables, passwords=passwords_in(variables))
+
+
+def _variables(indexes: Indexes, lock: Lock) -> dict[str, str]:
+    """Whatever signs in somewhere is here, and in no file that is sent."""
+    netrc = Path(settings.PYTHON_NETRC or Path("~/.netrc").expanduser())
+    indexes = indexes.signed_in(netrc)
     variables = {**indexes.for_uv(), **indexes.for_pip()}
-    variables = {name: each for name, each in variables.items() if name not in _OWN}
-    logins = Path(settings.PYTHON_NETRC or Path("~/.netrc").expanduser())
-    if logins.is_file():
-        files["netrc"] = logins
-        variables["NETRC"] = f"{CONTEXT}/netrc"
-        hidden += _passwords_in(logins)
-    return PackageSources(variables=variables, files=files, hidden=hidden)
+    variables.pop(_OWN, None)
+    accounts = channels.credentials()
+    if lock.conda and accounts:
+        variables["AML_CONDA_AUTH"] = json.dumps(accounts)
+    return variables
 
 
-def _passwords_in(file: Path) -> list[str]:
-    """None of what is no netrc: then nobody signs in with it either."""
-    try:
-        logins = netrc(file).hosts.values()
-    except (NetrcParseError, OSError, UnicodeDecodeError):
-        return []
-    return [password for _, _, password in logins if password]
+def passwords_in(variables: Mapping[str, str]) -> frozenset[str]:
+    """As they are, and as addresses have them."""
+    return frozenset(_passwords(variables))
+
+
+def _passwords(variables: Mapping[str, str]) -> Iterator[str]:
+    for value in variables.values():
+        for word in re.split(r"[\s,]+", value):
+            parts = urlsplit(word)
+            # A token may stand in the place of the name.
+            if password := parts.password or parts.username:
+                yield from (password, unquote(password))
+    for account in channels.credentials().values():
+        yield from (each["password"] for each in account.values() if each["password"])
+
+
+def _of_conda(lock: Lock) -> Iterator[tuple[str, Path]]:
+    """What installs packages of conda is made of, and which of them are files here."""
+    yield "rattler.txt", RATTLER
+    for record in _records(lock):
+        if path := _file_of(record):
+            yield f"conda/{record['sha256']}/{path.name}", path
+
+
+def _in_context(record: dict[str, Any]) -> dict[str, Any]:
+    """A package of conda as the build finds it."""
+    path = _file_of(record)
+    if path is None:
+        return record
+    return {**record, "url": f"file://{CONTEXT}/conda/{record['sha256']}/{path.name}"}
+
+
+def _records(lock: Lock) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(lock.conda or "[]")
+    return found
+
+
+def _file_of(record: Mapping[str, Any]) -> Path | None:
+    parts = urlsplit(record["url"])
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
 def _local(link: str) -> Path | None:

@@ -6,14 +6,15 @@ resolved or built, and nothing of them stays in it.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from netrc import NetrcParseError, netrc
+from pathlib import Path
 from typing import Self
-from urllib.parse import unquote
+from urllib.parse import quote, urlsplit
 
 from django.conf import settings
 
 _PASSWORD = re.compile(r"//[^/@\s]+@")
-_SIGN_IN = re.compile(r"//([^/:@\s]+):?([^/@\s]*)@")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,10 @@ class Indexes:
             no_proxy=settings.PYTHON_NO_PROXY,
         )
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return (self.index, *self.extra, *self.find_links)
+
     def for_uv(self) -> dict[str, str]:
         """The variables to run uv with."""
         return _given(
@@ -46,6 +51,7 @@ class Indexes:
             UV_INDEX=" ".join(self.extra),
             UV_FIND_LINKS=",".join(self.find_links),
             SSL_CERT_FILE=self.ca_bundle,
+            GIT_SSL_CAINFO=self.ca_bundle,
             **self._proxies(),
         )
 
@@ -59,13 +65,22 @@ class Indexes:
             **self._proxies(),
         )
 
-    def passwords(self) -> list[str]:
-        """What signs in to them, as it is in the addresses and as it is meant."""
-        addresses = [self.index, *self.extra, *self.find_links, self.proxy]
-        found = [_SIGN_IN.search(address) for address in addresses]
-        # Of a token there is only the name.
-        kept = {each[2] or each[1] for each in found if each}
-        return sorted(kept | {unquote(each) for each in kept})
+    def signed_in(self, file: Path) -> Self:
+        """With what a netrc file has for their hosts in the addresses themselves.
+
+        So that where they are needed, nobody has to have the file, and with it the
+        passwords for everything else.
+        """
+        try:
+            known = netrc(file)
+        except (OSError, NetrcParseError):
+            return self
+        return replace(
+            self,
+            index=_signed_in(self.index, known),
+            extra=tuple(_signed_in(each, known) for each in self.extra),
+            find_links=tuple(_signed_in(each, known) for each in self.find_links),
+        )
 
     @staticmethod
     def covered(text: str) -> str:
@@ -78,6 +93,16 @@ class Indexes:
             "HTTPS_PROXY": self.proxy,
             "NO_PROXY": self.no_proxy,
         }
+
+
+def _signed_in(address: str, known: netrc) -> str:
+    parts = urlsplit(address)
+    found = known.authenticators(parts.hostname or "")
+    if parts.scheme not in ("http", "https") or parts.username or not found:
+        return address
+    user, _, password = found
+    name = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    return parts._replace(netloc=f"{name}@{parts.netloc}").geturl()
 
 
 def _given(**variables: str) -> dict[str, str]:

@@ -6,12 +6,15 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from aml_portal.errors import UserError
 from environments import conda
 from environments.definition import DEFAULT_PYTHON, Definition
 from environments.models import Environment, Lock
-from environments.resolving import resolve
+from environments.resolving import Uv, resolve
 
 _SECONDS = 300.0
+# That uv can choose wheels for.
+_MACHINES = ("x86_64", "aarch64")
 
 
 def platform_of(environment: Environment, facts: Mapping[str, Any]) -> str:
@@ -21,20 +24,33 @@ def platform_of(environment: Environment, facts: Mapping[str, Any]) -> str:
     return _of_wheels(facts)
 
 
-def lock_of(environment: Environment, facts: Mapping[str, Any]) -> Lock:
+def find_lock(environment: Environment, facts: Mapping[str, Any]) -> Lock | None:
+    """The lock for such a machine, if there is one. Raises UserError."""
+    platform = platform_of(environment, facts)
+    locks = list(environment.locks.order_by("pk"))
+    exact = [lock for lock in locks if lock.platform == platform]
+    if exact or not environment.definition.python.conda_dependencies.needs_conda:
+        return exact[0] if exact else None
+    here = conda.Platform.of(facts)
+    serving = [lock for lock in locks if here.serves(lock.platform)]
+    return serving[-1] if serving else None
+
+
+def lock_of(
+    environment: Environment, facts: Mapping[str, Any], *, build_on: Uv | None = None
+) -> Lock:
     """The lock for a machine that facts are known of, resolved if there is none yet.
 
-    Raises UserError with what can't be resolved.
+    With `build_on`, also of packages that have to be built to be known. Raises
+    UserError with what can't be resolved.
     """
-    platform = platform_of(environment, facts)
-    found = Lock.objects.filter(environment=environment, platform=platform).first()
-    if found:
+    if found := find_lock(environment, facts):
         return found
-    definition = environment.definition
+    platform, definition = platform_of(environment, facts), environment.definition
     if definition.python.conda_dependencies.needs_conda:
-        resolved = _by_conda(definition, facts)
+        resolved = _by_conda(definition, facts, build_on)
     else:
-        resolved = _by_uv(definition, facts)
+        resolved = _by_uv(definition, facts, build_on)
     try:
         with transaction.atomic():
             return Lock.objects.create(
@@ -45,15 +61,23 @@ def lock_of(environment: Environment, facts: Mapping[str, Any]) -> Lock:
         return Lock.objects.get(environment=environment, platform=platform)
 
 
-def _by_uv(definition: Definition, facts: Mapping[str, Any]) -> dict[str, str]:
+def _by_uv(
+    definition: Definition, facts: Mapping[str, Any], build_on: Uv | None
+) -> dict[str, str]:
     python = definition.python.conda_dependencies.python or DEFAULT_PYTHON
     text = resolve(
-        definition, python=python, platform=_of_wheels(facts), seconds=_SECONDS
+        definition,
+        python=python,
+        platform=_of_wheels(facts),
+        seconds=_SECONDS,
+        build_on=build_on,
     )
     return {"python": python, "text": text}
 
 
-def _by_conda(definition: Definition, facts: Mapping[str, Any]) -> dict[str, str]:
+def _by_conda(
+    definition: Definition, facts: Mapping[str, Any], build_on: Uv | None
+) -> dict[str, str]:
     """The packages of conda, and those of pip that come on top of them."""
     records = conda.solve(
         definition.python.conda_dependencies,
@@ -67,9 +91,15 @@ def _by_conda(definition: Definition, facts: Mapping[str, Any]) -> dict[str, str
         platform=_of_wheels(facts),
         seconds=_SECONDS,
         installed=conda.python_packages(records),
+        build_on=build_on,
     )
     return {"python": python, "text": text, "conda": json.dumps(records)}
 
 
 def _of_wheels(facts: Mapping[str, Any]) -> str:
+    if facts["machine"] not in _MACHINES:
+        raise UserError(
+            f"Packages can't be chosen for {facts['machine']}.",
+            "Use a Python of the machine as it is, with the packages that it has.",
+        )
     return f"{facts['machine']}-manylinux_2_28"

@@ -34,10 +34,16 @@ class EnvironmentQuerySet(models.QuerySet["Environment"]):
 
     def newest(self) -> "EnvironmentQuerySet":
         """Of each name the newest version among the usable ones."""
-        newer = Environment.objects.usable().filter(
-            name=OuterRef("name"), version__gt=OuterRef("version")
-        )
-        return self.usable().filter(~Exists(newer))
+        return self.usable()._without_newer(Environment.objects.usable())
+
+    def archived(self) -> "EnvironmentQuerySet":
+        """Of each name that is archived the newest version."""
+        all_versions = Environment.objects.all()
+        return self._without_newer(all_versions).exclude(archived_at=None)
+
+    def _without_newer(self, among: "EnvironmentQuerySet") -> "EnvironmentQuerySet":
+        newer = among.filter(name=OuterRef("name"), version__gt=OuterRef("version"))
+        return self.filter(~Exists(newer))
 
     def offered(self, chosen: str = "") -> "EnvironmentQuerySet":
         """What a person picks from: newest and labelled versions, and the chosen one.

@@ -3,10 +3,9 @@
 import hashlib
 import json
 import os
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,26 @@ from computes.hosts import Host, Source
 from computes.launchers.recipes import FOLDER, ImageRecipe, PackageSources
 from computes.models import ComputeTarget
 from environments import channels
-from environments.images import check_definition, package_sources, recipe_of
+from environments.images import (
+    RATTLER,
+    package_sources,
+    passwords_in,
+    proxies,
+    recipe_of,
+)
 from environments.indexes import Indexes
 from environments.locks import lock_of
 from environments.models import Environment, Lock
-from environments.uv import program
+from environments.uv import program_for, run_uv_on
 
-# The version of rattler that the portal itself solves with, and its hashes.
-_INSTALLER = Path(__file__).with_name("rattler.txt")
+# How keys of environments begin that only install others.
+INSTALLER = "rattler-"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
     """`python` will run the script; `spec` is the `prepare` of its job, if it needs one
-    (computes/runner/environment.py), `secrets` what that is told besides, and `lock`
+    (computes/runner/building.py), `secrets` what that is told besides, and `lock`
     what it comes from. Where it is an image instead, `image` says of what, and
     `sources` where its packages come from.
     """
@@ -54,17 +59,18 @@ def preparation(
     if environment.definition.is_user_managed:
         return Preparation(python=environment.interpreter_on(target))
     facts = _facts(target, host)
-    lock = lock_of(environment, facts)
     # Beside the folder of the jobs.
     root = Path(host.place(job).folder).parent.parent
-    own_kind = facts["machine"] == platform.machine()
-    indexes = _indexes(host)
+    program, indexes = program_for(facts["machine"]), _indexes(host)
+    uv = _bring(host, program, is_program=True) if program else None
+    there = partial(run_uv_on, host, job, uv=uv, env=indexes.for_uv()) if uv else None
+    lock = lock_of(environment, facts, build_on=there)
     spec = {
         "key": lock.key,
         "python": lock.python,
         "lock": lock.text,
         "conda": _conda(lock) if lock.conda else None,
-        "uv": _bring(host, program(), is_program=True) if own_kind else None,
+        "uv": uv,
         "keep_bytes": settings.ENVIRONMENTS_MAX_BYTES,
     }
     python = root / "environments" / lock.key / "bin/python"
@@ -76,17 +82,17 @@ def preparation(
 def _of_image(
     environment: Environment, target: ComputeTarget, host: Host
 ) -> Preparation:
-    check_definition(environment.definition)
     if environment.definition.is_user_managed:
         python = environment.interpreter_on(target)
-        return Preparation(python=python, image=recipe_of(environment))
+        image = recipe_of(environment)
+        return Preparation(python=python, image=image, sources=proxies())
     facts = _facts(target, host)
     lock = lock_of(environment, facts)
     return Preparation(
         python=f"{FOLDER}/bin/python",
         lock=lock,
         image=recipe_of(environment, lock),
-        sources=package_sources(lock.text, facts["machine"]),
+        sources=package_sources(lock, facts["machine"]),
     )
 
 
@@ -97,19 +103,19 @@ def _facts(target: ComputeTarget, host: Host) -> Mapping[str, Any]:
 
 def _conda(lock: Lock) -> dict[str, Any]:
     """The packages, and the environment of what installs them."""
-    pinned = _INSTALLER.read_text()
+    pinned = RATTLER.read_text()
     name = hashlib.sha256(f"{pinned}{lock.platform}".encode()).hexdigest()[:16]
     return {
         "records": json.loads(lock.conda),
-        "installer": {"key": f"rattler-{name}", "python": ">=3.10", "lock": pinned},
+        "installer": {"key": f"{INSTALLER}{name}", "python": ">=3.10", "lock": pinned},
     }
 
 
 def _secrets(lock: Lock, indexes: Indexes) -> dict[str, Any]:
-    """What `computes/runner/environment.py` reads from its standard input."""
+    """What `computes/runner/building.py` reads from its standard input."""
     auth = channels.credentials() if lock.conda else {}
-    hidden = [*indexes.passwords(), *channels.passwords(auth)]
     env = {**indexes.for_uv(), **indexes.for_pip()}
+    hidden = sorted(passwords_in(env))
     return {"env": env, "auth": auth, "hidden": hidden} if env or auth else {}
 
 

@@ -1,5 +1,8 @@
 """What the pages of environments read."""
 
+from functools import cache
+from pathlib import Path
+
 from django.db.models import Count, QuerySet
 
 from environments.definition import Definition
@@ -8,15 +11,18 @@ from environments.models import Environment
 
 # For completing names: of more environments nobody would miss the packages.
 _MOST_ASKED = 500
+# Of the public index; whoever misses one adds it.
+_POPULAR = Path(__file__).with_name("popular.txt")
 
 
 def listed(text: str, *, archived: bool) -> list[Environment]:
-    """The newest versions, or those that are archived, in which all words occur.
+    """The newest version of each name in which all words occur, of those in use or of
+    those that are archived.
 
     Each has the number of runs of all versions of its name.
     """
     rows = Environment.objects.prefetch_related("labels")
-    found = rows.exclude(archived_at=None) if archived else rows.newest()
+    found = rows.archived() if archived else rows.newest()
     counts = _run_counts()
     words = text.lower().split()
     shown = [each for each in found if _has(each, words)]
@@ -44,13 +50,20 @@ def versions_of(environment: Environment) -> QuerySet[Environment]:
 
 
 def known_packages() -> list[str]:
-    """The names of packages that environments have, to complete what is typed."""
+    """Names of packages to complete what is typed: those that environments have, and
+    those that are used most elsewhere.
+    """
     rows = Environment.objects.newest().values_list("content", flat=True)
-    found: set[str] = set()
+    found = {*_popular()}
     for content in rows[:_MOST_ASKED]:
         for line in Definition.from_json(content).python.conda_dependencies.pip:
             found.add(name_of(line).lower())
     return sorted(found - {""})
+
+
+@cache
+def _popular() -> list[str]:
+    return _POPULAR.read_text(encoding="utf-8").split()
 
 
 def unused_name(wanted: str) -> str:

@@ -1,14 +1,23 @@
 """Resolves the packages of a definition to exact versions, with uv."""
 
-from collections.abc import Mapping
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from aml_portal.errors import UserError
-from environments.checking import Question, refusal
+from environments.checking import refusal
+from environments.compiling import Compiled, Question, compile_packages
 from environments.definition import Definition
-from environments.uv import UvTimeout, run_uv
+from environments.uv import UvAnswer, UvTimeout
 
-_FILE = "requirements.in"
 _CONSTRAINTS = "constraints.txt"
+# uv's hint where a package has no wheel.
+_HAS_TO_BUILD = "building from source is disabled"
+_LOCKED = re.compile(r"[\w.-]+(\[[\w.,-]+\])?(==| @ )\S[^\n]*|    --hash=\S+( \\)?|")
+
+# environments.uv.run_uv_on with where that is.
+Uv = Callable[..., UvAnswer]
 
 
 def resolve(
@@ -18,37 +27,69 @@ def resolve(
     platform: str,
     seconds: float,
     installed: Mapping[str, str] | None = None,
+    build_on: Uv | None = None,
 ) -> str:
     """A requirements file with each package's version and hashes.
 
     `python` is a version such as "3.11", `platform` as uv names it; packages that are
     `installed`, in some version, keep that, and are left out. Nothing is built for it,
-    since that would run code of strangers on the portal's machine. Raises UserError
-    with what can't be.
+    since that would run code of strangers on the portal's machine: if that has to be,
+    `build_on` resolves them, elsewhere. Raises UserError with what can't be.
     """
     kept = installed or {}
     lines = definition.python.conda_dependencies.pip
     if not lines:
         return ""
+    options = (
+        *("--generate-hashes", "--constraint", _CONSTRAINTS),
+        *(word for name in kept for word in ("--no-emit-package", name)),
+    )
+    constraints = "\n".join(f"{name}=={version}" for name, version in kept.items())
+    files = {_CONSTRAINTS: constraints.encode()}
+    question = Question(lines=lines, python=python, platform=platform)
     try:
-        answer = run_uv(
-            *("pip", "compile", _FILE, "--generate-hashes", "--no-build"),
-            *("--python-version", python, "--python-platform", platform),
-            *("--no-header", "--no-annotate", "--constraint", _CONSTRAINTS),
-            *(word for name in kept for word in ("--no-emit-package", name)),
-            files={
-                _FILE: "\n".join(lines).encode(),
-                _CONSTRAINTS: "\n".join(
-                    f"{name}=={version}" for name, version in kept.items()
-                ).encode(),
-            },
-            seconds=seconds,
+        compiled = compile_packages(
+            question, *options, files=files, deadline=time.monotonic() + seconds
         )
     except UvTimeout as error:
         raise UserError(
             f"The packages could not be resolved within {seconds:.0f} seconds.",
             "Try again, or name their versions more exactly.",
         ) from error
+    if build_on and _HAS_TO_BUILD in compiled.answer.remarks:
+        compiled = _built(compiled, build_on, options, files, seconds)
+    return _lock(compiled)
+
+
+def _built(
+    compiled: Compiled,
+    build_on: Uv,
+    options: Sequence[str],
+    files: Mapping[str, bytes],
+    seconds: float,
+) -> Compiled:
+    """The same question, asked where packages may be built that it needs to know."""
+    question = replace(compiled.question, may_build=True)
+    given = {**question.files, **files}
+    answer = build_on(*question.command, *options, files=given, seconds=seconds)
+    if answer.build_error:
+        raise UserError(f"{answer.build_error}.", "Its own build has to succeed there.")
+    if not all(_LOCKED.fullmatch(line) for line in answer.output.splitlines()):
+        raise UserError("The machine answers with something else than a lock.")
+    return replace(compiled, question=question, answer=answer)
+
+
+def _lock(compiled: Compiled) -> str:
+    """What has to be installed, and where it is, as far as the definition says so."""
+    answer, lines = compiled.answer, compiled.question.lines
     if not answer.has_succeeded:
-        raise refusal(answer.remarks, Question(lines=lines, python=python))
-    return answer.output
+        if compiled.unreachable:
+            raise UserError(
+                compiled.unreachable, "Try again, or leave out its address."
+            )
+        raise refusal(answer.remarks, compiled.question)
+    if not answer.output.strip():
+        return ""
+    options = [line for line in lines if line.startswith("-")]
+    unread = [f"# Could not be read: {line}" for line in compiled.left_out]
+    return "\n".join([*unread, *options, answer.output])

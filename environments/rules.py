@@ -4,11 +4,13 @@ import re
 from collections.abc import Mapping
 
 from aml_portal.errors import UserError
+from aml_portal.secret_names import looks_secret
 from environments.definition import Definition, DockerSection, SparkSection
 from environments.formats.conda import check_dependencies
 from environments.formats.docker import check_dockerfile, check_image
 
 MOST_BYTES = 200_000
+NO_IMAGE = "Docker is on, but neither an image nor a Dockerfile is named."
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _SHM = re.compile(r"[1-9]\d{0,9}[bkmgBKMG]?", re.ASCII)
 _COORDINATES = re.compile(r"[\w.-]+:[\w.-]+:[\w.-]+", re.ASCII)
@@ -17,11 +19,13 @@ _REPOSITORY = re.compile(r"https?://[^\s@/]+(/\S*)?")
 
 def check_definition(definition: Definition) -> None:
     """Raises UserError with the first thing that is wrong."""
-    _check_spark(definition.spark)
+    check_spark(definition.spark)
     if len(str(definition.to_json())) > MOST_BYTES:
         raise UserError("The definition is larger than any environment needs.")
     _check_python(definition)
-    _check_docker(definition.docker)
+    check_docker(definition.docker)
+    if definition.docker.enabled and not has_image(definition.docker):
+        raise UserError(NO_IMAGE, "Name one of them, or switch Docker off.")
     check_variables(definition.environment_variables)
 
 
@@ -36,13 +40,30 @@ def check_variables(variables: Mapping[str, str]) -> None:
             raise UserError(f"The value of {name} has a NUL character.")
 
 
+def secret_remark(definition: Definition) -> str:
+    """A sentence if variables look like secrets, which everybody could read; or ""."""
+    variables = definition.environment_variables.items()
+    found = [name for name, value in variables if value and looks_secret(name)]
+    if not found:
+        return ""
+    are = "looks like a secret" if len(found) == 1 else "look like secrets"
+    return (
+        f"{', '.join(found)} {are}, and everybody who can sign in can read an"
+        " environment: give it to the run instead, as a secret."
+    )
+
+
 def _check_python(definition: Definition) -> None:
     python = definition.python
     path = python.interpreter_path
     if "\0" in path or len(path) > 4096:
         raise UserError("The interpreter's path can't be one.")
     check_dependencies(python.conda_dependencies)
-    asked = python.conda_dependencies.python
+    check_python(python.conda_dependencies.python)
+
+
+def check_python(asked: str) -> None:
+    """Of a version; "" is any."""
     if asked and not re.fullmatch(r"3\.\d{1,2}(\.\d{1,2})?", asked, re.ASCII):
         raise UserError(
             f"“{asked[:80]}” is no version of Python that can be installed.",
@@ -50,16 +71,15 @@ def _check_python(definition: Definition) -> None:
         )
 
 
-def _check_docker(docker: DockerSection) -> None:
+def has_image(docker: DockerSection) -> bool:
+    return bool(docker.base_image or docker.base_dockerfile)
+
+
+def check_docker(docker: DockerSection) -> None:
     if docker.base_image and not docker.base_dockerfile:
         check_image(docker.base_image)
     if docker.base_dockerfile:
         check_dockerfile(docker.base_dockerfile)
-    if docker.enabled and not (docker.base_image or docker.base_dockerfile):
-        raise UserError(
-            "Docker is on, but neither an image nor a Dockerfile is named.",
-            "Name one of them, or switch Docker off.",
-        )
     if not _SHM.fullmatch(docker.shm_size):
         raise UserError(
             f"“{docker.shm_size[:80]}” is no size of shared memory.",
@@ -69,7 +89,7 @@ def _check_docker(docker: DockerSection) -> None:
         raise UserError("An argument for Docker has a NUL character.")
 
 
-def _check_spark(spark: SparkSection) -> None:
+def check_spark(spark: SparkSection) -> None:
     for package in spark.packages:
         if not _COORDINATES.fullmatch(package):
             raise UserError(

@@ -3,7 +3,7 @@
 import re
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from aml_portal.errors import UserError
@@ -14,6 +14,7 @@ from environments.rules import check_definition
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _LONGEST_DESCRIPTION = 255
+_MOST_TRIES = 5
 
 
 def save_environment(
@@ -25,32 +26,59 @@ def save_environment(
     """
     check_definition(definition)
     version = _python_version(definition)
-    with transaction.atomic():
-        latest = Environment.objects.filter(name=name).order_by("-version").first()
-        if latest and latest.definition == definition:
-            Environment.objects.filter(pk=latest.pk).update(
-                description=description, python_version=version, archived_at=None
-            )
-            latest.refresh_from_db()
-            return latest
-        environment = Environment(
-            name=name,
-            version=latest.version + 1 if latest else 1,
-            description=description,
-            content=definition.to_json(),
-            python_version=version,
-        )
+    for _ in range(_MOST_TRIES):
         try:
-            environment.full_clean()
-        except ValidationError as error:
-            raise UserError(" ".join(error.messages)) from error
-        environment.save()
+            with transaction.atomic():
+                return _saved(name, definition, description, version)
+        except IntegrityError:
+            # Somebody else has saved that version at the same moment.
+            continue
+    raise UserError(f"Others save {name} all the time.", "Try again in a moment.")
+
+
+def _saved(
+    name: str, definition: Definition, description: str, python_version: str
+) -> Environment:
+    check_name(name)
+    latest = _latest(name)
+    if latest and latest.definition == definition:
+        Environment.objects.filter(pk=latest.pk).update(
+            description=description, python_version=python_version
+        )
+        latest.refresh_from_db()
+        return latest
+    environment = Environment(
+        name=name,
+        version=latest.version + 1 if latest else 1,
+        description=description,
+        content=definition.to_json(),
+        python_version=python_version,
+    )
+    try:
+        environment.full_clean(validate_unique=False, validate_constraints=False)
+    except ValidationError as error:
+        raise UserError(" ".join(error.messages)) from error
+    environment.save()
     return environment
+
+
+def check_name(name: str) -> None:
+    """Raises UserError if nothing can be saved under a name."""
+    latest = _latest(name)
+    if latest and latest.archived_at:
+        raise UserError(
+            f"{name} is archived.",
+            "Choose another name, or have an administrator restore it.",
+        )
+
+
+def _latest(name: str) -> Environment | None:
+    return Environment.objects.filter(name=name).order_by("-version").first()
 
 
 def has_changed(name: str, definition: Definition) -> bool:
     """Whether saving the definition under that name would make a new version."""
-    latest = Environment.objects.filter(name=name).order_by("-version").first()
+    latest = _latest(name)
     return latest is None or latest.definition != definition
 
 
@@ -96,14 +124,15 @@ def remove_label(environment: Environment, label: str) -> None:
 
 
 def archive_environment(environment: Environment) -> None:
-    """Offer the version no longer; runs that used it keep it."""
+    """Offer no version of that name any longer; runs keep what they have used."""
     _check_may_change(environment)
-    Environment.objects.filter(pk=environment.pk).update(archived_at=timezone.now())
+    versions = Environment.objects.filter(name=environment.name)
+    versions.update(archived_at=timezone.now())
 
 
 def restore_environment(environment: Environment) -> None:
     _check_may_change(environment)
-    Environment.objects.filter(pk=environment.pk).update(archived_at=None)
+    Environment.objects.filter(name=environment.name).update(archived_at=None)
 
 
 def _check_may_change(environment: Environment) -> None:

@@ -9,8 +9,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from aml_portal.errors import UserError
+from aml_portal.secret_names import looks_secret
 from environments import services
-from environments.builds import builds_of
+from environments.builds import builds_of, outlooks_of
 from environments.comparing import compare
 from environments.exporting import exports_of
 from environments.models import LATEST, Environment
@@ -43,7 +44,12 @@ def detail(request: HttpRequest, name: str, version: int) -> HttpResponse:
     context = {
         "environment": environment,
         "definition": definition,
+        "variables": [
+            (name, value, bool(value) and looks_secret(name))
+            for name, value in definition.environment_variables.items()
+        ],
         "builds": builds_of(environment),
+        "places": outlooks_of(environment),
         "versions": versions,
         "is_latest": usable[:1] == [environment],
         "latest": LATEST,
@@ -120,7 +126,9 @@ def archive(request: HttpRequest, name: str, version: int) -> HttpResponse:
     except UserError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"{environment} is archived. Its runs keep it.")
+        messages.success(
+            request, f"{name} is archived with all its versions. Its runs keep them."
+        )
     return redirect(environment)
 
 
@@ -132,7 +140,7 @@ def restore(request: HttpRequest, name: str, version: int) -> HttpResponse:
     except UserError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"{environment} is offered again.")
+        messages.success(request, f"{name} is offered again.")
     return redirect(environment)
 
 

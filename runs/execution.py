@@ -7,24 +7,26 @@ an earlier one still works: staging ends in a rename, and the runner starts a jo
 import logging
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 from rq.timeouts import JobTimeoutException
 
-from aml_portal.errors import PortalError
+from aml_portal.errors import PortalError, UserError
 from computes.hosts import DamagedSourceError, Host, TargetAwayError
-from computes.launchers import Launcher, Sight
+from computes.launchers import ImageLauncher, Launcher, OverdueError, Sight
+from computes.launchers.recipes import PackageSources
 from computes.services import note_trouble
 from computes.targets import host_of, launcher_of
 from environments.preparing import Preparation, preparation
 from runs import mirror
-from runs.dispatch import dispatch
+from runs.dispatch import dispatch, enqueue_clean
 from runs.leases import holding, is_held
 from runs.models import Run
 from runs.secrets import reveal_secrets
@@ -47,18 +49,32 @@ def submission_lease(run_pk: int) -> str:
     return f"submit-{run_pk}"
 
 
-def start_run(run_pk: int) -> None:
-    """Carry out the submission of a run, from wherever an earlier try left it."""
+def start_run(run_pk: int) -> bool:
+    """Carry out the submission of a run, from wherever an earlier try left it.
+
+    True if an image has to be brought first, which is for `bring_image`: it may take
+    hours, and others are not to wait for it.
+    """
+    return _carry_out(run_pk, _submit)
+
+
+def bring_image(run_pk: int) -> None:
+    """As `start_run`, and bring the image that it lacks."""
+    _carry_out(run_pk, _submit_with_image)
+
+
+def _carry_out(run_pk: int, submit: Callable[[Run], bool]) -> bool:
+    """What `submit` says; whatever goes wrong with it becomes of the run."""
     with holding(submission_lease(run_pk), SUBMISSION_LEASE) as free:
         # Looked up only now: who held the lease before may have done all there is.
         run = _find(run_pk) if free else None
         if run is None:
-            return
+            return False
         try:
-            _submit(run)
+            return submit(run)
         except (OperationalError, InterfaceError, JobTimeoutException):
-            # The database is busy or away, or an image has been on its way for an hour:
-            # the reconciler comes back to the run, and goes on from there.
+            # The database is busy or away, or a slow machine has taken an hour: the
+            # reconciler comes back to the run, and goes on from there.
             raise
         except TargetAwayError as error:
             # It may work later, and the reconciler comes back to the run.
@@ -74,6 +90,7 @@ def start_run(run_pk: int) -> None:
             mark = uuid.uuid4().hex[:8]
             _log.exception("Submission of %s failed (error %s)", run.run_id, mark)
             _fail(run, f"The portal made an error; its log has it as {mark}.")
+        return False
 
 
 def clean_run(run_pk: int) -> None:
@@ -88,11 +105,11 @@ def clean_run(run_pk: int) -> None:
     if run.is_left_there or is_held(submission_lease(run_pk)):
         return
     mirror.bring_to_disk(run.run_id)
-    remove_job(run)
+    _remove_job(run)
     Run.objects.filter(pk=run.pk).update(cleaned_at=timezone.now())
 
 
-def remove_job(run: Run) -> None:
+def _remove_job(run: Run) -> None:
     """Remove what a run that has ended left on its target. Raises TargetError."""
     launcher = launcher_of(run.target)
     if sight := _last_sight(launcher, run):
@@ -121,11 +138,50 @@ def _find(run_pk: int) -> Run | None:
     return runs.filter(pk=run_pk).first()
 
 
-def _submit(run: Run) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Staged:
+    """A job that is laid out on its target.
+
+    `sources` are for who builds its image, `secrets` for the job alone, which gets them
+    just before its start.
+    """
+
+    run: Run
+    host: Host
+    launcher: Launcher
+    spec: dict[str, Any]
+    sources: PackageSources
+    secrets: Mapping[str, Any]
+
+
+def _submit(run: Run) -> bool:
+    """Submit a run as far as that takes no image that is not there yet; if it does."""
+    staged = _lay_out(run)
+    if staged is None:
+        return False
+    if not _finds_image(staged):
+        return True
+    _start(staged)
+    return False
+
+
+def _submit_with_image(run: Run) -> bool:
+    staged = _lay_out(run)
+    if staged and (_finds_image(staged) or _brings_image(staged)):
+        _start(staged)
+    return False
+
+
+def _lay_out(run: Run) -> _Staged | None:
+    """Have the job folder made; None if the job is not to be started, or was."""
     if run.handle is not None:
-        return
+        return None
     host, launcher = host_of(run.target), launcher_of(run.target)
-    prepared = preparation(run.environment, run.target, host, run.run_id)
+    try:
+        prepared = preparation(run.environment, run.target, host, run.run_id)
+    except UserError as error:
+        _fail(run, str(error), EndReason.PREPARE_FAILED)
+        return None
     Run.objects.filter(pk=run.pk).update(lock=prepared.lock)
     secrets = {"env": reveal_secrets(run), "build": prepared.secrets}
     spec = launcher.spec(job_spec(run, prepared), run.configuration.launch)
@@ -140,12 +196,66 @@ def _submit(run: Run) -> None:
         )
         run.refresh_from_db(fields=["status"])
     # A cancel may have come meanwhile; then the monitor sees to it.
-    if run.status == RunStatus.STARTING:
-        if any(secrets.values()):
-            host.give_secrets(run.run_id, secrets)
-        # Where packages come from is for the build alone: it may have passwords.
-        handle = launcher.start(run.run_id, {**spec, "sources": prepared.sources})
-        Run.objects.filter(pk=run.pk).update(handle=handle)
+    if run.status != RunStatus.STARTING:
+        return None
+    # Where packages come from is for the build alone: it may have passwords.
+    sources = prepared.sources or PackageSources()
+    return _Staged(
+        run=run,
+        host=host,
+        launcher=launcher,
+        spec=spec,
+        sources=sources,
+        secrets=secrets,
+    )
+
+
+def _finds_image(staged: _Staged) -> bool:
+    """Whether all is there that the job runs in."""
+    launcher = staged.launcher
+    if not isinstance(launcher, ImageLauncher):
+        return True
+    return launcher.find_image(staged.run.run_id, staged.spec)
+
+
+def _brings_image(staged: _Staged) -> bool:
+    """Have the image brought that the job runs in; False if the job will not begin."""
+    run, launcher = staged.run, staged.launcher
+    assert isinstance(launcher, ImageLauncher), "Others find that all is there."
+    try:
+        return launcher.bring_image(
+            run.run_id, staged.spec, staged.sources, partial(_is_wanted, run)
+        )
+    except TargetAwayError:
+        raise
+    except OverdueError as error:
+        _fail(run, str(error), EndReason.MAX_DURATION)
+    except PortalError as error:
+        _fail(run, str(error), EndReason.PREPARE_FAILED)
+    return False
+
+
+def _is_wanted(run: Run) -> bool:
+    """Whether the run is still to begin; any thread may ask."""
+    waiting = Run.objects.filter(
+        status__in=(RunStatus.STARTING, RunStatus.NOT_RESPONDING),
+        cancel_requested_at=None,
+    )
+    try:
+        return waiting.filter(pk=run.pk).exists()
+    except (OperationalError, InterfaceError):
+        # It can't be told now.
+        return True
+    finally:
+        # Threads come and go, and each has a connection of its own.
+        connection.close()
+
+
+def _start(staged: _Staged) -> None:
+    if any(staged.secrets.values()):
+        staged.host.give_secrets(staged.run.run_id, staged.secrets)
+    handle = staged.launcher.start(staged.run.run_id, staged.spec)
+    Run.objects.filter(pk=staged.run.pk).update(handle=handle)
 
 
 def _stage(run: Run, host: Host, spec: dict[str, Any]) -> Collection[str]:
@@ -156,29 +266,20 @@ def _stage(run: Run, host: Host, spec: dict[str, Any]) -> Collection[str]:
     return host.stage(run.run_id, spec, source_of(run.snapshot))
 
 
-def _fail(run: Run, sentence: str) -> None:
+def _fail(run: Run, sentence: str, why: EndReason = EndReason.SUBMIT_FAILED) -> None:
     """End a run that can't be submitted, unless its job was started after all."""
-    if run.end(
-        EndReason.SUBMIT_FAILED, detail=sentence, only_from=(RunStatus.PREPARING,)
-    ):
+    if run.end(why, detail=sentence, only_from=(RunStatus.PREPARING,)):
         dispatch(run.target)
+        enqueue_clean(run)
         return
     run.refresh_from_db(fields=["status"])
-    if run.status == RunStatus.STARTING:
-        _prevent_start(run, sentence)
-
-
-def _prevent_start(run: Run, sentence: str) -> None:
-    """See to it that a job of which nobody knows whether it runs never will.
-
-    The target then says so itself, with `sentence`, to who follows the run. While it
-    can't be asked, this raises TargetError and the reconciler comes back to the run.
-    """
-    host = host_of(run.target)
-    if run.attempts <= _TRIES_NOTED:
+    if run.status not in (RunStatus.STARTING, RunStatus.NOT_RESPONDING):
+        return
+    # Of a job that is on its target, that has the last word: whether it was started
+    # may not be known here. While it can't be asked, the reconciler comes back.
+    if run.attempts <= _TRIES_NOTED and why == EndReason.SUBMIT_FAILED:
         run.note(f"The submission is troubled: {sentence}")
-    if host.state(run.run_id)["state"] in ("absent", "not_started"):
-        host.cancel(run.run_id, grace_seconds=0, reason=sentence)
+    host_of(run.target).prevent(run.run_id, word=str(why), reason=sentence)
 
 
 def job_spec(run: Run, prepared: Preparation) -> dict[str, Any]:
@@ -209,6 +310,7 @@ def job_spec(run: Run, prepared: Preparation) -> dict[str, Any]:
         ),
         "idle_limit_seconds": run.target.idle_limit,
         "collect": ["outputs", "logs"],
+        "spark_conf": run.environment.definition.spark.as_conf(),
         **_gpus(run),
     }
 

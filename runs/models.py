@@ -83,6 +83,10 @@ class Snapshot(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("runs:snapshot-page", args=[self.id])
 
+    @property
+    def title(self) -> str:
+        return f"Snapshot {self}"
+
 
 class RunQuerySet(models.QuerySet["Run"]):
     def active(self) -> "RunQuerySet":

@@ -7,12 +7,12 @@ to by whoever comes first, and for the others nothing happens.
 import signal
 from collections.abc import Iterable
 
-from aml_portal.durations import spell_duration
+from aml_portal.durations import short_duration, spell_duration
 from environments import builds
 from runs.dispatch import dispatch, enqueue_clean
+from runs.environment_events import environment_events
 from runs.giving_up import learn_end
 from runs.models import Run
-from runs.notices import announce_change
 from runs.reports import Event, LastWord, moment
 from runs.status import FOLLOWED, EndReason, RunStatus
 
@@ -42,6 +42,7 @@ def apply_event(run: Run, event: Event) -> None:
 _ENVIRONMENT = {
     "building": "Its environment is being built.",
     "waiting": "Another run builds its environment; this one waits.",
+    "hit": "Its environment was there already.",
 }
 
 
@@ -58,20 +59,11 @@ def _take_environment(run: Run, event: Event) -> None:
     if run.status not in (RunStatus.STARTING, RunStatus.NOT_RESPONDING):
         # It is told once more, after this process was started anew.
         return
-    sentence, words = _environment_sentence(event), _ENVIRONMENT.get(event.state, "")
+    sentence = _ENVIRONMENT.get(event.state, "")
+    if event.state == "built":
+        sentence = f"Its environment was built in {short_duration(event.seconds or 0)}."
     if sentence and not run.events.filter(detail=sentence).exists():
         run.note(sentence, time=time)
-    if Run.objects.filter(pk=run.pk).exclude(sight=words).update(sight=words):
-        announce_change(run.run_id, "notes")
-
-
-def _environment_sentence(event: Event) -> str:
-    match event.state:
-        case "built":
-            return f"Its environment was built in {event.seconds or 0:.0f} s."
-        case "hit":
-            return "Its environment was there already."
-    return _ENVIRONMENT.get(event.state, "")
 
 
 def settle(run: Run, word: LastWord) -> None:
@@ -104,9 +96,10 @@ def lose(run: Run, sentence: str) -> None:
 
 def _let_go(run: Run) -> None:
     """What the end of a run means to others."""
-    others = Run.objects.active().filter(lock=run.lock)
-    if run.lock and not others.exists():
-        builds.give_up(run.target, run.lock)
+    others = Run.objects.active().filter(environment=run.environment)
+    begun = [each.key for each in environment_events(run.run_id).events]
+    if begun and not others.exists():
+        builds.give_up(run.target, begun)
     dispatch(run.target)
     enqueue_clean(run)
 
@@ -140,6 +133,7 @@ _END_REASONS = {
     "idle": EndReason.IDLE,
     "start_failed": EndReason.START_FAILED,
     "prepare_failed": EndReason.PREPARE_FAILED,
+    "submit_failed": EndReason.SUBMIT_FAILED,
     "host_signal": EndReason.HOST_SIGNAL,
 }
 

@@ -2,56 +2,96 @@
 
 from dataclasses import dataclass
 
-from environments.builds import build_of
+from aml_portal.durations import short_duration
+from aml_portal.errors import UserError
+from environments.builds import build_of, key_of
 from environments.models import Build, Lock
-from runs.mirror import EVENTS, mirror_folder
+from environments.package_changes import PackageChange, package_changes
+from runs.environment_events import EnvironmentEvents, environment_events
 from runs.models import Run
-from runs.reports import Event, read_event
 
-# There are a few lines; more than that only a script has put there.
-_MOST = 1 << 20
 _SENTENCES = {
     "building": "It is being built.",
     "waiting": "Another run builds it; this one waits.",
-    "hit": "It was there already.",
+    "hit": "It was there already: nothing had to be built.",
     "failed": "It could not be built.",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunEnvironment:
-    """`told` is what the run said last of it, `build` what is known of it by now."""
+    """`told` is what the run has said of it, `build` what is known of it by now.
 
-    lock: Lock
+    `before` is the run before it that had packages, too, and `changes` what differs.
+    """
+
+    key: str
+    lock: Lock | None
     build: Build | None
-    told: Event | None
+    told: EnvironmentEvents
+    is_image: bool
+    before: Run | None
+    changes: list[PackageChange]
 
     @property
     def sentence(self) -> str:
-        if self.told is None:
+        last = self.told.last
+        if last is None:
             return "It is not known yet whether it has to be built."
-        if self.told.state == "built":
-            return f"It was built for this run, in {self.told.seconds or 0:.0f} s."
-        return _SENTENCES.get(self.told.state, "")
+        if last.state == "failed" or self.told.seconds is None:
+            return _SENTENCES.get(last.state, "")
+        return f"It was built for this run, in {short_duration(self.told.seconds)}."
 
 
 def run_environment(run: Run) -> RunEnvironment | None:
-    """None if the run needs no packages of its own."""
-    if run.lock is None:
+    """None if there was nothing to be made for the run."""
+    told = environment_events(run.run_id)
+    key = told.last.key if told.last else _expected_key(run)
+    if not key and run.lock is None:
         return None
+    before = run.previous
+    if before is not None and before.lock is None:
+        before = None
     return RunEnvironment(
+        key=key,
         lock=run.lock,
-        build=build_of(run.lock, run.target),
-        told=_told(run.run_id, run.lock.key),
+        build=build_of(run.target, key),
+        told=told,
+        is_image=run.target.its_kind.runs_images,
+        before=before,
+        changes=package_changes(before.lock if before else None, run.lock),
     )
 
 
-def _told(run_id: str, key: str) -> Event | None:
+def _expected_key(run: Run) -> str:
+    """Before the run has told it; empty if nothing is to be made, or not known yet."""
+    if run.lock and not run.target.its_kind.runs_images:
+        return run.lock.key
     try:
-        with (mirror_folder(run_id) / EVENTS).open("rb") as file:
-            lines = file.read(_MOST).splitlines()
-    except FileNotFoundError:
+        return key_of(run.environment, run.target, run.configuration.launch) or ""
+    except UserError:
+        return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Building:
+    """An environment that is being made for a run, for people who wait."""
+
+    sentence: str
+    since: float
+
+
+def building(run: Run) -> Building | None:
+    """None unless that is what the run is at."""
+    told = environment_events(run.run_id)
+    if told.begun is None:
         return None
-    events = [event for line in lines if (event := read_event(line))]
-    told = [each for each in events if each.event == "environment" and each.key == key]
-    return told[-1] if told else None
+    machine = run.target.its_machine
+    if told.begun.state == "waiting":
+        sentence = f"Another run builds the same environment on {machine}."
+    else:
+        sentence = f"Its environment is being built on {machine}."
+    build = build_of(run.target, told.begun.key)
+    if build and build.seconds is not None:
+        sentence += f" The last time, that took about {short_duration(build.seconds)}."
+    return Building(sentence=sentence, since=told.begun.time)

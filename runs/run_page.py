@@ -9,14 +9,15 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from aml_portal.durations import spell_duration
+from aml_portal.secret_names import looks_secret
 from runs.access import may_change
 from runs.exports import as_python, as_runconfig, environment_section
 from runs.gpus import gpus_in_words
-from runs.masking import looks_secret, mask_variables, masked
+from runs.masking import mask_variables, masked
 from runs.mirror import RESOURCES, last_word, mirror_folder
 from runs.models import Run, RunEvent
 from runs.requests import PageRequest
-from runs.run_environment import run_environment
+from runs.run_environment import building, run_environment
 from runs.run_git import RunGit
 from runs.sights import JOB_NAME, JOB_URL
 from runs.status import CANCELABLE, WITHOUT_JOB, EndReason, RunStatus
@@ -34,8 +35,8 @@ ADVICE = {
     " with a longer idle limit.",
     EndReason.START_FAILED: "Check the environment's interpreter and the script, then"
     " resubmit.",
-    EndReason.PREPARE_FAILED: "The beginning of the log tells it in full. Change the"
-    " environment, then resubmit the run.",
+    EndReason.PREPARE_FAILED: "What was printed meanwhile is in the log. Change the"
+    " environment, or submit the run again once the cause is gone.",
     EndReason.SUBMIT_FAILED: "Resubmit the run; its settings are kept.",
     EndReason.HOST_SIGNAL: "The compute target was shut down or the system was stopped."
     " Resubmit the run.",
@@ -68,8 +69,12 @@ class Phase:
 
 def page_context(request: PageRequest, run: Run) -> dict[str, Any]:
     """What every part of the page may use."""
+    built = building(run) if run.status == RunStatus.STARTING else None
     return {
         "run": run,
+        # As Azure ML calls it while an environment is made for the run.
+        "status": RunStatus.PREPARING if built else RunStatus(run.status),
+        "building": built,
         "may_change": may_change(request.user, run),
         # Asked for where they are shown, which is not in every part.
         "why_waiting": SimpleLazyObject(lambda: why_waiting(run)),

@@ -14,6 +14,7 @@ from django.urls import reverse
 from aml_portal.bodies import largest_upload
 from aml_portal.durations import format_duration, spell_duration
 from aml_portal.errors import UserError
+from aml_portal.secret_names import MASKED_NAMES, looks_secret
 from aml_portal.sizes import spell_size
 from computes.models import ComputeTarget
 from environments.builds import outlook
@@ -22,7 +23,7 @@ from runs.access import may_change
 from runs.configuration import ScriptRunConfiguration
 from runs.exports import as_python, as_runconfig, environment_section
 from runs.forms import SubmitForm
-from runs.masking import MASKED_NAMES, looks_secret, masked
+from runs.masking import masked
 from runs.models import Experiment, NamedSecret, Run, Snapshot
 from runs.places import places
 from runs.priority import Priority
@@ -207,7 +208,11 @@ def preview_context(form: SubmitForm) -> dict[str, Any]:
             environment=environment_section(environment, target),
             priority=priority,
         ),
-        "outlook": outlook(environment, target) if environment and target else None,
+        "outlook": (
+            outlook(environment, target, typed.launch)
+            if environment and target
+            else None
+        ),
         "targets": places(priority, typed.gpus),
         "readings": _readings(form),
     }

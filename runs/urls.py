@@ -106,6 +106,11 @@ _runs: list[URLPattern | URLResolver] = [
     path("runs/", include(_submission)),
     path("runs/<str:run_id>/", include(_one_run)),
     path("snapshots/<sha256:sha256>/", include(_one_snapshot)),
+    path(
+        "environments/<str:name>/<int:version>/build/",
+        submit_views.build_environment,
+        name="build-environment",
+    ),
     path("git-credentials/", include(_git_credentials)),
     path("secrets/", include(_secrets)),
     path("snapshots/<sha256:before>/diff/<sha256:after>/", include(_one_diff)),
@@ -116,6 +121,11 @@ _runs: list[URLPattern | URLResolver] = [
         "compute/<str:name>/leftovers/end/",
         target_views.end_leftover,
         name="end-leftover",
+    ),
+    path(
+        "compute/<str:name>/leftovers/remove/",
+        target_views.remove_idle_build,
+        name="remove-build",
     ),
     path("compute/<str:name>/queue/", queue_views.queue, name="queue"),
     path("compute/<str:name>/queue/change/", queue_views.change, name="change-queue"),

@@ -3,6 +3,7 @@
 from computes.hosts.base import (
     DamagedSourceError,
     Host,
+    IdleEnvironment,
     LivingJob,
     LivingProcess,
     Place,
@@ -19,6 +20,7 @@ __all__ = [
     "LEAST_SECRET",
     "DamagedSourceError",
     "Host",
+    "IdleEnvironment",
     "LivingJob",
     "LivingProcess",
     "Place",

@@ -106,6 +106,19 @@ class LivingJob:
         ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class IdleEnvironment:
+    """An environment that no job uses at the moment.
+
+    `used` is when one did last, in seconds since 1970. `bytes` is None of one whose
+    build died.
+    """
+
+    key: str
+    bytes: int | None
+    used: float
+
+
 class Stream(Protocol):
     """Both ends of a `runner follow`."""
 
@@ -151,7 +164,7 @@ class Host(Protocol):
         Its runner takes that away as the first thing it does; a job that was started,
         or that ended without, leaves nothing of it. `env` are variables of the script,
         whose names `job.json` has as `secrets`; `build` is what the making of its
-        environment gets (computes/runner/environment.py).
+        environment gets (computes/runner/building.py).
         """
         ...
 
@@ -169,6 +182,13 @@ class Host(Protocol):
         """End the job, or see to it that it never starts."""
         ...
 
+    def prevent(self, job: str, *, word: str, reason: str) -> None:
+        """See to it that the job never starts, and that its last word is `word`.
+
+        One that was started, or has a last word, is left alone.
+        """
+        ...
+
     def lay_out(self, name: str, source: Source) -> str:
         """Make the folder `name` of files that jobs share, once; where it is there.
 
@@ -182,6 +202,14 @@ class Host(Protocol):
 
     def end_living(self, job: str, *, grace_seconds: float, reason: str) -> None:
         """End what lives of a job, also if it ended or its folder is gone; soon."""
+        ...
+
+    def environments(self) -> list[IdleEnvironment]:
+        """The environments that were built there and that no job uses or builds now."""
+        ...
+
+    def remove_environment(self, key: str) -> None:
+        """Remove one of these; absent is fine, in use is not."""
         ...
 
     def write_log(self, job: str, data: bytes) -> None:

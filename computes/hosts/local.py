@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from aml_portal.errors import FULL_DISK, TargetError
-from computes.hosts.answers import facts_in, gpus_in
+from computes.hosts.answers import environments_in, facts_in, gpus_in
 from computes.hosts.base import (
     DamagedSourceError,
+    IdleEnvironment,
     LivingJob,
     Place,
     Ran,
@@ -76,6 +77,9 @@ class LocalHost:
     def cancel(self, job: str, *, grace_seconds: float, reason: str) -> None:
         self._ask("cancel", job, "--grace", str(grace_seconds), "--reason", reason)
 
+    def prevent(self, job: str, *, word: str, reason: str) -> None:
+        self._ask("prevent", job, f"--word={word}", f"--reason={reason}")
+
     def lay_out(self, name: str, source: Source) -> str:
         folder = self._jobs.parent / "tools" / name
         try:
@@ -91,6 +95,12 @@ class LocalHost:
 
     def end_living(self, job: str, *, grace_seconds: float, reason: str) -> None:
         self._ask("end_living", job, "--grace", str(grace_seconds), "--reason", reason)
+
+    def environments(self) -> list[IdleEnvironment]:
+        return environments_in(self._ask("environments", ""), "This machine")
+
+    def remove_environment(self, key: str) -> None:
+        self._ask("remove_environment", "", key, timeout=_CLEAN_TIMEOUT)
 
     def write_log(self, job: str, data: bytes) -> None:
         try:

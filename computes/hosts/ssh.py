@@ -11,8 +11,22 @@ from typing import Any
 
 import paramiko
 
-from computes.hosts.answers import facts_in, gpus_in, living_in, place_in, state_in
-from computes.hosts.base import LivingJob, Place, Ran, Source, StreamClosed
+from computes.hosts.answers import (
+    environments_in,
+    facts_in,
+    gpus_in,
+    living_in,
+    place_in,
+    state_in,
+)
+from computes.hosts.base import (
+    IdleEnvironment,
+    LivingJob,
+    Place,
+    Ran,
+    Source,
+    StreamClosed,
+)
 from computes.hosts.bootstrap import become_runner, command
 from computes.hosts.bridging import join
 from computes.hosts.questions import Questions
@@ -67,6 +81,9 @@ class SshHost:
             "cancel", job=job, grace_seconds=grace_seconds, reason=reason
         )
 
+    def prevent(self, job: str, *, word: str, reason: str) -> None:
+        self._questions().ask("prevent", job=job, word=word, reason=reason)
+
     def lay_out(self, name: str, source: Source) -> str:
         return self._questions().lay_out(name, source)
 
@@ -77,6 +94,13 @@ class SshHost:
         self._questions().ask(
             "end_living", job=job, grace_seconds=grace_seconds, reason=reason
         )
+
+    def environments(self) -> list[IdleEnvironment]:
+        found = self._questions().ask("environments")
+        return environments_in(found, str(self._account))
+
+    def remove_environment(self, key: str) -> None:
+        self._questions().ask("remove_environment", key=key, seconds=_CLEAN)
 
     def write_log(self, job: str, data: bytes) -> None:
         self._questions().ask("log", job=job, body=[data], size=len(data))

@@ -1,9 +1,11 @@
 """What a launcher that builds images is told of the environment that a job needs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+
+from computes.runner.masking import cover
 
 # Where an image has its environment, and where the files of a build lie meanwhile.
 FOLDER, CONTEXT = "/opt/aml-environment", "/aml-build"
@@ -15,13 +17,15 @@ class ImageRecipe:
 
     `dockerfile` is the text of one, whose image takes the place of `base_image`; with
     neither, the target's is the base. Without a `python` nothing is added to the base;
-    else a virtual environment with what the `lock` says, and `lock_key` names both.
+    else an environment with what the `lock` says, and `lock_key` names both. With
+    `conda`, the records of its packages as JSON, these are installed before that.
     """
 
     base_image: str = ""
     dockerfile: str = ""
     python: str = ""
     lock: str = ""
+    conda: str = ""
     lock_key: str = ""
 
     @classmethod
@@ -33,12 +37,15 @@ class ImageRecipe:
 class PackageSources:
     """Where a build gets its packages.
 
-    It has passwords, so it goes to who builds and never to `job.json`; those are
-    `hidden` in all that the build says. It finds `files` in `CONTEXT`, by their names
-    there, and `variables` in its environment; one of the files may be `uv`, else pip
-    has to do.
+    The build finds `files` in `CONTEXT`, by their names there, and `variables` in its
+    environment; one of the files may be `uv`, else pip has to do. Only the variables
+    have `passwords`, so they go to who builds and never to `job.json`.
     """
 
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     files: Mapping[str, Path] = field(default_factory=dict)
-    hidden: Sequence[str] = ()
+    passwords: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def covered(self, text: str) -> str:
+        """The text without the passwords."""
+        return cover(text, self.passwords)

@@ -11,9 +11,17 @@ if sys.argv[1:2] == ["serve"]:
 
     sys.exit(serve(sys.argv[2]))
 if sys.argv[1:2] == ["prepare"]:
-    from environment import main as prepare  # type: ignore[import-not-found]
+    from building import main as prepare  # type: ignore[import-not-found]
 
     sys.exit(prepare(sys.argv[2]))
+if sys.argv[1:2] in (["environments"], ["remove_environment"]):
+    from environment import main as keep  # type: ignore[import-not-found]
+
+    sys.exit(keep(*sys.argv[1:]))
+if sys.argv[1:2] == ["resolve"]:
+    from resolving import main as resolve  # type: ignore[import-not-found]
+
+    sys.exit(resolve(sys.argv[2]))
 if sys.argv[1:2] == ["bridge"]:
     from bridge import main as join  # type: ignore[import-not-found]
 

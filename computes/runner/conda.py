@@ -2,7 +2,9 @@
 
 Shipped to compute targets beside runner.py, but run by a Python that has rattler, which
 environment.py sees to: 3.10 or newer. Its standard input is JSON: the `records` of the
-packages, the `folder`, the `cache`, and `auth`, which signs in to their channels.
+packages, the `folder`, the `cache`, and `auth`, which signs in to their channels. The
+build of an image has no standard input: there a file is named instead, and `auth` is
+in the environment, so that no file has it.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from urllib.parse import unquote, urlsplit
 import rattler
 
 Json = Dict[str, Any]
+
+AUTH = "AML_CONDA_AUTH"
 
 
 class Failed(Exception):
@@ -48,13 +52,14 @@ class Told:
 
 
 def main() -> int:
-    asked = json.load(sys.stdin)
+    with open(sys.argv[1], "rb") if sys.argv[1:] else sys.stdin as file:
+        asked = json.load(file)
     try:
         for record in asked["records"]:
             check_file(record)
         with tempfile.TemporaryDirectory() as place:
             records = [_record(each, place) for each in asked["records"]]
-            asyncio.run(_install(asked, records, _client(asked.get("auth"), place)))
+            asyncio.run(_install(asked, records, _client(_auth(asked), place)))
     except Exception as error:
         # Those of rattler have no class in common.
         say("error: " + sentence(str(error)))
@@ -99,6 +104,11 @@ def _record(record: Json, place: str) -> rattler.RepoDataRecord:
         record["url"],
         record.get("channel") or "",
     )
+
+
+def _auth(asked: Json) -> Json:
+    auth: Json = asked.get("auth") or json.loads(os.environ.get(AUTH, "{}"))
+    return auth
 
 
 def _client(auth: Json, place: str) -> rattler.Client:

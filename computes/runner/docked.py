@@ -31,6 +31,8 @@ import masking  # type: ignore[import-not-found]
 Json = Dict[str, Any]
 
 _BLOCK = 1 << 18
+# Bytes of an answer: no engine has more to say.
+_MOST = 1 << 24
 _NOT_FOUND = 404
 _BACK = ("outputs", "logs")
 # An engine that is restarted is waited for so long.
@@ -141,10 +143,10 @@ class Container:
                 head = answer.read(8)
                 if len(head) < 8:
                     break
-                data = answer.read(int.from_bytes(head[4:], "big"))
-                _write(data[skip:])
-                self._printed += len(data[skip:])
-                skip = max(skip - len(data), 0)
+                for data in _blocks(answer, int.from_bytes(head[4:], "big")):
+                    _write(data[skip:])
+                    self._printed += len(data[skip:])
+                    skip = max(skip - len(data), 0)
         state = json.loads(self._ask("GET", self._path + "/json"))["State"]
         return not state["Running"]
 
@@ -169,7 +171,7 @@ class Container:
         self, verb: str, path: str, body: Any = None, size: Optional[int] = None
     ) -> bytes:
         with contextlib.closing(self._open(verb, path, body, size)) as answer:
-            return _whole(answer).read()
+            return _whole(answer).read(_MOST)
 
     def _open(
         self, verb: str, path: str, body: Any = None, size: Optional[int] = None
@@ -203,6 +205,16 @@ def _whole(answer: http.client.HTTPResponse) -> http.client.HTTPResponse:
     except (ValueError, KeyError, TypeError):
         words = said.decode(errors="replace")
     raise Refused(words)
+
+
+def _blocks(answer: http.client.HTTPResponse, size: int) -> Iterator[bytes]:
+    """The next `size` bytes, or all that there is."""
+    while size:
+        data = answer.read(min(size, _BLOCK))
+        if not data:
+            return
+        size -= len(data)
+        yield data
 
 
 def _unpack(packed: IO[bytes], folder: str) -> None:

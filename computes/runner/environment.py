@@ -1,4 +1,4 @@
-"""Makes the environment that a job needs, once for all jobs that need the same.
+"""The environments that jobs have, made once for all jobs that need the same.
 
 Shipped to compute targets beside runner.py: standard library only, Python 3.8 or newer.
 Beside the folder of the jobs there is one of environments:
@@ -7,16 +7,9 @@ Beside the folder of the jobs there is one of environments:
     KEY.json      what it is and what it took; written last, so that what died half way
                   never looks finished
     KEY.lock      held alone by who builds or removes it, shared by all who use it
+    cache/        what was fetched for them: package_cache.py
 
-What is built here is told in a job's `prepare`: `key`, the `lock` (a requirements file
-with every version and hash), the `python` that it is for, `uv` (the program's path; pip
-does it where there is none), and `keep_bytes`, beyond which those that were not used
-for longest are removed. With `conda` its packages come first, Python among them: the
-`records` that conda.py is given, and the `installer`: `key`, `lock` and `python` of one
-more environment, whose Python runs conda.py.
-
-Where packages come from may have passwords, so it is on the standard input alone: `env`
-for the installers, `auth` for conda.py, and `hidden`, what no word may tell.
+What makes them is building.py, in a process of its own.
 """
 
 from __future__ import annotations
@@ -26,98 +19,75 @@ import fcntl
 import json
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
-import time
-from functools import partial
-from typing import IO, Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 # The folder that Python was given is the first in its path.
-from masking import cover  # type: ignore[import-not-found]
-from reasons import Reason  # type: ignore[import-not-found]
-from runner import Job, read_json, write_json  # type: ignore[import-not-found]
+from runner import Job, Refused, read_json  # type: ignore[import-not-found]
 
 Json = Dict[str, Any]
 # Told what becomes of an environment, as fields of an event.
 Tell = Callable[..., None]
-# Runs a step of a build: _run with the settings of all steps.
-Run = Callable[..., None]
+
+# In the folder of environments, and none itself.
+_CACHE = "cache"
 
 
-class Failed(Exception):
-    """The environment can't be made; the message is for a person."""
-
-
-def main(folder: str) -> int:
-    """Make the environment of the job in `folder`; prepared.json says where it is."""
-    job = Job(folder)
-    given = json.loads(sys.stdin.buffer.read() or b"{}")
-    asked = dict((job.read("job.json") or {})["prepare"], **given)
-    root = os.path.join(os.path.dirname(os.path.dirname(job.folder)), "environments")
-    os.makedirs(root, mode=0o700, exist_ok=True)
-    environment = Environment(root, asked["key"])
-    try:
-        environment.make(partial(job.event, "environment"), asked)
-    except (Failed, OSError) as error:
-        say("The environment can't be made: %s" % error)
-        job.event("environment", state="failed", key=asked["key"])
-        words = cover(str(error), asked.get("hidden", []))
-        job.write("prepared.json", {"error": words})
-        return 1
-    # What programs of conda find their files by.
-    env = {"CONDA_PREFIX": environment.folder} if asked.get("conda") else {}
-    job.write("prepared.json", {"python": environment.python, "env": env})
-    remove_unused(root, asked.get("keep_bytes"), partial(job.event, "environment"))
-    return 0
-
-
-def say(line: str) -> None:
-    """Into the log of the job."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+def root_of(jobs: str) -> str:
+    """The folder of environments beside that of the jobs."""
+    return os.path.join(os.path.dirname(jobs), "environments")
 
 
 class Environment:
-    def __init__(self, root: str, key: str) -> None:
+    """`with_conda`: it has packages of conda, which find their files by a variable."""
+
+    def __init__(self, root: str, key: str, *, with_conda: bool = False) -> None:
         self.root = root
         self.key = key
         self.folder = os.path.join(root, key)
         self.python = os.path.join(self.folder, "bin", "python")
         self.facts = self.folder + ".json"
+        self._with_conda = with_conda
+
+    @classmethod
+    def of(cls, job: Job) -> "Environment":
+        """The one that a job asks for."""
+        asked = (job.read("job.json") or {})["prepare"]
+        root, has_conda = root_of(os.path.dirname(job.folder)), bool(asked.get("conda"))
+        return cls(root, asked["key"], with_conda=has_conda)
+
+    @property
+    def variables(self) -> Dict[str, str]:
+        """What programs find it by."""
+        path = os.path.dirname(self.python) + os.pathsep
+        found = {"PATH": path + os.environ.get("PATH", os.defpath)}
+        return dict(found, CONDA_PREFIX=self.folder) if self._with_conda else found
 
     def is_ready(self) -> bool:
         return read_json(self.facts) is not None and os.path.exists(self.python)
 
-    def make(self, tell: Tell, asked: Json) -> None:
-        """Build it, unless that was done; wait for whoever is doing so."""
-        if self.is_ready():
-            self._note_use(tell)
-            return
-        with self.lock(fcntl.LOCK_EX, wait=False) as mine:
-            if mine:
-                self._build_if_absent(tell, asked)
-                return
-        tell(state="waiting", key=self.key)
-        say("Another run builds this environment; this one waits.")
-        with self.lock(fcntl.LOCK_EX):
-            self._build_if_absent(tell, asked)
+    def hold(self) -> Optional[int]:
+        """Keep it from being removed, as long as this descriptor is open.
 
-    @contextlib.contextmanager
-    def kept(self, asked: Json) -> Iterator[None]:
-        """Make it, and have nobody remove it meanwhile."""
-        while True:
-            self.make(lambda **_: None, asked)
-            with self.lock(fcntl.LOCK_SH):
+        None, at once, if it is not there, or somebody is just about to change it.
+        """
+        if not self.is_ready():
+            return None
+        # Whoever builds it finds out why its lock can't be opened.
+        with contextlib.suppress(OSError):
+            descriptor = self._open_lock()
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                # Between the first look and the lock it may have gone.
                 if self.is_ready():
-                    yield
-                    return
+                    return descriptor
+            os.close(descriptor)
+        return None
 
     @contextlib.contextmanager
     def lock(self, how: int, *, wait: bool = True) -> Iterator[bool]:
         """Hold its lock, alone or with others; yields whether it was to be had."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        descriptor = os.open(self.folder + ".lock", flags, 0o600)
+        descriptor = self._open_lock()
         try:
             try:
                 fcntl.flock(descriptor, how if wait else how | fcntl.LOCK_NB)
@@ -128,190 +98,106 @@ class Environment:
         finally:
             os.close(descriptor)
 
-    def _build_if_absent(self, tell: Tell, asked: Json) -> None:
-        if self.is_ready():
-            self._note_use(tell)
-            return
-        tell(state="building", key=self.key)
-        begun = time.monotonic()
-        self.remove()
-        try:
-            _build(self, asked)
-            seconds, size = time.monotonic() - begun, size_of(self.folder)
-            facts = {"bytes": size, "seconds": seconds, "made": time.time()}
-            write_json(self.facts, facts)
-        except BaseException:
-            self.remove()
-            raise
-        tell(state="built", key=self.key, seconds=seconds, bytes=size)
+    def _open_lock(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        return os.open(self.folder + ".lock", flags, 0o600)
 
-    def _note_use(self, tell: Tell) -> None:
+    def note_use(self, tell: Tell) -> None:
         with contextlib.suppress(OSError):
             os.utime(self.facts)
-        size = (read_json(self.facts) or {}).get("bytes")
-        tell(state="hit", key=self.key, bytes=size)
+        tell(state="hit", key=self.key, bytes=self.size)
+
+    @property
+    def size(self) -> Optional[int]:
+        """In bytes; None if it was never finished."""
+        return (read_json(self.facts) or {}).get("bytes")
+
+    @property
+    def used(self) -> float:
+        """When it was used last; if it was never finished, when it was begun."""
+        for path in (self.facts, self.folder):
+            with contextlib.suppress(OSError):
+                return os.stat(path).st_mtime
+        return 0.0
 
     def remove(self) -> None:
+        """Remove all of it; who calls this has the lock alone."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.facts)
         if os.path.lexists(self.folder):
             shutil.rmtree(self.folder)
 
 
-def _build(environment: Environment, asked: Json) -> None:
-    run = partial(_run, env=asked.get("env", {}), root=environment.root)
-    if asked.get("conda"):
-        _install_conda(environment, asked, run)
-    elif asked.get("uv"):
-        venv = [asked["uv"], "venv", "--no-project", "--python", asked["python"]]
-        run([*venv, environment.folder])
-    else:
-        run([_find_python(asked["python"]), "-m", "venv", environment.folder])
-    if asked["lock"].strip():
-        _install_wheels(environment, asked, run)
+def known(root: str) -> List[Environment]:
+    """All that are there, finished or not; what was not used for longest is first."""
+    keys = set()
+    with contextlib.suppress(FileNotFoundError), os.scandir(root) as entries:
+        for entry in entries:
+            key, dot, suffix = entry.name.partition(".")
+            if suffix == "json" or (not dot and entry.is_dir(follow_symlinks=False)):
+                keys.add(key)
+    found = [Environment(root, key) for key in sorted(keys - {_CACHE})]
+    return sorted(found, key=lambda each: each.used)
 
 
-def _install_conda(environment: Environment, asked: Json, run: Run) -> None:
-    conda = asked["conda"]
-    installer = Environment(environment.root, conda["installer"]["key"])
-    given = {
-        "records": conda["records"],
-        "auth": asked.get("auth"),
-        "folder": environment.folder,
-        "cache": os.path.join(environment.root, "cache", "conda"),
-    }
-    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "conda.py")
-    with installer.kept(dict(asked, conda=None, **conda["installer"])):
-        run([installer.python, "-I", program], given=given)
-    if not os.path.exists(environment.python):
-        raise Failed("Python is not among the packages of conda.")
+def remove_unused(root: str, keep_bytes: int, tell: Tell, *, but: str) -> int:
+    """Remove what builds that died have left, and of the others those that were not
+    used for longest, until the rest is small enough; how many bytes that has.
 
-
-def _install_wheels(environment: Environment, asked: Json, run: Run) -> None:
-    if asked.get("uv"):
-        # A Python of conda may say that it is managed by others.
-        pip = [asked["uv"], "pip", "install", "--break-system-packages"]
-        pip += ["--python", environment.python]
-    else:
-        pip = [environment.python, "-m", "pip", "install", "--no-input"]
-        pip += ["--disable-pip-version-check"]
-    lock = environment.folder + ".txt"
-    with open(lock, "w", encoding="utf-8") as file:
-        file.write(asked["lock"])
-    try:
-        run([*pip, "--no-deps", "--require-hashes", "-r", lock])
-    finally:
-        os.unlink(lock)
-
-
-def _find_python(version: str) -> str:
-    """A version such as "3.11", or the oldest that will do, such as ">=3.10"."""
-    wanted = tuple(int(part) for part in version.lstrip(">=").split(".")[:2])
-    own = sys.version_info[:2]
-    if own == wanted or (version.startswith(">=") and own > wanted):
-        return sys.executable
-    found = shutil.which("python%d.%d" % wanted)
-    if not found:
-        raise Failed("There is no Python %s on this machine, and no uv." % version)
-    return found
-
-
-def _run(
-    command: List[str], *, env: Json, root: str, given: Optional[Json] = None
-) -> None:
-    """Run a step of the build, whose words go to the job's log; raises Failed."""
-    surroundings = dict(os.environ)
-    # On the disk of the environments, so that it links what it would have to copy.
-    surroundings.update({"UV_CACHE_DIR": os.path.join(root, "cache"), "NO_COLOR": "1"})
-    surroundings.update(env)
-    say("$ " + " ".join(os.path.basename(each) for each in command[:3]))
-    with tempfile.TemporaryFile(dir=root) as words:
-        words.write(json.dumps(given).encode() if given else b"")
-        words.seek(0)
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=words,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=surroundings,
-                cwd=root,
-            )
-        except OSError as error:
-            why = "%s can't be started: %s." % (command[0], error.strerror)
-            raise Failed(why) from None
-        with process:
-            assert process.stdout
-            reason = _pass_on(process.stdout)
-    if process.returncode:
-        raise Failed(reason or "%s ended with %d." % (command[0], process.returncode))
-
-
-def _pass_on(lines: IO[bytes]) -> str:
-    """Print each line as it comes; what of them tells why it failed."""
-    reason = Reason()
-    for line in lines:
-        sys.stdout.buffer.write(line)
-        sys.stdout.flush()
-        reason.hear(line.decode(errors="replace"))
-    return str(reason)
-
-
-def size_of(folder: str) -> int:
-    """The bytes of its files, each once however many names it has."""
-    seen = set()
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            facts = os.lstat(os.path.join(parent, name))
-            if (facts.st_dev, facts.st_ino) not in seen:
-                seen.add((facts.st_dev, facts.st_ino))
-                total += facts.st_size
+    One stays anyhow: `but`, which is about to be used.
+    """
+    environments = known(root)
+    total = sum(each.size or 0 for each in environments)
+    for environment in environments:
+        size = environment.size
+        is_too_much = size is None or total > keep_bytes
+        if is_too_much and environment.key != but and _remove_if_unused(environment):
+            total -= size or 0
+            tell(state="removed", key=environment.key)
     return total
 
 
-def known(root: str) -> List[Tuple[float, str, Json]]:
-    """When each finished environment was used last, its key and its facts."""
-    found = []
-    with contextlib.suppress(OSError):
-        for name in os.listdir(root):
-            key, dot, suffix = name.rpartition(".")
-            facts = read_json(os.path.join(root, name)) if suffix == "json" else None
-            if dot and facts is not None:
-                used = os.stat(os.path.join(root, name)).st_mtime
-                found.append((used, key, facts))
-    return sorted(found, key=lambda each: each[0])
+def _remove_if_unused(environment: Environment) -> bool:
+    with environment.lock(fcntl.LOCK_EX, wait=False) as mine:
+        if mine:
+            with contextlib.suppress(OSError):
+                environment.remove()
+                return True
+    return False
 
 
-def remove_unused(root: str, keep_bytes: Optional[int], tell: Tell) -> None:
-    """Remove those that were not used for longest, until the rest is small enough."""
-    if keep_bytes is None:
-        return
-    environments = known(root)
-    total = sum(facts.get("bytes", 0) for _, _, facts in environments)
-    for _, key, facts in environments[:-1]:
-        if total <= keep_bytes:
-            return
-        environment = Environment(root, key)
-        with environment.lock(fcntl.LOCK_EX, wait=False) as mine:
-            if mine:
-                with contextlib.suppress(OSError):
-                    environment.remove()
-                    total -= facts.get("bytes", 0)
-                    tell(state="removed", key=key)
+# For the portal, which shows what is there
 
 
-def hold(job: Job) -> Optional[IO[str]]:
-    """Keep the job's environment from being removed, as long as this file is open.
+def answer(jobs: str, *, remove: str = "") -> Json:
+    """What nobody uses or builds at this moment, after one was removed.
 
-    None if it is not there any more: then it has to be made again.
+    Absent is fine. Raises Refused if that is in use.
     """
-    asked = (job.read("job.json") or {})["prepare"]
-    root = os.path.join(os.path.dirname(os.path.dirname(job.folder)), "environments")
-    environment = Environment(root, asked["key"])
-    file = open(environment.folder + ".lock", "a")
-    fcntl.flock(file, fcntl.LOCK_SH)
-    if environment.is_ready():
-        return file
-    file.close()
-    return None
+    root = root_of(jobs)
+    environments = known(root)
+    for each in environments:
+        if each.key == remove and not _remove_if_unused(each):
+            raise Refused("The environment is in use, or can't be removed.")
+    return {"environments": [_about(each) for each in environments if _is_idle(each)]}
+
+
+def _is_idle(environment: Environment) -> bool:
+    with environment.lock(fcntl.LOCK_EX, wait=False) as mine:
+        return mine and os.path.isdir(environment.folder)
+
+
+def _about(environment: Environment) -> Json:
+    facts = {"bytes": environment.size, "used": environment.used}
+    return {"key": environment.key, **facts}
+
+
+def main(_verb: str, jobs: str, remove: str = "") -> int:
+    """Answer the portal of this machine, which asks for it as for other verbs."""
+    try:
+        said = answer(jobs, remove=remove)
+    except (Refused, OSError) as error:
+        sys.stderr.write("%s\n" % error)
+        return 1
+    sys.stdout.write(json.dumps(said) + "\n")
+    return 0

@@ -14,6 +14,8 @@ _WRAPPED = " " * 9
 # The last line of a traceback, as of a package whose own build fails.
 _CAUSE = re.compile(r"^[A-Za-z_.]*(?:Error|Exception)\b")
 _LONGEST = 600
+# Nobody reads more of them, and a build may print for days.
+_MOST = 20
 
 
 class Reason:
@@ -28,12 +30,12 @@ class Reason:
         words = line.strip()
         match = _SAID.match(line)
         is_more = self._goes_on and line.startswith(_WRAPPED)
-        if match:
-            self._said.append(match.group(1).rstrip())
+        if match and len(self._said) < _MOST:
+            self._said.append(match.group(1).rstrip()[:_LONGEST])
         elif is_more:
-            self._said[-1] += " " + words
+            self._said[-1] = (self._said[-1] + " " + words)[:_LONGEST]
         elif words:
-            self._last = words
+            self._last = words[:_LONGEST]
             self._cause = words if _CAUSE.match(words) else self._cause
         self._goes_on = bool(match) or is_more
 

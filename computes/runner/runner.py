@@ -29,6 +29,7 @@ import argparse
 import contextlib
 import errno
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -38,6 +39,7 @@ import signal
 import stat
 import sys
 import time
+from functools import lru_cache
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -168,6 +170,12 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
+@lru_cache(maxsize=1024)
+def _is_apart(path: str, version: Tuple[int, int, int]) -> bool:
+    """What job.json says of its job; it may be large, and this is asked for often."""
+    return bool((read_json(path) or {}).get("apart"))
+
+
 class Job:
     """The folder of a job, and its files."""
 
@@ -209,12 +217,26 @@ class Job:
 
     def is_supervised(self) -> bool:
         """Whether the supervisor lives."""
-        who = self.read("runner.json") or {}
-        if not who.get("apart"):
+        who = self.who()
+        if not who["apart"]:
             return lives(who)
         with contextlib.suppress(OSError), self.lock() as lock:
             return lock is None
         return True
+
+    def who(self) -> Json:
+        """Who supervises, as runner.json has it, and whether that is apart.
+
+        The script can write that file as well. Were it believed of a container, it
+        could have processes of this machine ended: so job.json says which ones are
+        apart, and a container sees that one read-only.
+        """
+        apart = False
+        with contextlib.suppress(OSError):
+            facts = os.lstat(self.path("job.json"))
+            version = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+            apart = _is_apart(self.path("job.json"), version)
+        return dict(self.read("runner.json") or {}, apart=apart)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[Optional[int]]:
@@ -532,7 +554,8 @@ class Supervisor:
         self.secrets: Json = {}
         self.of_build: Json = {}
         self.status: Optional[int] = None
-        self.environment: Any = None
+        # What the environment is held by.
+        self.environment: Optional[int] = None
         self.started = 0.0
         self.begun = 0.0
         self.ending: Optional[Ending] = None
@@ -597,44 +620,48 @@ class Supervisor:
         self._finish(self._supervise())
 
     def _prepare(self) -> bool:
-        """Have the environment made that the script needs; False if the job is over.
-
-        It is the job's own process, under the same limits, and writes into its log.
-        The script never has what that is given.
-        """
+        """See to the environment that the script needs; False if the job is over."""
         if not self.spec.get("prepare"):
             return True
         package = see_siblings()
-        from environment import hold  # type: ignore[import-not-found]
+        from environment import Environment  # type: ignore[import-not-found]
 
+        environment = Environment.of(self.job)
+        # Held as long as this process lives, so that nobody removes it.
+        self.environment = environment.hold()
+        if self.environment is not None:
+            environment.note_use(functools.partial(self.job.event, "environment"))
+        while self.environment is None:
+            if not self._build(package):
+                return False
+            self.environment = environment.hold()
+        self.spec = dict(self.spec, env={**environment.variables, **self.spec["env"]})
+        log_bytes = 0
+        with contextlib.suppress(FileNotFoundError):
+            log_bytes = os.stat(self.job.path(LOG)).st_size
+        self.job.event("prepared", log_bytes=log_bytes)
+        return True
+
+    def _build(self, package: str) -> bool:
+        """Have the environment built, or wait for who does; False if the job is over.
+
+        A process of the job does it, under the same limits, and writes into its log.
+        The script never has what that is given.
+        """
         command = [sys.executable, "-I", "-S", package, "prepare", self.job.folder]
         given, hidden = self.of_build or None, self.of_build.get("hidden", ())
-        while True:
-            self.child = self._spawn(
-                command, self.job.folder, given=given, hidden=hidden
-            )
-            self.begun = time.monotonic()
-            status = self._supervise()
+        self.child = self._spawn(command, self.job.folder, given=given, hidden=hidden)
+        self.begun = time.monotonic()
+        status = self._supervise()
+        if self.reason != "exited":
+            self._finish(status)
+            return False
+        if status:
             answer = self.job.read("prepared.json") or {}
-            if self.reason != "exited":
-                self._finish(status)
-                return False
-            if status:
-                detail = answer.get("error") or "The environment could not be made."
-                self.job.finish("prepare_failed", detail=detail, **how_ended(status))
-                return False
-            # Open as long as this process lives, so that nobody removes it.
-            self.environment = hold(self.job)
-            if self.environment:
-                break
-            self.status, self.ending = None, None
+            detail = answer.get("error") or "The environment could not be made."
+            self.job.finish("prepare_failed", detail=detail, **how_ended(status))
+            return False
         self.status, self.ending = None, None
-        python = answer["python"]
-        path = os.path.dirname(python) + os.pathsep + os.environ.get("PATH", os.defpath)
-        env = {"PATH": path, **answer.get("env", {}), **self.spec["env"]}
-        self.spec = dict(self.spec, env=env)
-        log_bytes = os.stat(self.job.path(LOG)).st_size
-        self.job.event("prepared", log_bytes=log_bytes)
         return True
 
     def _why_not_started(self, error: OSError) -> str:
@@ -1159,6 +1186,18 @@ def cancel(job: Job, grace: Optional[float], reason: str) -> Json:
     return {}
 
 
+def prevent(job: Job, word: str, reason: str) -> Json:
+    """See to it that the job never starts; one that was started is left alone."""
+    job.unlock()
+    with contextlib.suppress(FileExistsError):
+        os.makedirs(job.path("logs"), mode=0o700)
+    with job.lock() as lock:
+        is_new = not job.exists("runner.json") and not job.exists("exit.json")
+        if lock is not None and is_new:
+            job.finish(word, detail=reason)
+    return {}
+
+
 def _ask_supervisor(job: Job, grace: Optional[float], reason: str) -> None:
     trouble = None
     if not job.exists("cancel.json"):
@@ -1168,9 +1207,9 @@ def _ask_supervisor(job: Job, grace: Optional[float], reason: str) -> None:
         except OSError as error:
             trouble = error
     # The signal is enough: a run has to be canceled on a full disk, too.
-    who = job.read("runner.json")
+    who = job.who()
     told = False
-    if who and not who.get("apart") and lives(who):
+    if not who["apart"] and lives(who):
         told = send_signal(who["pid"], who["start_time"], signal.SIGUSR1)
     if trouble and not told:
         raise trouble
@@ -1183,7 +1222,7 @@ def _settle(job: Job, grace: Optional[float], reason: str) -> None:
     """
     if job.last_word() is not None:
         return
-    who = job.read("runner.json") or {}
+    who = job.who()
     if grace is None:
         grace = seconds_in((job.read("job.json") or {}).get("grace_seconds"))
     ending = Ending(DEFAULT_GRACE if grace is None else grace)
@@ -1194,7 +1233,7 @@ def _settle(job: Job, grace: Optional[float], reason: str) -> None:
         living = _orphans(who)
     if not ending.processes:
         # Who canceled it may have had to end what it ran in.
-        wanted = who.get("apart") and job.exists("cancel.json")
+        wanted = who["apart"] and job.exists("cancel.json")
         job.finish("canceled" if wanted else "lost", detail=_why_lost(who))
         return
     receipt = ending.receipt(left=0)
@@ -1203,7 +1242,7 @@ def _settle(job: Job, grace: Optional[float], reason: str) -> None:
 
 
 def _why_lost(who: Json) -> str:
-    if who.get("apart"):
+    if who["apart"]:
         return (
             "The exit code can't be known, since what the script ran in was ended by"
             " something outside the portal."
@@ -1219,7 +1258,7 @@ def _why_lost(who: Json) -> str:
 
 def _orphans(who: Json) -> Dict[int, int]:
     """pid → start time of all of a job that lost its supervisor."""
-    if who.get("apart") or who.get("boot_id") != boot_id():
+    if who["apart"] or who.get("boot_id") != boot_id():
         return {}
     processes = all_processes()
     roots = {pid for pid in processes if _has_mark(pid, who.get("mark"))}
@@ -1233,7 +1272,7 @@ def _orphans(who: Json) -> Dict[int, int]:
 
 def _child_lives(who: Json) -> bool:
     """Whether the script lives on without its supervisor."""
-    return not who.get("apart") and lives(who.get("child"))
+    return not who["apart"] and lives(who.get("child"))
 
 
 def _has_mark(pid: int, mark: Optional[str]) -> bool:
@@ -1263,7 +1302,7 @@ def state(job: Job) -> Json:
         return {"state": "ended", "exit_code": word.get("exit_code")}
     if not job.exists("runner.json"):
         return {"state": "not_started"}
-    who = job.read("runner.json") or {}
+    who = job.who()
     if job.is_supervised() or _child_lives(who) or _orphans(who):
         return {"state": "running", "asked_to_end": _asked_to_end(job)}
     # It may have written its last word since the first look, and gone.
@@ -1316,9 +1355,8 @@ def living(jobs: Job) -> Json:
         if name in (".", "..") or "/" in name:
             # A script has made it up; it would lead to another folder.
             continue
-        who = read_json(os.path.join(jobs.folder, name, "runner.json")) or {}
         process = _about(pid)
-        if name and process and not who.get("apart"):
+        if name and process and not Job(jobs.path(name)).who()["apart"]:
             job = found.setdefault(name, {"portal": portal, "processes": []})
             job["processes"].append(process)
     return found
@@ -1545,7 +1583,7 @@ class Watched:
 
     def _check_supervisor(self) -> None:
         """See to a job whose supervisor is gone."""
-        who = self.job.read("runner.json") or {}
+        who = self.job.who()
         if self.job.is_supervised() or not self.job.exists("runner.json"):
             return
         if self.job.last_word() is not None:
@@ -1742,10 +1780,11 @@ ENDINGS: Dict[str, Callable[[Job, Optional[float], str], Json]] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="runner.py", description=__doc__)
-    parser.add_argument("verb", choices=[*VERBS, *ENDINGS, "follow"])
+    parser.add_argument("verb", choices=[*VERBS, *ENDINGS, "prevent", "follow"])
     parser.add_argument("folder")
     parser.add_argument("--grace", type=float)
     parser.add_argument("--reason", default="")
+    parser.add_argument("--word", default="")
     asked = parser.parse_args()
     if asked.verb == "follow":
         with contextlib.suppress(HungUp):
@@ -1755,6 +1794,8 @@ def main() -> int:
     try:
         if asked.verb in ENDINGS:
             answer = ENDINGS[asked.verb](job, asked.grace, asked.reason)
+        elif asked.verb == "prevent":
+            answer = prevent(job, asked.word, asked.reason)
         else:
             answer = VERBS[asked.verb](job)
     except (Refused, OSError) as error:

@@ -22,6 +22,7 @@ from typing import IO, Any, Callable, Dict, List, cast
 
 # The folder that Python was given is the first in its path.
 import commands  # type: ignore[import-not-found]
+import environment  # type: ignore[import-not-found]
 import facts  # type: ignore[import-not-found]
 import gpus  # type: ignore[import-not-found]
 import runner  # type: ignore[import-not-found]
@@ -45,12 +46,17 @@ class Server:
             "state": lambda asked, _: runner.state(self._job(asked)),
             "clean": lambda asked, _: runner.clean(self._job(asked)),
             "cancel": lambda asked, _: self._end(runner.cancel, asked),
+            "prevent": self._prevent,
             "living": lambda *_: runner.living(runner.Job(self._jobs)),
             "end_living": lambda asked, _: self._end(runner.end_living, asked),
             "lacking": self._lacking,
             "receive": self._receive,
             "stage": self._stage,
             "lay_out": self._lay_out,
+            "environments": lambda *_: environment.answer(self._jobs),
+            "remove_environment": lambda asked, _: environment.answer(
+                self._jobs, remove=asked["key"]
+            ),
             "log": self._write_log,
             "event": self._write_event,
             "place": self._place,
@@ -92,6 +98,10 @@ class Server:
     def _give_secrets(self, asked: Json, body: Body) -> Json:
         given: Json = runner.give_secrets(self._job(asked), json.loads(body.read()))
         return given
+
+    def _prevent(self, asked: Json, _: Body) -> Json:
+        said: Json = runner.prevent(self._job(asked), asked["word"], asked["reason"])
+        return said
 
     def _lacking(self, _: Json, body: Body) -> List[str]:
         wanted = [(sha256, size) for sha256, size in json.loads(body.read())]

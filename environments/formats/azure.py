@@ -79,12 +79,14 @@ def _dumped(value: dict[str, Any]) -> str:
 def _parsed(text: str) -> Mapping[str, Any]:
     try:
         value = json.loads(text)
-    except RecursionError as error:
-        raise UserError(f"{FILE} is not JSON that can be read.") from error
+        # Half of a character can be written down, but is nowhere taken.
+        json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise UserError(
             f"{FILE} is not JSON (line {error.lineno}): {error.msg}."
         ) from error
+    except (RecursionError, ValueError) as error:
+        raise UserError(f"{FILE} is not JSON that can be read.") from error
     if not isinstance(value, Mapping):
         raise UserError(f"{FILE} has to hold names and values, and does not.")
     return value

@@ -17,9 +17,15 @@ from environments.formats.safe_yaml import read_mapping
 FILE = "conda_dependencies.yml"
 _KNOWN = ("name", "channels", "dependencies", "variables", "prefix")
 _MOST = 2_000
-# A MatchSpec of conda: a name, versions and a build; perhaps a channel before it.
-_SPEC = re.compile(r"([\w./-]+::)?[A-Za-z0-9_][\w.-]*(\[.*\]|[ =<>!~,|*\w.+-]*)", re.A)
-_CHANNEL = re.compile(r"[A-Za-z0-9][\w./-]*|https?://[^\s@]+|file:///\S+", re.ASCII)
+_NAME = r"[A-Za-z0-9][\w-]*(?:[./][\w-]+)*"
+# A MatchSpec of conda: a name, versions and a build; perhaps a channel before it. In
+# brackets it could name a file of the portal's machine as well.
+_VALUE = r"(?:\"[^\"]*\"|'[^']*'|[^\s,\]]+)"
+_BRACKETS = rf"\[(?:,? *(?:version|build|build_number) *= *{_VALUE})*\]"
+_SPEC = re.compile(
+    rf"(?:{_NAME}::)?[A-Za-z0-9_][\w.-]*(?:{_BRACKETS}|[ =<>!~,|*\w.+-]*)", re.ASCII
+)
+_CHANNEL = re.compile(rf"{_NAME}|https?://[^\s@]+", re.ASCII)
 
 
 def read(data: bytes, file: str = FILE) -> Read:

@@ -84,12 +84,13 @@ def _quoted(text: str) -> str:
 def _parsed(text: str) -> Mapping[str, Any]:
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (RecursionError, ValueError) as error:
         raise UserError(f"{FILE} is not TOML: {str(error)[:200]}.") from error
 
 
 def _dependencies(project: Mapping[str, Any], sources: Mapping[str, Any]) -> list[str]:
-    if "dependencies" in (project.get("dynamic") or ()):
+    dynamic = project.get("dynamic")
+    if isinstance(dynamic, list) and "dependencies" in dynamic:
         raise UserError(
             f"{FILE} leaves its dependencies to a build.",
             "Write them out, or give a requirements file.",

@@ -57,6 +57,9 @@ def _check_size(node: yaml.Node, file: str) -> None:
             if sizes[id(node)] == 0:
                 raise UserError(f"{file} has an alias that contains itself.")
             return sizes[id(node)]
+        if isinstance(node, yaml.ScalarNode):
+            # Half of a character can be written down, but is nowhere taken.
+            node.value.encode()
         sizes[id(node)] = 0
         sizes[id(node)] = total = 1 + sum(size(each) for each in _inside(node))
         if total > _MOST_NODES:

@@ -39,9 +39,10 @@ def clone(page: Page, portal: Portal) -> None:
     page.get_by_role("link", name="Clone AzureML-Minimal").click()
     expect(page.get_by_label("Name", exact=True)).to_have_value("minimal")
     name = page.get_by_label("Add a package")
+    name.fill("sciki")
+    expect(page.get_by_role("option", name="scikit-learn")).to_be_visible()
     name.fill("tensorb")
-    # It is proposed, since a curated environment has it.
-    page.get_by_role("option", name="tensorboard").click()
+    page.get_by_role("option", name="tensorboard", exact=True).click()
     page.get_by_role("button", name="Add", exact=True).click()
     name.fill("model")
     name.press("Escape")
@@ -58,10 +59,15 @@ def edit(page: Page) -> None:
     lines = page.get_by_label("Python packages")
     lines.fill("model\nnumbers<2")
     page.get_by_role("button", name="Check and save").click()
-    alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("model and numbers<2 can't be installed together.")
+    expect(page.get_by_role("alert")).to_contain_text("Not saved")
+    # What is wrong stands at the field, where one goes on.
+    expect(lines).to_be_focused()
+    expect(lines).to_have_accessible_description(
+        re.compile("model and numbers<2 can't be installed together")
+    )
     expect(lines).to_have_value("model\nnumbers<2")
     lines.fill("model\nnumbers>=2")
+    look_at_secrets(page)
     page.get_by_role("button", name="Check and save").click()
     expect(page.get_by_text("minimal:2 is saved.")).to_be_visible()
     page.get_by_label("Label", exact=True).fill("production")
@@ -71,6 +77,19 @@ def edit(page: Page) -> None:
     rows = page.locator(".env-changes tbody tr")
     expect(rows).to_have_count(2)
     expect(rows.filter(has_text="numbers")).to_contain_text("not there")
+
+
+def look_at_secrets(page: Page) -> None:
+    """One is told of before it is saved."""
+    page.locator("summary", has_text="Variables").click()
+    variables = page.get_by_label("Environment variables")
+    note = page.get_by_text("Something here looks like a secret")
+    variables.fill("A=1")
+    expect(note).to_be_hidden()
+    variables.fill("A=1\nHF_TOKEN=abc")
+    expect(note).to_be_visible()
+    variables.fill("")
+    expect(note).to_be_hidden()
 
 
 def bring_a_file(page: Page, portal: Portal) -> None:

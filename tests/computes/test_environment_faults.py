@@ -2,20 +2,16 @@
 
 import hashlib
 import os
-import platform
 import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
-from uv import find_uv_bin
 
-from tests.computes.jobs import RUNNER_COMMAND, JobFolder
+from tests.computes.environment_jobs import KEY, environments, job
+from tests.computes.jobs import RUNNER_COMMAND
 from tests.environments.sources import broken_source
 from tests.environments.wheels import Wheels
-
-PYTHON = ".".join(platform.python_version_tuple()[:2])
-KEY = "k" * 8
 
 
 @pytest.fixture
@@ -23,26 +19,13 @@ def wheels(tmp_path: Path) -> Wheels:
     return Wheels(tmp_path / "wheels")
 
 
-def job(tmp_path: Path, wheels: Wheels, lock: str) -> JobFolder:
-    asked = {
-        "key": KEY,
-        "python": PYTHON,
-        "lock": lock,
-        "uv": find_uv_bin(),
-        "keep_bytes": 10**9,
-    }
-    argv = [str(tmp_path / "root/environments" / KEY / "bin/python"), "train.py"]
-    made = JobFolder(tmp_path / "root/jobs/job", "", prepare=asked, argv=argv)
-    made.give_secrets(build={"env": wheels.settings})
-    return made
-
-
 def test_a_disk_that_is_full_in_the_middle_is_told_and_nothing_looks_finished(
     tmp_path: Path, wheels: Wheels
 ) -> None:
     noise = os.urandom(3_000_000).hex()
-    one = job(tmp_path, wheels, wheels.lock(wheels.add("tiny", code=f"# {noise}")))
-    place = tmp_path / "root/environments"
+    lock = wheels.lock(wheels.add("tiny", code=f"# {noise}"))
+    one = job(tmp_path, wheels, lock=lock)
+    place = environments(tmp_path)
     place.mkdir(parents=True)
     supervise = shlex.join([*RUNNER_COMMAND, "supervise", str(one.path)])
     there = shlex.quote(str(place))
@@ -59,7 +42,7 @@ def test_a_disk_that_is_full_in_the_middle_is_told_and_nothing_looks_finished(
     assert word["reason"] == "prepare_failed"
     assert "tiny" in word["detail"]
     assert "No space left on device" in word["detail"]
-    assert set(done.stderr.split()) == {"cache", f"{KEY}.lock"}
+    assert set(done.stderr.split()) == {"cache", "cache.lock", f"{KEY}.lock"}
 
 
 def test_a_package_whose_own_build_fails_is_named_with_its_words(
@@ -67,7 +50,7 @@ def test_a_package_whose_own_build_fails_is_named_with_its_words(
 ) -> None:
     archive = broken_source(wheels.folder, "broken", "libfoo.h is missing")
     sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
-    one = job(tmp_path, wheels, f"broken==1.0 --hash=sha256:{sha256}\n")
+    one = job(tmp_path, wheels, lock=f"broken==1.0 --hash=sha256:{sha256}\n")
     one.start()
     detail = one.last_word()["detail"]
     assert "broken==1.0" in detail
@@ -77,7 +60,7 @@ def test_a_package_whose_own_build_fails_is_named_with_its_words(
 
 def test_a_wheel_for_another_platform_is_told(tmp_path: Path, wheels: Wheels) -> None:
     wheel = wheels.add("tiny", tag="cp311-cp311-win_amd64")
-    one = job(tmp_path, wheels, wheels.lock(wheel))
+    one = job(tmp_path, wheels, lock=wheels.lock(wheel))
     one.start()
     detail = one.last_word()["detail"]
     assert "tiny==1.0 has no wheels with a matching platform tag" in detail

@@ -1,5 +1,6 @@
 """What every host promises, for each kind of them, with its real servers."""
 
+import fcntl
 import json
 import os
 import platform
@@ -8,63 +9,20 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from aml_portal.errors import TargetError
 from computes.frames import Frame, FrameReader
-from computes.hosts import Host, Source
 from computes.hosts.base import DamagedSourceError
 from computes.hosts.local import LocalHost
 from computes.hosts.ssh import SshHost
-from tests.computes.objects import contents, source
+from tests.computes.objects import contents
+from tests.computes.places import Place, spec
 from tests.services.sshd import Sshd
 from tests.waiting import eventually
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """A host, its job folders as the tests may look at them, and the portal's store.
-
-    `keeps` says that it has objects of its own, which it has to be sent.
-    """
-
-    host: Host
-    jobs: Path
-    objects: Path
-    keeps: bool
-
-    def stage(self, files: dict[str, bytes], **changes: Any) -> set[str]:
-        return set(self.host.stage("job", spec(**changes), self.source(files)))
-
-    def source(self, files: dict[str, bytes]) -> Source:
-        return source(self.objects, files)
-
-    def last_word(self) -> dict[str, Any]:
-        path = self.jobs / "job/exit.json"
-        eventually(path.exists, "the job has ended")
-        word: dict[str, Any] = json.loads(path.read_bytes())
-        return word
-
-    def log(self) -> str:
-        path = self.jobs / "job/logs/std_log.txt"
-        return path.read_text() if path.exists() else ""
-
-
-def spec(**changes: Any) -> dict[str, Any]:
-    return {
-        "id": "job",
-        "argv": [sys.executable, "train.py"],
-        "cwd": "work",
-        "env": {},
-        "grace_seconds": 5.0,
-        "max_duration_seconds": None,
-        "collect": ["outputs", "logs"],
-        **changes,
-    }
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +68,16 @@ def test_a_job_is_started_once(place: Place) -> None:
     place.last_word()
     place.host.start("job")
     assert place.log() == "once\n"
+
+
+def test_a_job_that_can_not_be_is_prevented(place: Place) -> None:
+    place.stage({"train.py": b"print('never')"})
+    for reason in ("--first", "second"):
+        place.host.prevent("job", word="prepare_failed", reason=reason)
+    place.host.start("job")
+    word = place.last_word()
+    assert (word["reason"], word["detail"]) == ("prepare_failed", "--first")
+    assert place.log() == ""
 
 
 def test_a_job_is_staged_once(place: Place) -> None:
@@ -187,6 +155,26 @@ def test_what_lives_there_is_told_and_ended(place: Place) -> None:
     assert "job" not in {each.job for each in place.host.living()}
     # Of what is gone there is nothing to be ended.
     place.host.end_living("job", grace_seconds=0, reason="Enough.")
+
+
+def test_environments_that_no_job_uses_are_told_and_removed(place: Place) -> None:
+    root = place.jobs.parent / "environments"
+    for key in ("ready", "half", "used"):
+        (root / key / "bin").mkdir(parents=True)
+    (root / "cache").mkdir()
+    (root / "ready.json").write_text('{"bytes": 3}')
+    os.utime(root / "half", (1, 1))
+    with (root / "used.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        half, ready = place.host.environments()
+        assert (half.key, half.bytes, half.used) == ("half", None, 1)
+        assert (ready.key, ready.bytes) == ("ready", 3)
+        with pytest.raises(TargetError, match="in use"):
+            place.host.remove_environment("used")
+    for key in ("half", "ready", "gone", "../jobs", "cache"):
+        place.host.remove_environment(key)
+    assert [each.key for each in place.host.environments()] == ["used"]
+    assert (root / "cache").exists()
 
 
 def test_what_the_runner_refuses_is_an_error_of_the_target(place: Place) -> None:

@@ -221,6 +221,13 @@ def test_a_cancel_before_the_start_prevents_it(make_job: MakeJob) -> None:
     assert job.events() == []
 
 
+def test_a_job_that_was_started_is_not_prevented(make_job: MakeJob) -> None:
+    job = make_job("print('done')")
+    job.start()
+    job.ask("prevent", "--word", "prepare_failed")
+    assert job.last_word()["reason"] == "exited"
+
+
 def test_a_cancel_before_the_job_is_staged_prevents_its_start(
     make_job: MakeJob,
 ) -> None:

@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import platform
-import subprocess
 import sys
 import tarfile
 from collections.abc import Mapping, Sequence
@@ -73,14 +72,6 @@ class CondaChannel:
 
     def index(self) -> None:
         asyncio.run(index_fs(self.folder))
-
-
-def fetch_installer(folder: Path) -> None:
-    """Have the wheel of rattler there, as a machine would get it from the index."""
-    pinned = Path("environments/rattler.txt").resolve()
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    options = ["--only-binary", ":all:", "--require-hashes", "-r", str(pinned)]
-    subprocess.run([*command, *options, "-d", str(folder)], check=True)
 
 
 def _python() -> dict[str, bytes | Path]:

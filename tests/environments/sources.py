@@ -10,6 +10,9 @@ _PROJECT = """
 requires = []
 build-backend = "backend"
 backend-path = ["."]
+"""
+# What is needed is told by who builds it, unless it is here.
+_STATIC = """
 [project]
 name = "{name}"
 version = "1.0"
@@ -22,12 +25,22 @@ def build_wheel(*_):
 
 def broken_source(folder: Path, name: str, words: str) -> Path:
     """An archive of source that fails to build, with these words."""
+    return source(folder, name, _BACKEND.format(words=words))
+
+
+def source(folder: Path, name: str, backend: str, *, static: bool = True) -> Path:
+    """An archive of source that is built as `backend` says.
+
+    If it is not `static`, it has to be built to know what else it needs.
+    """
+    project = _PROJECT + (_STATIC.format(name=name) if static else "")
     top = f"{name}-1.0"
     files = {
-        "pyproject.toml": _PROJECT.format(name=name),
-        "backend.py": _BACKEND.format(words=words),
-        "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: 1.0\n",
+        "pyproject.toml": project,
+        "backend.py": backend,
     }
+    if static:
+        files["PKG-INFO"] = f"Metadata-Version: 2.2\nName: {name}\nVersion: 1.0\n"
     archive = folder / f"{top}.tar.gz"
     with tarfile.open(archive, "w:gz") as out:
         for path, text in files.items():

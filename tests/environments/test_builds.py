@@ -1,5 +1,6 @@
 """What is known of environments on machines, and what that tells beforehand."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,12 @@ from django.utils import timezone
 
 from computes.models import ComputeTarget
 from environments import builds
-from environments.definition import Definition
+from environments.definition import (
+    CondaDependencies,
+    Definition,
+    DockerSection,
+    PythonSection,
+)
 from environments.models import Build, Environment, Lock
 from environments.package_changes import PackageChange, package_changes
 from environments.services import save_environment
@@ -82,10 +88,10 @@ def test_who_dies_while_it_builds_leaves_no_build_that_goes_on_for_ever(
 ) -> None:
     lock = locked(environment)
     told(target, lock, "building")
-    builds.give_up(target, lock)
+    builds.give_up(target, [lock.key])
     assert outlook(environment, target) == "will be built on gpu-box"
     told(target, lock, "built", seconds=200)
-    builds.give_up(target, lock)
+    builds.give_up(target, [lock.key])
     assert outlook(environment, target) == "ready on gpu-box"
 
 
@@ -108,8 +114,9 @@ def test_targets_on_one_machine_share_what_is_built_there(
     told(upon, locked(environment), "built", seconds=1)
     assert outlook(environment, target) == "ready on gpu-box"
     assert outlook(environment, upon) == "ready on gpu-box"
-    (build,) = builds.builds_of(environment)
-    assert build.machine == target
+    (known,) = builds.builds_of(environment)
+    assert known.build.machine == target
+    assert not known.is_image
 
 
 def test_a_lock_tells_its_packages(environment: Environment) -> None:
@@ -136,3 +143,67 @@ def test_two_locks_differ_in_packages(environment: Environment) -> None:
     ]
     assert package_changes(None, two) == []
     assert package_changes(one, one) == []
+
+
+def docker(machine: ComputeTarget, name: str, image: str) -> ComputeTarget:
+    target = ComputeTarget.objects.create(
+        name=name, kind="docker", machine=machine, settings={"image": image}
+    )
+    target.facts = machine.facts
+    target.save()
+    return target
+
+
+def test_an_image_is_known_by_what_it_is_built_on(
+    environment: Environment, target: ComputeTarget
+) -> None:
+    one, other = docker(target, "one", "python:3.11"), docker(target, "other", "x:1")
+    assert outlook(environment, one) == "image will be built on gpu-box"
+    lock = locked(environment)
+    key = builds.key_of(environment, one)
+    assert key not in ("", None, lock.key)
+    assert key is not None
+    time = timezone.now()
+    builds.note(one, key=key, state="built", time=time, seconds=40, size=10)
+    assert outlook(environment, one) == "image ready on gpu-box"
+    for elsewhere in (outlook(environment, other), outlook(environment, target)):
+        assert "will be built" in elsewhere
+    assert builds.outlook(environment, other, {"image": "python:3.11"}) == (
+        builds.outlook(environment, one)
+    )
+    (known,) = builds.builds_of(environment)
+    assert known.is_image
+    builds.note(one, key=key, state="building", time=timezone.now())
+    assert outlook(environment, one) == "image being built on gpu-box"
+    builds.give_up(one, [key])
+    again = "image will be built on gpu-box, which took about 40 s the last time"
+    assert outlook(environment, one) == again
+
+
+def test_a_dockerfile_is_built_and_an_image_by_its_name_is_not(
+    target: ComputeTarget,
+) -> None:
+    engine = docker(target, "engine", "python:3.11")
+    plain = factories.this_python()
+    assert builds.outlook(plain, engine) is None
+    section = DockerSection(base_dockerfile="FROM python:3.11\n")
+    definition = replace(Definition.user_managed(), docker=section)
+    own = save_environment(name="own", definition=definition)
+    assert outlook(own, engine) == "image will be built on gpu-box"
+    assert builds.outlook(own, target) is None
+    assert [each for each, _ in builds.outlooks_of(own)] == [engine]
+
+
+def test_where_it_can_not_be_built_is_told_and_not_offered(
+    target: ComputeTarget,
+) -> None:
+    engine = docker(target, "engine", "python:3.11")
+    conda = CondaDependencies(packages=("python=3.11", "gdal"))
+    definition = replace(
+        Definition.of_packages(), python=PythonSection(conda_dependencies=conda)
+    )
+    environment = save_environment(name="maps", definition=definition)
+    assert "can't be given packages of conda: gdal" in outlook(environment, engine)
+    offered = [each for each, _ in builds.outlooks_of(environment)]
+    assert engine not in offered
+    assert target in offered

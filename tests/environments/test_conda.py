@@ -70,6 +70,24 @@ def test_what_the_machine_has_decides(channel: CondaChannel) -> None:
     assert "__glibc >=2.37" in refusal("newest", channel=channel.address)
 
 
+@pytest.mark.parametrize(
+    ("other", "serves"),
+    [
+        ("linux-64 glibc=2.36 cuda=12.4", True),
+        ("linux-64 glibc=2.9 cuda=11.8", True),
+        ("linux-64 glibc=2.37 cuda=12.4", False),
+        ("linux-64 glibc=2.36 cuda=12.10", False),
+        ("linux-64 glibc=2.36", False),
+        ("linux-aarch64 glibc=2.36 cuda=12.4", False),
+    ],
+)
+def test_what_was_solved_for_older_machines_serves_newer_ones(
+    other: str, serves: bool
+) -> None:
+    here = Platform(machine="x86_64", glibc="2.36", cuda="12.4")
+    assert here.serves(other) is serves
+
+
 def test_machines_get_the_rattler_that_the_portal_solves_with() -> None:
     (line, *_) = Path("environments/rattler.txt").read_text().splitlines()
     assert line == f"py-rattler=={version('py-rattler')} \\"
@@ -107,7 +125,11 @@ def test_a_channel_that_is_not_there_is_told(tmp_path: Path) -> None:
     said = refusal("core", channel=f"file://{tmp_path}/none")
     assert said == f"There is no channel of conda at file://{tmp_path}/none."
     port = free_port()
-    said = refusal("core", channel=f"http://127.0.0.1:{port}/ours")
+    with override_settings(PACKAGE_HOSTS=["127.0.0.1"]):
+        said = refusal("core", channel=f"http://127.0.0.1:{port}/ours")
+    assert said == "127.0.0.1 can't be reached: Connection refused."
+    with override_settings(CONDA_CHANNEL_ALIAS=f"http://127.0.0.1:{port}"):
+        said = refusal("core", channel="ours")
     assert f"http://127.0.0.1:{port}/ours" in said
     assert "can't be reached: Connection refused" in said
 

@@ -1,5 +1,7 @@
 """`conda.yml`, hand-written and hostile."""
 
+import json
+
 import pytest
 
 from aml_portal.errors import UserError
@@ -47,6 +49,18 @@ def test_anchors_and_merge_keys_work() -> None:
     assert found.pip == ("numpy", "scipy")
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *("numpy", "numpy 2.*", "numpy>=2,<3", "numpy=2.1=py311*", "numpy 1.8|1.9"),
+        *("conda-forge::numpy", "main/linux-64::numpy", "_libgcc_mutex"),
+        *("numpy[version='>=2', build=*cuda*]", 'numpy[version=">=2"]', "numpy[]"),
+    ],
+)
+def test_specs_of_conda_are_taken(spec: str) -> None:
+    assert dependencies(f"dependencies: [{json.dumps(spec)}]").packages == (spec,)
+
+
 def test_unknown_keys_are_told_and_ignored() -> None:
     read = conda.read(b"dependencies: [python=3.9]\nplatforms: [linux-64]\n")
     assert read.notes == (
@@ -66,6 +80,14 @@ def test_unknown_keys_are_told_and_ignored() -> None:
         ("dependencies: [{pip: [nu mpy]}]", "names no package"),
         ("dependencies: numpy", "“dependencies” has to be a list"),
         ("dependencies: ['numpy; rm -rf /']", "is no package of conda"),
+        ("dependencies: ['a[url=\"file:///a-1-0.conda\"]']", "is no package of conda"),
+        ("dependencies: ['a[channel=/x]']", "is no package of conda"),
+        ("dependencies: ['/etc/x::numpy']", "is no package of conda"),
+        ("dependencies: ['../x::numpy']", "is no package of conda"),
+        ("dependencies: ['https://h/a-1-0.conda']", "is no package of conda"),
+        ("channels: ['file:///srv/channel']", "is no channel of conda"),
+        ("channels: [ours/../../etc]", "is no channel of conda"),
+        ("channels: [/srv/channel]", "is no channel of conda"),
         ("channels: ['-x']", "is no channel of conda"),
         ("channels: ['https://me:pw@h/c']", "is no channel of conda"),
         ("variables: [A=1]", "“variables” has to hold names and values"),
@@ -78,6 +100,7 @@ def test_unknown_keys_are_told_and_ignored() -> None:
         ("a: !!python/object/apply:os.system [true]", "could not determine"),
         ("a: 1\n---\nb: 2", "expected a single document"),
         ("[" * 5_000, "is not YAML"),
+        ("dependencies: ['\\ud800']".replace("'", '"'), "is not YAML that can be read"),
         ("? {a: b}\n: c", "unhashable"),
         ("#" * 200_000, "is larger than"),
     ],

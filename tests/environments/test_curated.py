@@ -25,7 +25,7 @@ from tests.services.package_index import serve_index
 _KNOWN = {
     "AzureML-Minimal": (1, "2d0ad50375a9"),
     "AzureML-PySpark": (1, "ef2c103978f3"),
-    "AzureML-PyTorch-CPU": (1, "4f29bdd5f272"),
+    "AzureML-PyTorch-CPU": (2, "ea91c699645e"),
     "AzureML-PyTorch-GPU": (1, "4f29bdd5f272"),
     "AzureML-Scikit-learn": (1, "bd9c12c2e260"),
     "AzureML-TensorFlow-CPU": (1, "4b580024c022"),

@@ -1,10 +1,13 @@
 """Environments as people define and see them."""
 
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 
 from aml_portal.errors import UserError
@@ -149,23 +152,70 @@ def test_what_is_no_label_is_refused(label: str) -> None:
 def test_newest_and_labelled_versions_are_offered_and_the_one_that_was_chosen() -> None:
     versions = [saved(A=str(number)) for number in range(4)]
     label_environment(versions[1], "production")
-    archive_environment(versions[3])
 
     def offered(chosen: str = "") -> list[int]:
         found = Environment.objects.offered(chosen).filter(name="mine")
         return [each.version for each in found]
 
-    assert offered() == [3, 2]
-    assert offered(str(versions[0].pk)) == [3, 2, 1]
-    assert offered("9" * 5000) == offered("x") == [3, 2]
+    assert offered() == [4, 2]
+    assert offered(str(versions[0].pk)) == [4, 2, 1]
+    assert offered("9" * 5000) == offered("x") == [4, 2]
+    archive_environment(versions[0])
+    assert offered(str(versions[0].pk)) == []
 
 
-def test_what_is_archived_can_be_restored() -> None:
-    environment = saved()
-    archive_environment(environment)
-    assert not Environment.objects.usable().filter(name="mine").exists()
-    restore_environment(environment)
-    assert Environment.objects.usable().filter(name="mine").exists()
+def test_all_versions_are_archived_and_restored_together() -> None:
+    first, second, other = saved(A="1"), saved(A="2"), saved("other")
+    archive_environment(first)
+    assert [*Environment.objects.usable().filter(name__in=["mine", "other"])] == [other]
+    assert [*Environment.objects.archived()] == [second]
+    restore_environment(second)
+    assert Environment.objects.usable().filter(name="mine").count() == 2
+    assert not Environment.objects.archived()
+
+
+def test_nothing_is_saved_under_an_archived_name() -> None:
+    archive_environment(saved(A="1"))
+    for value in ("1", "2"):
+        with pytest.raises(UserError, match=r"mine is archived\. Choose another name"):
+            saved(A=value)
+    assert Environment.objects.filter(name="mine").count() == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", ".", "-a", "a/b", "../a", "a b", "a\n", "a" * 256, "<b>"),
+        *("AzureML-Mine", "azureml", "AZUREML-x", "Microsoft.Own", "microsoft"),
+        # What only looks like a letter of the alphabet.
+        *("\u0430bc", "\uff21zureML-Mine", "Azure\u200bML", "caf\u00e9", "\u0661"),
+    ],
+)
+def test_what_is_no_name_is_refused(name: str) -> None:
+    with pytest.raises(UserError):
+        saved(name)
+    assert Environment.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_those_who_save_at_once_get_a_version_each() -> None:
+    begin = threading.Barrier(4)
+
+    def save(number: int) -> int:
+        begin.wait()
+        try:
+            return saved(A=str(number)).version
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        versions = [*threads.map(save, range(4))]
+    assert sorted(versions) == [1, 2, 3, 4]
+    values = {
+        each.version: each.environment_variables["A"]
+        for each in Environment.objects.filter(name="mine")
+    }
+    assert values == {version: str(n) for n, version in enumerate(versions)}
 
 
 @pytest.mark.parametrize(

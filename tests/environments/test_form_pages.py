@@ -14,7 +14,7 @@ from environments.definition import Definition
 from environments.formats import archives, azure
 from environments.forms import EnvironmentForm, initial_of
 from environments.models import Environment
-from environments.services import save_environment
+from environments.services import archive_environment, save_environment
 from tests.environments.wheels import Wheels
 from tests.factories import person, signed_in
 from tests.services.package_index import serve_index
@@ -120,12 +120,47 @@ def test_what_can_not_be_is_told_and_what_was_typed_stays(
     assert sentence in page
     assert 'value="typed"' in page
     assert not Environment.objects.filter(name=fields.get("name", "mine")).exists()
+    # Beside the field that it is about, where the page begins.
+    field = [*fields][-1].replace("docker", "base_image")
+    assert f'id="id_{field}_error"' in page
+    page = client.post(NEW, {"name": "mine", **fields}).content.decode()
+    invalid = re.findall(r'<(?:input|textarea)[^>]*aria-invalid="true"[^>]*>', page)
+    assert invalid
+    assert all(f'name="{field}"' in each for each in invalid)
+    assert all(" autofocus" in each for each in invalid)
 
 
 def test_a_remark_does_not_keep_it_from_being_saved(client: Client) -> None:
     page = post(client, packages="gone==1.0")
     assert "gone==1.0 was yanked by its authors: “Broken”." in page
     assert pip_of(only()) == ("gone==1.0",)
+
+
+def test_what_looks_like_a_secret_is_remarked(client: Client) -> None:
+    page = post(client, variables="HF_TOKEN=abc\nAPI_KEY=def\nPASSWORD=\nA=1")
+    assert "HF_TOKEN, API_KEY look like secrets" in page
+    assert "PASSWORD" not in page.partition("HF_TOKEN, API_KEY")[0]
+    text = '{"environmentVariables": {"DB_PASSWORD": "x"}}'
+    assert "DB_PASSWORD looks like a secret" in post(client, TEXT, text=text)
+
+
+def test_whoever_edits_what_others_have_edited_is_told(client: Client) -> None:
+    first = save_environment(name="mine", definition=Definition.of_packages("numpy"))
+    address = f"{NEW}?from={first.pk}"
+    assert "It began as" not in post(client, address, packages="model")
+    page = post(client, address, packages="model\nnumpy")
+    assert "mine:3 is saved." in page
+    assert "It began as version 1: what version 2 changed is not in it." in page
+    # Nothing of theirs is missing where the name is another one.
+    assert "It began as" not in post(client, address, name="own", packages="model")
+
+
+def test_names_that_are_archived_are_taken(client: Client) -> None:
+    saved = save_environment(name="mine", definition=Definition.of_packages())
+    archive_environment(saved)
+    page = post(client, packages="numpy", description="typed")
+    assert "mine is archived. Choose another name" in page
+    assert 'id="id_name_error"' in page
 
 
 def test_what_a_form_shows_it_gives_back() -> None:
@@ -147,10 +182,12 @@ def test_a_curated_one_is_cloned_under_a_name_of_its_own(client: Client) -> None
 
 
 def test_packages_of_other_environments_are_proposed(client: Client) -> None:
-    load_curated()
+    environment = Definition.of_packages("Our.Own>=2", "--no-index")
+    save_environment(name="mine", definition=environment)
     page = client.get(NEW).content.decode()
-    assert '<option value="scikit-learn"></option>' in page
-    assert '<option value="torch"></option>' in page
+    # And those that most people use.
+    for name in ("our.own", "scikit-learn", "torch"):
+        assert f'<option value="{name}"></option>' in page
 
 
 @pytest.mark.parametrize("kind", ["json", "conda", "requirements"])

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 
 import pytest
@@ -182,6 +183,34 @@ def test_administrators_archive_and_restore(
     assert address in text(client, LIST, archived="")
     administrator.post(f"{address}restore/")
     assert address in text(client, LIST)
+
+
+def test_what_is_archived_is_one_row_and_can_only_be_cloned(
+    client: Client, administrator: Client
+) -> None:
+    saved("numpy")
+    address = saved("pandas").get_absolute_url()
+    administrator.post("/environments/mine/1/archive/")
+    page = text(client, LIST, archived="")
+    assert page.count('class="name-link"') == 1
+    assert address in page
+    page = text(client, address)
+    assert "Clone" in page
+    assert ">Edit<" not in page
+
+
+def test_values_of_secret_looking_variables_are_covered(client: Client) -> None:
+    for number in (1, 2):
+        variables = {"HF_TOKEN": f"s3cret{number}", "PATH": f"/bin{number}"}
+        definition = Definition.user_managed("", variables)
+        address = save_environment(name="mine", definition=definition)
+    covered = re.compile(r"<summary>covered</summary>\s*s3cret\d")
+    page = text(client, address.get_absolute_url())
+    assert len(covered.findall(page)) == page.count("s3cret") == 1
+    assert "/bin2" in page
+    page = text(client, "/environments/mine/2/compare/")
+    assert len(covered.findall(page)) == page.count("s3cret") == 2
+    assert '<span class="mono">/bin1</span>' in page
 
 
 def test_what_is_curated_is_not_archived(administrator: Client) -> None:

@@ -1,6 +1,7 @@
 """Files as people bring them: told apart, read together, alone and in a zip."""
 
 import io
+import stat
 import tempfile
 import zipfile
 from pathlib import Path
@@ -74,6 +75,7 @@ def test_a_lock_that_is_none_is_refused() -> None:
     [
         ("[project", "is not TOML"),
         ("project = 1", "“project” has to be a table"),
+        ("x = " + "1" * 6_000, "is not TOML"),
         ('[project]\ndynamic = ["dependencies"]', "leaves its dependencies to a build"),
         ("[project]\ndependencies = 1", "have to be a list of strings"),
         ('[project]\nrequires-python = "<3"', "knows no Python <3"),
@@ -172,10 +174,50 @@ def test_a_zip_of_something_else_is_refused() -> None:
         read_files({"a.zip": zipped({"requirements.txt": " " * 5_000_000})})
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, '{"python": 1}', "\0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{", "[]", "[" * 100_000, '{"python": 1}', "\0"),
+        '{"version": ' + "1" * 6_000 + "}",
+        '{"environmentVariables": {"A": "\\ud800"}}',
+    ],
+)
 def test_json_that_is_no_environment_is_refused(text: str) -> None:
     with pytest.raises(UserError):
         read_files({azure.FILE: text.encode()})
+
+
+@pytest.mark.parametrize("name", ["../../{}", "/etc/{}", "C:\\{}", "a/../{}", "./{}"])
+def test_where_a_zip_would_put_its_files_does_not_matter(name: str) -> None:
+    data = zipped({name.format("requirements.txt"): "numpy"})
+    before = {*Path.cwd().iterdir()}
+    try:
+        found = pip_of(read_files({"a.zip": data}).definition)
+    except UserError as error:
+        # With the other slashes it is the name of a file, which no format has.
+        assert "no definition" in error.message
+    else:
+        assert found == ("numpy",)
+    assert {*Path.cwd().iterdir()} == before
+
+
+def test_a_link_in_a_zip_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("numpy")
+    link = zipfile.ZipInfo("requirements.txt")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr(link, str(tmp_path / "secret"))
+    with pytest.raises(UserError, match="is a file or folder of another machine"):
+        read_files({"a.zip": whole.getvalue()})
+
+
+def test_a_zip_that_lies_about_sizes_unfolds_no_further() -> None:
+    data = zipped({"requirements.txt": "#" * 20_000_000})
+    assert len(data) < 50_000
+    size = (20_000_000).to_bytes(4, "little")
+    with pytest.raises(UserError):
+        read_files({"a.zip": data.replace(size, (10).to_bytes(4, "little"))})
 
 
 def zipped(files: dict[str, str]) -> bytes:

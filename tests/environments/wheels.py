@@ -2,7 +2,10 @@
 
 import base64
 import hashlib
+import subprocess
+import sys
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -20,7 +23,9 @@ class Wheels:
         code: str = "",
         tag: str = "py3-none-any",
         requires: tuple[str, ...] = (),
+        programs: Mapping[str, str] = {},
     ) -> Path:
+        """`programs` are more files of it, which can be executed."""
         info = f"{name}-{version}.dist-info"
         files = {
             f"{name}/__init__.py": f"VERSION = {version!r}\n{code}",
@@ -28,6 +33,7 @@ class Wheels:
             f"Version: {version}\n"
             + "".join(f"Requires-Dist: {each}\n" for each in requires),
             f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
+            **programs,
         }
         record = "".join(
             f"{path},sha256={_digest(text)},{len(text)}\n"
@@ -37,7 +43,9 @@ class Wheels:
         wheel = self.folder / f"{name}-{version}-{tag}.whl"
         with zipfile.ZipFile(wheel, "w") as archive:
             for path, text in files.items():
-                archive.writestr(path, text)
+                entry = zipfile.ZipInfo(path, (2026, 1, 1, 0, 0, 0))
+                entry.external_attr = (0o100755 if path in programs else 0o100644) << 16
+                archive.writestr(entry, text)
         return wheel
 
     def lock(self, *wheels: Path) -> str:
@@ -60,6 +68,14 @@ class Wheels:
             "PIP_FIND_LINKS": str(self.folder),
             "PIP_CONFIG_FILE": "/dev/null",
         }
+
+
+def fetch_pinned(name: str, folder: Path, *options: str) -> None:
+    """Have the wheel there that the portal pins, as it would get it from the index."""
+    pinned = Path("environments", f"{name}.txt").resolve()
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command += ["--only-binary", ":all:", "--require-hashes", "-r", str(pinned)]
+    subprocess.run([*command, *options, "-d", str(folder)], check=True)
 
 
 def _digest(text: str) -> str:

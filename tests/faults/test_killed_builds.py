@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -94,6 +95,25 @@ def test_a_worker_that_is_killed_while_it_resolves_is_made_up_for(
     index.opened.set()
     assert run.wait_for_end() == "Completed", run.column("error")
     assert run.log().endswith(b"1.5\n")
+
+
+def test_a_build_goes_on_while_the_worker_is_killed(
+    portal: Portal, index: SlowIndex
+) -> None:
+    client, environment = portal.sign_in(), add_environment(portal)
+    index.opened.set()
+    first = submit(portal, client, script=SHOW, environment=environment)
+    assert first.wait_for_end() == "Completed", first.column("error")
+    # What is resolved already has to be fetched anew.
+    shutil.rmtree(portal.data / "environments")
+    index.opened.clear()
+    index.asked.clear()
+    run = submit(portal, client, script=SHOW, environment=environment)
+    assert index.asked.wait(30)
+    portal.kill("worker")
+    index.opened.set()
+    assert run.wait_for_end() == "Completed", run.column("error")
+    assert "Its environment was built in" in str(run.events())
 
 
 def test_runs_that_need_the_same_at_once_have_it_built_once(

@@ -10,10 +10,9 @@ from django.db import connection
 from environments.definition import Definition, DockerSection
 from environments.models import Environment
 from environments.services import save_environment
-from runs import execution
 from runs.mirror import log_path
 from runs.models import Run
-from tests.services.monitor import Monitor
+from tests.services.monitor import Monitor, take_up
 
 
 def remove_built(client: docker.DockerClient) -> None:
@@ -52,7 +51,7 @@ def notes(run: Run) -> list[str]:
 def in_background(run: Run) -> threading.Thread:
     def submit() -> None:
         try:
-            execution.start_run(run.pk)
+            take_up(run)
         finally:
             connection.close()
 

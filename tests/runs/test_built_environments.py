@@ -22,8 +22,10 @@ from runs import execution
 from runs.mirror import log_path
 from runs.status import EndReason, RunStatus
 from tests import factories
+from tests.environments.sources import source
 from tests.environments.wheels import Wheels
 from tests.services.monitor import Monitor, placed, started
+from tests.services.package_index import serve_index
 from tests.services.sshd import Sshd
 
 pytestmark = [
@@ -111,12 +113,74 @@ def test_an_environment_that_has_vanished_is_built_again_from_the_same_lock(
     assert Build.objects.get().state == "ready"
 
 
-def test_packages_that_can_not_be_had_are_told(wheels: Wheels) -> None:
-    run = placed(SHOW, environment=environment("tiny==9"))
+def test_packages_come_from_the_index_that_the_definition_names(
+    followed: Monitor, target: ComputeTarget, wheels: Wheels, tmp_path: Path
+) -> None:
+    others = Wheels(tmp_path / "others")
+    others.add("tiny", "7.0")
+    with (
+        serve_index(others.folder) as address,
+        override_settings(PACKAGE_HOSTS=["127.0.0.1"], PYTHON_FIND_LINKS=[]),
+    ):
+        needed = environment("tiny", f"--extra-index-url {address}")
+        run = started(SHOW, target=target, environment=needed)
+        followed.wait_for_end(run)
+    assert run.status == RunStatus.COMPLETED, run.error
+    assert log_path(run.run_id).read_text().splitlines()[-1].startswith("7.0 ")
+
+
+def test_resubmitting_a_run_gets_it_the_very_packages_that_it_had(
+    monitor: Monitor, wheels: Wheels
+) -> None:
+    first = environment("tiny")
+    run = started(SHOW, environment=first)
+    monitor.wait_for_end(run)
+    # Since then there is another version of the package, and of the environment.
+    wheels.add("tiny", "2.0")
+    assert environment("tiny>1.5").version == 2
+    client = factories.signed_in(run.owner)
+    page = client.get(f"/runs/new/?from={run.run_id}").content.decode()
+    assert f'<option value="{first.pk}" selected>' in " ".join(page.split())
+    again = started(SHOW, environment=first)
+    monitor.wait_for_end(again)
+    assert log_path(again.run_id).read_text().splitlines()[-1].startswith("1.5 ")
+    assert again.lock == run.lock
+
+
+@pytest.mark.parametrize(
+    ("packages", "words"),
+    [
+        (("tiny==9",), "There is no tiny==9 in the package index."),
+        (("nowhere",), "There is no package “nowhere” in the package index."),
+        (("tiny==1.0", "upon"), "tiny==1.0 and upon can't be installed together."),
+    ],
+)
+def test_packages_that_can_not_be_had_are_told(
+    wheels: Wheels, packages: tuple[str, ...], words: str
+) -> None:
+    wheels.add("upon", requires=("tiny>=1.5",))
+    run = placed(SHOW, environment=environment(*packages))
     execution.start_run(run.pk)
     run.refresh_from_db()
-    assert run.end_reason == EndReason.SUBMIT_FAILED
-    assert "tiny==9" in run.error
+    assert run.end_reason == EndReason.PREPARE_FAILED
+    assert run.error.startswith(words)
+
+
+def test_a_yanked_version_is_taken_by_who_names_it_and_by_nobody_else(
+    monitor: Monitor, tmp_path: Path
+) -> None:
+    wheels = Wheels(tmp_path / "wheels")
+    wheels.add("tiny", "1.5")
+    yanked = wheels.add("tiny", "2.0")
+    with (
+        serve_index(wheels.folder, {yanked.name: "It lost data."}) as index,
+        override_settings(PYTHON_INDEX=index),
+    ):
+        for package, version in {"tiny": "1.5", "tiny==2.0": "2.0"}.items():
+            run = started(SHOW, environment=environment(package))
+            monitor.wait_for_end(run)
+            log = log_path(run.run_id).read_text()
+            assert log.splitlines()[-1].startswith(f"{version} "), log
 
 
 def test_the_certificates_of_the_portal_go_with_it(
@@ -138,7 +202,7 @@ def test_wheels_for_other_platforms_alone_are_told(wheels: Wheels) -> None:
     run = placed(SHOW, environment=environment("alien"))
     execution.start_run(run.pk)
     run.refresh_from_db()
-    assert run.end_reason == EndReason.SUBMIT_FAILED
+    assert run.end_reason == EndReason.PREPARE_FAILED
     assert "alien" in run.error
     assert "no wheels with a matching platform tag" in run.error
 
@@ -155,6 +219,51 @@ def test_an_interpreter_that_was_deleted_after_it_was_saved_is_told(
     monitor.wait_for_end(run)
     assert run.end_reason == EndReason.START_FAILED
     assert run.error == f"{python} can't be started: No such file or directory."
+
+
+_BUILDS = """
+import os, zipfile
+
+def build_wheel(folder, *_):
+    open({told!r}, "w").write(os.getcwd())
+    name, info = "made-1.0-py3-none-any.whl", "made-1.0.dist-info"
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
+        wheel.writestr("made.py", "")
+        about = ["Metadata-Version: 2.1", "Name: made", "Version: 1.0"]
+        about.append("Requires-Dist: tiny")
+        wheel.writestr(info + "/METADATA", chr(10).join(about))
+        about = ["Wheel-Version: 1.0", "Root-Is-Purelib: true", "Tag: py3-none-any"]
+        wheel.writestr(info + "/WHEEL", chr(10).join(about))
+        wheel.writestr(info + "/RECORD", "")
+    return name
+"""
+
+
+def test_what_has_to_be_built_to_be_known_is_built_where_it_is_needed(
+    followed: Monitor, target: ComputeTarget, wheels: Wheels, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    source(wheels.folder, "made", _BUILDS.format(told=str(told)), static=False)
+    needed = environment("made")
+    run = started("import made; " + SHOW, target=target, environment=needed)
+    followed.wait_for_end(run)
+    assert run.status == RunStatus.COMPLETED, run.error
+    assert log_path(run.run_id).read_text().splitlines()[-1].startswith("1.5 ")
+    assert needed.locks.get().packages.keys() == {"python", "made", "tiny"}
+    there = Path(host_of(target).place("job").folder).parent.parent
+    assert told.read_text().startswith(f"{there}/environments/cache/")
+
+
+def test_a_package_that_can_not_be_built_is_told_before_anything_is_made(
+    wheels: Wheels,
+) -> None:
+    source(wheels.folder, "made", "raise RuntimeError('no libfoo.h')", static=False)
+    run = placed(SHOW, environment=environment("made"))
+    execution.start_run(run.pk)
+    run.refresh_from_db()
+    assert run.end_reason == EndReason.SUBMIT_FAILED
+    assert run.error.startswith("Failed to build `made==1.0`; The build backend")
+    assert "; RuntimeError: no libfoo.h. Its own build has to" in run.error
 
 
 def test_a_build_that_fails_ends_the_run_with_its_reason(

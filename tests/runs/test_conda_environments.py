@@ -18,8 +18,8 @@ from runs import execution
 from runs.mirror import log_path
 from runs.status import EndReason, RunStatus
 from tests import factories
-from tests.environments.conda_channel import PYTHON, CondaChannel, fetch_installer
-from tests.environments.wheels import Wheels
+from tests.environments.conda_channel import PYTHON, CondaChannel
+from tests.environments.wheels import Wheels, fetch_pinned
 from tests.services.monitor import Monitor, placed, started
 from tests.services.sshd import Sshd
 
@@ -36,7 +36,7 @@ SHOW = (
 @pytest.fixture(scope="module")
 def installer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("installer")
-    fetch_installer(folder)
+    fetch_pinned("rattler", folder)
     return folder
 
 
@@ -52,20 +52,22 @@ def wheels(tmp_path: Path, installer: Path) -> Iterator[Wheels]:
 
 
 @pytest.fixture
-def channel(tmp_path: Path) -> CondaChannel:
+def channel(tmp_path: Path) -> Iterator[CondaChannel]:
     channel = CondaChannel(tmp_path / "channel")
     channel.add("core", "2.0", {"share/core.txt": b"core"})
     channel.add_module("numlib", "1.0")
     channel.add_module("numlib", "2.0", ["core >=2"])
     channel.index()
-    return channel
+    # That folders are channels is up to the administrator.
+    with override_settings(CONDA_CHANNEL_ALIAS=f"file://{tmp_path}"):
+        yield channel
 
 
 def environment(
     channel: CondaChannel, *packages: str, pip: str = "tiny"
 ) -> Environment:
     conda = CondaDependencies(
-        channels=(channel.address,),
+        channels=(channel.folder.name,),
         packages=(f"python={PYTHON[:4]}", *packages),
         pip=(pip,),
     )
@@ -122,13 +124,25 @@ def test_packages_of_conda_and_of_pip_are_there_for_the_script(
     assert again.events.filter(detail="Its environment was there already.").exists()
 
 
+def test_an_update_of_the_machine_changes_no_environment(
+    wheels: Wheels, channel: CondaChannel
+) -> None:
+    needed = environment(channel, "numlib")
+    facts = {"machine": "x86_64", "glibc": "2.36", "cuda": "12.4"}
+    before = lock_of(needed, facts)
+    channel.add_module("numlib", "3.0")
+    channel.index()
+    assert lock_of(needed, {**facts, "cuda": "12.8"}) == before
+    assert lock_of(needed, {**facts, "cuda": "11.8"}).packages["numlib"] == "3.0"
+
+
 def test_packages_that_conda_does_not_have_are_told(
     wheels: Wheels, channel: CondaChannel
 ) -> None:
     run = placed(environment=environment(channel, "numlib=2", "core<2"))
     execution.start_run(run.pk)
     run.refresh_from_db()
-    assert run.end_reason == EndReason.SUBMIT_FAILED
+    assert run.end_reason == EndReason.PREPARE_FAILED
     assert run.error == "There is no “core <2” in the channels of this environment."
 
 

@@ -13,9 +13,10 @@ from environments import builds
 from environments.definition import Definition
 from environments.models import Environment, Lock
 from environments.services import save_environment
-from runs.mirror import EVENTS, mirror_folder
+from runs.mirror import EVENTS, LOG, mirror_folder
 from runs.models import Run
 from runs.reports import Event
+from runs.status import EndReason
 from tests import factories
 from tests.runs.answers import text_of
 
@@ -86,7 +87,7 @@ def test_the_page_tells_what_the_run_found_and_what_is_there_now(
     assert lock.key[:12] in shown
     again = run_with(lock)
     tell(again, "hit", bytes=5_000_000)
-    assert "It was there already." in panel(client, again, "overview")
+    assert "It was there already: nothing" in panel(client, again, "overview")
 
 
 def test_a_run_on_an_interpreter_as_it_is_has_no_such_part(client: Client) -> None:
@@ -159,3 +160,111 @@ def test_the_page_of_an_environment_tells_where_it_is_built(client: Client) -> N
     assert re.search(rf"local ready 5\.0 MB .* {lock.key[:12]}", page)
     own = plain(text_of(client.get(factories.this_python().get_absolute_url())))
     assert "Where it is built" not in own
+
+
+def head(client: Client, run: Run) -> Any:
+    return client.get(f"/runs/{run.run_id}/log/lines?start=-1&count=1").json()["head"]
+
+
+def prepared(run: Run, lines: str, *, log_bytes: int) -> None:
+    """As the runner tells that all is there, of which the log has that many bytes."""
+    folder = mirror_folder(run.run_id)
+    (folder / "logs").mkdir(exist_ok=True)
+    (folder / LOG).write_text(lines)
+    event = Event(event="prepared", time=1e9, log_bytes=log_bytes)
+    with (folder / EVENTS).open("ab") as out:
+        out.write(msgspec.json.encode(event) + b"\n")
+
+
+def test_the_log_tells_which_lines_are_of_the_environment(client: Client) -> None:
+    run = run_with(locked("tiny", "tiny==1.5\n"))
+    assert head(client, run) is None
+    tell(run, "building")
+    tell(run, "built", seconds=41.2)
+    prepared(run, "one\ntwo\nof the script\n", log_bytes=8)
+    assert head(client, run) == {"lines": 2, "title": "Environment built in 41 s"}
+    # What the script writes there later is not believed.
+    prepared(run, "one\ntwo\nof the script\n", log_bytes=22)
+    tell(run, "built", seconds=99)
+    assert head(client, run) == {"lines": 2, "title": "Environment built in 41 s"}
+
+
+def test_lines_that_are_still_on_their_way_are_not_counted(client: Client) -> None:
+    run = run_with(locked("tiny", "tiny==1.5\n"))
+    tell(run, "built", seconds=41)
+    prepared(run, "one\n", log_bytes=8)
+    assert head(client, run) is None
+
+
+def test_a_run_that_found_its_environment_has_nothing_to_fold(client: Client) -> None:
+    run = run_with(locked("tiny", "tiny==1.5\n"))
+    tell(run, "hit")
+    prepared(run, "of the script\n", log_bytes=0)
+    assert head(client, run) is None
+
+
+def test_an_environment_that_failed_is_told_above_the_log(client: Client) -> None:
+    run = run_with(locked("tiny", "tiny==1.5\n"))
+    why = "The environment could not be made. There is no version tiny==1.5."
+    ended = {"status": "Failed", "end_reason": EndReason.PREPARE_FAILED, "error": why}
+    Run.objects.filter(pk=run.pk).update(**ended)
+    assert head(client, run) == {"lines": 0, "title": why}
+    page = text_of(client.get(f"/runs/{run.run_id}/"))
+    assert f'href="/environments/new/?from={run.environment_id}"' in page
+    assert f'href="/runs/new/?from={run.run_id}"' in page
+    Environment.objects.filter(pk=run.environment_id).update(is_curated=True)
+    page = text_of(client.get(f"/runs/{run.run_id}/"))
+    assert f'href="/environments/new/?clone={run.environment_id}"' in page
+
+
+def test_a_run_whose_environment_is_built_is_preparing(client: Client) -> None:
+    run = run_with(locked("tiny", "tiny==1.5\n"))
+    tell(run, "built", seconds=41)
+    run = run_with(run.lock) if run.lock else run
+    Run.objects.filter(pk=run.pk).update(status="Starting")
+
+    def status() -> str:
+        return plain(text_of(client.get(f"/runs/{run.run_id}/status/")))
+
+    assert "Starting" in status()
+    tell(run, "building")
+    assert "Preparing" in status()
+    assert "being built on local. The last time, that took about 41 s." in status()
+    tell(run, "waiting")
+    assert "Another run builds the same environment on local." in status()
+    tell(run, "hit")
+    assert "Starting" in status()
+
+
+def test_the_overview_tells_which_packages_are_others_than_before(
+    client: Client,
+) -> None:
+    run_with(locked("tiny", "tiny==1.0\n"))
+    run = run_with(locked("larger", "tiny==1.5\n"))
+    shown = plain(panel(client, run, "overview"))
+    assert "Since #1" in shown
+    assert "tiny 1.0 1.5" in shown
+    assert run.lock
+    same = run_with(run.lock)
+    assert "Since #2 The packages are the same." in plain(
+        panel(client, same, "overview")
+    )
+
+
+def test_an_environment_is_built_ahead_by_a_run(client: Client) -> None:
+    target = factories.target()
+    environment = locked("tiny", "tiny==1.5\n").environment
+    page = text_of(client.get(environment.get_absolute_url()))
+    address = f"{environment.get_absolute_url()}build/"
+    assert f'action="{address}"' in page
+    assert "will be built on local</option>" in page
+    answer = client.post(address, {"target": target.pk})
+    run = Run.objects.get()
+    assert answer["Location"] == run.get_absolute_url()
+    assert (run.experiment.name, str(run)) == ("prepare_image", "tiny:1 on local")
+    assert run.environment == environment
+    assert client.post(address, {"target": "99"}).status_code == 404
+    assert client.post(address, {"target": "x"}).status_code == 404
+    Environment.objects.filter(pk=environment.pk).update(archived_at=timezone.now())
+    told = client.post(address, {"target": target.pk}, follow=True)
+    assert "is archived" in text_of(told)

@@ -18,7 +18,14 @@ from runs.mirror import last_word, log_path, mirror_folder
 from runs.notices import Announcer
 from runs.status import EndReason, RunStatus
 from tests.computes.jobs import RUNNER_COMMAND
-from tests.services.monitor import Monitor, job_folder, placed, started, states
+from tests.services.monitor import (
+    Monitor,
+    following,
+    job_folder,
+    placed,
+    started,
+    states,
+)
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -237,10 +244,8 @@ class DroppingHost(LocalHost):
 
 def test_a_run_that_the_runner_drops_is_followed_anew() -> None:
     run = started("print('all of it')")
-    monitor = Monitor()
-    monitor.begin(DroppingHost(settings.JOBS_FOLDER))
-    monitor.wait_for_end(run)
-    monitor.stop()
+    with following(DroppingHost(settings.JOBS_FOLDER)) as monitor:
+        monitor.wait_for_end(run)
     assert run.status == RunStatus.COMPLETED
     assert log_path(run.run_id).read_text() == "all of it\n"
     assert run.events.filter(detail__contains="the portal keeps trying").exists()

@@ -14,15 +14,13 @@ from computes.models import ComputeTarget
 from computes.targets import host_of
 from environments.locks import lock_of
 from environments.models import Build
-from runs import execution, services
-from runs.status import EndReason, RunStatus
+from runs.status import RunStatus
 from tests import factories
 from tests.environments.wheels import Wheels
 from tests.factories import docker_target
 from tests.runs.built_images import (
     built,
     environment,
-    has_begun,
     has_ended,
     in_background,
     log_of,
@@ -37,7 +35,7 @@ from tests.services.docker_registry import (
     USER,
     DockerRegistry,
 )
-from tests.services.monitor import Monitor, job_folder, placed, started
+from tests.services.monitor import Monitor, job_folder, placed, started, take_up
 from tests.services.sshd import Sshd
 
 pytestmark = [
@@ -147,7 +145,7 @@ def test_packages_that_are_not_what_was_locked_end_the_run(
     run = placed(SHOW, target=target, environment=needed)
     lock_of(needed, {"machine": platform.machine()})
     wheels.add("tiny", "1.0", code="tampered = True")
-    execution.start_run(run.pk)
+    take_up(run)
     monitor.wait_for_end(run)
     assert run.status == RunStatus.FAILED
     assert "Hash mismatch for `tiny==1.0`" in run.error
@@ -163,7 +161,7 @@ def test_a_package_that_is_gone_is_named(
     run = placed(SHOW, target=target, environment=needed)
     lock_of(needed, {"machine": platform.machine()})
     (wheels.folder / "tiny-1.0-py3-none-any.whl").unlink()
-    execution.start_run(run.pk)
+    take_up(run)
     monitor.wait_for_end(run)
     assert run.error.startswith("The environment can't be made: ")
     assert "tiny==1.0" in run.error
@@ -205,7 +203,7 @@ def test_the_image_that_a_run_names_is_the_base(
         environment=plain(base_image=BARE),
         launch={"image": PYTHON},
     )
-    execution.start_run(run.pk)
+    take_up(run)
     monitor.wait_for_end(run)
     assert log_of(run) == "of the run\n"
 
@@ -225,33 +223,6 @@ def test_another_image_under_the_name_of_the_base_is_built_on(
     monitor.wait_for_end(second)
     assert log_of(second).endswith("yes\n")
     assert len(built(client)) == 1
-
-
-@pytest.mark.parametrize(
-    ("dockerfile", "words"),
-    [
-        (
-            f"FROM {PYTHON}\nRUN echo no luck; exit 3\n",
-            "Step 2 of the Dockerfile failed, RUN echo no luck; exit 3: no luck.",
-        ),
-        (f"FROM {PYTHON}\nRUN exit 4\n", "it ended with exit code 4"),
-        (f"FROM {PYTHON}\nBAKE a cake\n", "unknown instruction: BAKE"),
-        ("FROM aml-tests/none:1\n", "aml-tests/none:1"),
-    ],
-)
-def test_a_dockerfile_that_fails_is_told(
-    monitor: Monitor,
-    target: ComputeTarget,
-    client: docker.DockerClient,
-    dockerfile: str,
-    words: str,
-) -> None:
-    run = placed(target=target, environment=plain(base_dockerfile=dockerfile))
-    execution.start_run(run.pk)
-    monitor.wait_for_end(run)
-    assert run.status == RunStatus.FAILED
-    assert words in run.error
-    assert built(client) == []
 
 
 @pytest.mark.parametrize("has_sign_in", [True, False])
@@ -276,36 +247,6 @@ def test_a_dockerfile_may_be_from_the_registry_of_the_target(
         assert log_of(run).endswith("of the base\n"), run.error
     else:
         assert "does not let the portal sign in" in run.error
-
-
-def test_a_build_that_never_ends_is_canceled(
-    monitor: Monitor, target: ComputeTarget, client: docker.DockerClient
-) -> None:
-    run = placed(target=target, environment=plain(base_dockerfile=ENDLESS))
-    thread = in_background(run)
-    has_begun(monitor, run)
-    services.cancel_run(run, by="ada")
-    monitor.wait_for_end(run)
-    thread.join(20)
-    assert not thread.is_alive()
-    assert run.status == RunStatus.CANCELED
-    monitor.wait(lambda: has_ended(client), "its container is removed")
-    assert built(client) == []
-
-
-def test_a_build_is_ended_by_the_limit_of_its_run(
-    monitor: Monitor, target: ComputeTarget, client: docker.DockerClient
-) -> None:
-    run = placed(
-        target=target,
-        environment=plain(base_dockerfile=ENDLESS),
-        max_run_duration_seconds=4,
-    )
-    execution.start_run(run.pk)
-    monitor.wait_for_end(run)
-    assert run.end_reason == EndReason.SUBMIT_FAILED
-    assert "The image was not built within 4 seconds." in run.error
-    monitor.wait(lambda: has_ended(client), "its container is removed")
 
 
 def test_two_runs_at_once_make_one_build(
@@ -337,7 +278,7 @@ def test_pip_builds_where_the_uv_of_the_portal_can_not(
     facts = {"machine": platform.machine(), "glibc": "2.31"}
     monkeypatch.setattr("environments.images.platform.machine", lambda: "another")
     ComputeTarget.objects.filter(pk=target.pk).update(facts=facts)
-    execution.start_run(run.pk)
+    take_up(run)
     monitor.wait_for_end(run)
     assert "-m pip install" in log_of(run).replace('","', " ").replace('", "', " ")
     assert log_of(run).endswith(f"1.5 {FOLDER}\n"), run.error

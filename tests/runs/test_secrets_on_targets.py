@@ -18,13 +18,13 @@ from runs.status import RunStatus
 from tests import factories
 from tests.environments.wheels import Wheels
 from tests.runs.built_images import environment
-from tests.runs.test_runs_on_spark import attach
 from tests.services.docker_engine import DockerEngine
 from tests.services.docker_images import PYTHON
 from tests.services.leaks import leaks
 from tests.services.monitor import Monitor, job_folder, placed, started
 from tests.services.redis import RedisServer
 from tests.services.slurm import Slurm
+from tests.services.spark_targets import attach
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,14 @@ from runs.models import Run
 from runs.status import EndReason, RunStatus
 from runs.storage import source_of
 from tests import factories
-from tests.services.monitor import Monitor, job_folder, placed, spec_of, started
+from tests.services.monitor import (
+    Monitor,
+    following,
+    job_folder,
+    placed,
+    spec_of,
+    started,
+)
 from tests.services.slurm import NODES, Slurm
 from tests.waiting import eventually
 
@@ -301,16 +308,12 @@ def test_a_job_that_slurm_forgot_is_over(target: ComputeTarget) -> None:
 def test_the_runs_go_on_while_the_portal_is_away(
     target: ComputeTarget, slurm: Slurm
 ) -> None:
-    first = Monitor()
-    first.begin()
-    run = started(WAITS, target=target)
-    ready(first, run)
-    first.stop()
+    with following() as first:
+        run = started(WAITS, target=target)
+        ready(first, run)
     let_go(run)
     eventually(lambda: slurm.jobs(job_name(run)) == ["COMPLETED"], "it has ended")
-    second = Monitor()
-    second.begin()
-    second.wait_for_end(run)
-    second.stop()
+    with following() as second:
+        second.wait_for_end(run)
     assert run.status == RunStatus.COMPLETED
     assert log_of(run) == b"ready\ndone\n"

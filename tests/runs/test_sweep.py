@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from aml_portal.errors import PortalError, UserError
@@ -61,7 +62,9 @@ def own_store(tmp_path: Path, settings: Settings) -> Store:
 
 def ended(files: dict[str, bytes]) -> Run:
     run = factories.submit(snapshot=factories.snapshot(files))
-    Run.objects.filter(pk=run.pk).update(status=RunStatus.COMPLETED)
+    Run.objects.filter(pk=run.pk).update(
+        status=RunStatus.COMPLETED, cleaned_at=timezone.now()
+    )
     run.refresh_from_db()
     return run
 

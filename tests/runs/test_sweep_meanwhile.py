@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from computes.hosts.local import LocalHost
@@ -108,7 +109,9 @@ def test_nothing_that_a_run_has_is_lost(settings: Settings, tmp_path: Path) -> N
         check(run, tmp_path / "jobs")
         meanwhile.submitted += 1
         if chance.random() < 0.9:
-            Run.objects.filter(pk=run.pk).update(status=RunStatus.COMPLETED)
+            Run.objects.filter(pk=run.pk).update(
+                status=RunStatus.COMPLETED, cleaned_at=timezone.now()
+            )
             run.refresh_from_db()
             services.delete_run(run)
 

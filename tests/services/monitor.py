@@ -1,6 +1,7 @@
 """Does what worker and monitor do, in the test process: for runs with real jobs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,17 @@ class Monitor:
             self._followers.pop().stop()
 
 
+@contextmanager
+def following(host: Host | None = None) -> Iterator[Monitor]:
+    """A monitor that has begun with a host, or with this machine."""
+    monitor = Monitor()
+    monitor.begin(host)
+    try:
+        yield monitor
+    finally:
+        monitor.stop()
+
+
 def spec_of(run: Run) -> dict[str, Any]:
     """What its job.json says, with the Python of its target."""
     prepared = Preparation(python=run.environment.interpreter_on(run.target))
@@ -68,8 +80,14 @@ def placed(code: str = "", **changes: object) -> Run:
 
 def started(code: str = "", **changes: object) -> Run:
     run = placed(code, **changes)
-    execution.start_run(run.pk)
+    take_up(run)
     return run
+
+
+def take_up(run: Run) -> None:
+    """Submit a run to its end, with its image, should that not be there."""
+    if execution.start_run(run.pk):
+        execution.bring_image(run.pk)
 
 
 def states(run: Run) -> list[str]:

@@ -1,7 +1,9 @@
 """A package index on this machine, which serves a folder of the tests."""
 
+import hashlib
 import html
 import threading
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,13 +11,23 @@ from pathlib import Path
 
 
 @contextmanager
-def serve_index(folder: Path, yanked: Mapping[str, str] = {}) -> Iterator[str]:
-    """The address of an index of the folder's files; `yanked` has reasons by file."""
+def serve_index(
+    folder: Path,
+    yanked: Mapping[str, str] = {},
+    gate: threading.Event | None = None,
+) -> Iterator[str]:
+    """The address of an index of the folder's files; `yanked` has reasons by file.
+
+    Wheels themselves, which only an installation needs, wait for the `gate`.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             kind, _, name = self.path.strip("/").partition("/")
-            if kind == "files" and (folder / name).is_file():
+            wheel, dot, _ = name.partition(".whl.metadata")
+            if kind == "files" and dot and (folder / f"{wheel}.whl").is_file():
+                self._answer(_metadata(folder / f"{wheel}.whl"), "text/plain")
+            elif kind == "files" and _passes(gate) and (folder / name).is_file():
                 self._answer((folder / name).read_bytes(), "application/zip")
             elif kind == "simple" and (links := _links(folder, name, yanked)):
                 self._answer(links.encode(), "text/html")
@@ -46,7 +58,8 @@ def serve_index(folder: Path, yanked: Mapping[str, str] = {}) -> Iterator[str]:
 
 def _links(folder: Path, package: str, yanked: Mapping[str, str]) -> str:
     return "".join(
-        f'<a href="/files/{path.name}"{_yank(path.name, yanked)}>{path.name}</a>\n'
+        f'<a href="/files/{path.name}#sha256={_digest(path)}" data-core-metadata="true"'
+        f"{_yank(path.name, yanked)}>{path.name}</a>\n"
         for path in sorted(folder.iterdir())
         if path.name.split("-")[0].replace("_", "-") == package
     )
@@ -56,3 +69,17 @@ def _yank(name: str, yanked: Mapping[str, str]) -> str:
     if name not in yanked:
         return ""
     return f' data-yanked="{html.escape(yanked[name])}"'
+
+
+def _passes(gate: threading.Event | None) -> bool:
+    return gate is None or gate.wait(60)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _metadata(wheel: Path) -> bytes:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        return archive.read(next(each for each in names if each.endswith("/METADATA")))

@@ -2,9 +2,8 @@
 
 import re
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -14,27 +13,32 @@ from docker.errors import APIError
 
 from aml_portal.errors import PortalError, UserError
 from computes.hosts import Host, TargetAwayError
+from computes.launchers.docker.breaking_off import broken_off_if
+from computes.launchers.docker.clearing import prune
 from computes.launchers.docker.engine import asking_alone, words_of
 from computes.launchers.docker.images import refusal
 from computes.launchers.docker.recipes import (
+    KEY,
+    PORTAL,
     STAGE,
     Image,
     arguments_of,
     context_of,
     labels_of,
+    stage_of,
 )
 from computes.launchers.docker.settings import DockerSettings
 from computes.launchers.recipes import CONTEXT, PackageSources
 from computes.runner.reasons import Reason
 
-# Seconds from one look whether the image is still wanted to the next.
-_BEAT = 1.0
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
 # The engine counts the labels as steps, too.
 _STEP = re.compile(r"^Step (\d+)/\d+ : (.+)$")
 _CODE = re.compile(r"returned a non-zero code: (\d+)")
 # What the engine says of its own.
 _ENGINE = ("Step ", " ---> ", "Removing intermediate container", "[Warning]")
+# Characters of a line that is looked into.
+_LONGEST = 10_000
 _HUB = "https://index.docker.io/v1/"
 
 
@@ -65,12 +69,11 @@ class ImageBuilder:
             context_of(image, sources, file, python=self._settings.python)
             file.seek(0)
             # Of a build that was killed.
-            _remove_stage(client, image)
+            _remove_left(client, image)
             try:
-                with self._checking(break_off):
-                    self._follow(
-                        image, self._output(client, image, base, sources, file)
-                    )
+                with broken_off_if(self._check, break_off):
+                    output = self._output(client, image, base, sources, file)
+                    self._follow(image, sources, output)
             finally:
                 with suppress(PortalError):
                     self._clean(image)
@@ -92,7 +95,7 @@ class ImageBuilder:
                 rm=True,
                 forcerm=True,
                 tag=image.name,
-                labels=labels_of(image, base, portal.PORTAL_ID),
+                labels=labels_of(image, base),
                 buildargs=arguments_of(image, sources),
                 network_mode=self._settings.network,
                 container_limits={"memory": limit, "memswap": limit} if limit else {},
@@ -103,54 +106,28 @@ class ImageBuilder:
                 raise
             raise UserError(f"The Dockerfile is none: {words_of(error)}.") from error
 
-    def _follow(self, image: Image, output: Iterator[Mapping[str, Any]]) -> None:
+    def _follow(
+        self,
+        image: Image,
+        sources: PackageSources,
+        output: Iterator[Mapping[str, Any]],
+    ) -> None:
         """Pass on what the build says to its end. Raises PortalError if it failed."""
         heard = _Heard(image)
         for each in output:
             if "error" in each:
-                raise heard.failure(str(each["error"]))
-            if said := _COLORS.sub("", str(each.get("stream", ""))):
+                raise heard.failure(sources.covered(str(each["error"])))
+            said = sources.covered(_COLORS.sub("", str(each.get("stream", ""))))
+            if said:
                 heard.take(said)
                 self._tell(said.encode())
         if not heard.is_built:
             raise TargetAwayError("The Docker engine broke off the build of an image.")
 
-    @contextmanager
-    def _checking(self, break_off: Callable[[], None]) -> Iterator[None]:
-        """Look every now and then whether to go on; a step may be silent for long."""
-        done, found = threading.Event(), list[Exception]()
-
-        def watch() -> None:
-            while not done.wait(_BEAT):
-                try:
-                    self._check()
-                except TargetAwayError:
-                    # It can't be told now.
-                    continue
-                except Exception as error:
-                    found.append(error)
-                    # With that, the engine ends the step and removes its container.
-                    break_off()
-                    return
-
-        thread = threading.Thread(target=watch, daemon=True)
-        thread.start()
-        try:
-            yield
-        except Exception:
-            if found:
-                raise found[0] from None
-            raise
-        finally:
-            done.set()
-            thread.join()
-        if found:
-            raise found[0]
-
     def _clean(self, image: Image) -> None:
         asked = asking_alone(self._host, self._settings.socket, {})
         with asked as (client, _), suppress(APIError):
-            _remove_stage(client, image)
+            _remove_left(client, image)
 
     def _sign_ins(self) -> dict[str, dict[str, str]]:
         """That of the target's registry, for what a Dockerfile is FROM."""
@@ -162,11 +139,10 @@ class ImageBuilder:
         return {registry: {**sign_in, "password": known.registry_password}}
 
 
-def _remove_stage(client: docker.APIClient, image: Image) -> None:
-    """Remove what has the indexes of the portal in its history, and their files."""
-    label = f"{STAGE}={image.key}"
-    filters = {"dangling": True, "label": label}
-    client.prune_images(filters=filters)  # type: ignore[no-untyped-call]
+def _remove_left(client: docker.APIClient, image: Image) -> None:
+    """Remove the stage that knew the indexes, and what had the name of the image."""
+    prune(client, f"{STAGE}={stage_of(image.key)}")
+    prune(client, f"{KEY}={image.key}", f"{PORTAL}={portal.PORTAL_ID}")
 
 
 class _Heard:
@@ -180,7 +156,7 @@ class _Heard:
 
     def take(self, said: str) -> None:
         """Some words, which may be a part of a line."""
-        *lines, self._line = (self._line + said).split("\n")
+        *lines, self._line = (self._line[-_LONGEST:] + said).split("\n")
         # The engine ends the line of a step in a message of its own.
         for line in lines:
             if _STEP.match(line):
@@ -196,8 +172,10 @@ class _Heard:
             self.take("\n")
         step = _STEP.match(self._step)
         number, command = step.groups() if step else ("", "")
-        if command.startswith("FROM ") or "no space left" in error:
+        if command.startswith("FROM "):
             return refusal(command.removeprefix("FROM ").partition(" ")[0], error)
+        if "no space left" in error:
+            return refusal(self._image.name, error)
         why = self._why(error).rstrip(".")
         if self._image.base is None:
             return UserError(

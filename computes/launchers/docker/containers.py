@@ -39,11 +39,12 @@ def with_folder(
     """What `create_container` is told where the job folder is mounted.
 
     The runner in it belongs to the account that owns the folder, and so do the files
-    that it writes.
+    that it writes. What the job is, the script can't rewrite: the host goes by that.
     """
+    fixed = (place.runner, f"{place.folder}/job.json")
     mounts = [
         *mounts_of([place.folder], settings),
-        Mount(place.runner, place.runner, type="bind", read_only=True),
+        *(Mount(path, path, type="bind", read_only=True) for path in fixed),
     ]
     return {
         **_plain(spec, place, settings, home=f"{place.folder}/work"),

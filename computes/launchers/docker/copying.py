@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 from computes.launchers.base import Sight, Spec
-from computes.launchers.docker.bringing import CanceledError
 from computes.launchers.docker.containers import with_copies
 from computes.launchers.docker.launcher import DockerLauncher
 from computes.launchers.docker.sights import GONE
@@ -31,11 +30,6 @@ class CopyingDockerLauncher(DockerLauncher):
         }
 
     def start(self, job: str, spec: Spec) -> dict[str, Any]:
-        with self._asking() as client:
-            try:
-                self._bring_image(client, spec)
-            except CanceledError:
-                return {}
         return self._host.start(job)
 
     def look(self, jobs: Collection[str]) -> Mapping[str, Sight]:

@@ -16,6 +16,8 @@ from computes.launchers.docker.settings import DockerSettings
 # Seconds from one piece of the progress to the next.
 _BEAT = 0.5
 _DOCKER_HUB = "docker.io"
+# No image has as many, but an engine may say anything.
+_MOST_LAYERS = 1000
 # What layers say that nobody needs to know.
 _UNSAID = {"Pulling fs layer", "Waiting", "Verifying Checksum", "Download complete"}
 # What registries say, in parts, to what is meant by it.
@@ -113,6 +115,8 @@ def _lines(
         # Without this it is about the image, whose name was said.
         is_layer = "progressDetail" in each
         if is_layer and status not in _UNSAID and known.get(layer) != status:
+            if len(known) >= _MOST_LAYERS:
+                known.clear()
             known[layer] = status
             total = each["progressDetail"].get("total")
             yield f"{layer}: {status}" + (f" {spell_size(total)}" if total else "")

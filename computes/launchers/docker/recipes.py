@@ -8,29 +8,37 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import IO, Self
 
+from django.conf import settings as portal
+
 from computes.launchers.docker.settings import check_image
 from computes.launchers.recipes import CONTEXT, FOLDER, ImageRecipe, PackageSources
+from computes.runner import RUNNER
 
 REPOSITORY = "aml-environment"
 # Of an image that was built: what it is, what it was built on, and for whom.
 KEY, BASE, PORTAL = "aml-portal.environment", "aml-portal.base", "aml-portal.portal"
-# Of the stage that sees indexes and certificates, and is removed afterwards.
+# Of the stage that sees indexes and certificates, and is removed afterwards: for whom,
+# and the key of the image.
 STAGE = "aml-portal.stage"
 
 # Docker knows these itself: undeclared, no image has them in its history.
-PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+PROXIES = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+    *("http_proxy", "https_proxy", "no_proxy"),
+)
 _SURROUNDINGS = {
     "UV_CACHE_DIR": f"{CONTEXT}/cache",
-    # A Python that the base has not is brought, and has to come along.
-    "UV_PYTHON_INSTALL_DIR": f"{FOLDER}/python",
     "UV_LINK_MODE": "copy",
     "UV_NO_PROGRESS": "1",
     "NO_COLOR": "1",
     "PIP_NO_INPUT": "1",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
 }
-_PYTHON = f"{FOLDER}/bin/python"
-_LOCK = "lock.txt"
+# The environment of what installs packages of conda.
+_INSTALLER = f"{CONTEXT}/installer"
+_LOCK, _CONDA = "lock.txt", "conda.json"
+# What installs them.
+_PROGRAM = RUNNER.with_name("conda.py")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +84,14 @@ def context_of(
         if image.base is None:
             _add(archive, "Dockerfile", image.recipe.dockerfile)
             return
-        commands = _commands(image.recipe, sources, python)
+        recipe = image.recipe
+        commands = _commands(recipe, sources, python)
         lines = _lines(image, image.base, sources, commands)
         _add(archive, "Dockerfile", "\n".join(lines))
-        _add(archive, _LOCK, image.recipe.lock)
+        _add(archive, _LOCK, recipe.lock)
+        if recipe.conda:
+            _add(archive, _CONDA, _conda_of(recipe))
+            _add(archive, _PROGRAM.name, _PROGRAM.read_text())
         for name, path in sources.files.items():
             entry = archive.gettarinfo(str(path.resolve()), name)
             entry.uid = entry.gid = 0
@@ -101,17 +113,45 @@ def _commands(
     recipe: ImageRecipe, sources: PackageSources, python: str
 ) -> Iterator[list[str]]:
     """What makes the environment, one after another."""
-    lock = f"{CONTEXT}/{_LOCK}"
-    if "uv" in sources.files:
-        uv = f"{CONTEXT}/uv"
-        make = [uv, "venv", "--no-project", "--allow-existing"]
-        yield [*make, "--python", recipe.python, FOLDER]
-        install = [uv, "pip", "install", "--python", _PYTHON, "--compile-bytecode"]
+    tools = _Tools(uv=f"{CONTEXT}/uv" if "uv" in sources.files else "", python=python)
+    if recipe.conda:
+        yield tools.make(_INSTALLER, ">=3.10")
+        yield tools.install(_INSTALLER, "rattler.txt")
+        conda = [f"{CONTEXT}/{_PROGRAM.name}", f"{CONTEXT}/{_CONDA}"]
+        yield [f"{_INSTALLER}/bin/python", "-I", *conda]
     else:
-        yield [python, "-m", "venv", FOLDER]
-        install = [_PYTHON, "-m", "pip", "install"]
+        yield tools.make(FOLDER, recipe.python)
     if recipe.lock.strip():
-        yield [*install, "--no-deps", "--require-hashes", "-r", lock]
+        yield tools.install(FOLDER, _LOCK)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tools:
+    """uv, or where there is none for the processor the base's Python with its pip."""
+
+    uv: str
+    python: str
+
+    def make(self, folder: str, version: str) -> list[str]:
+        if not self.uv:
+            return [self.python, "-m", "venv", folder]
+        make = [self.uv, "venv", "--no-project", "--allow-existing"]
+        return [*make, "--python", version, folder]
+
+    def install(self, folder: str, lock: str) -> list[str]:
+        python = f"{folder}/bin/python"
+        install = [python, "-m", "pip", "install"]
+        if self.uv:
+            # A Python of conda may say that it is managed by others.
+            install = [self.uv, "pip", "install", "--break-system-packages"]
+            install += ["--python", python, "--compile-bytecode"]
+        return [*install, "--no-deps", "--require-hashes", "-r", f"{CONTEXT}/{lock}"]
+
+
+def _conda_of(recipe: ImageRecipe) -> str:
+    """What conda.py is told."""
+    cache, records = f"{CONTEXT}/cache/conda", json.loads(recipe.conda)
+    return json.dumps({"records": records, "folder": FOLDER, "cache": cache})
 
 
 def _lines(
@@ -122,11 +162,15 @@ def _lines(
 ) -> Iterator[str]:
     """A Dockerfile whose last stage has nothing of where the packages came from."""
     yield f"FROM {base.name} AS build"
-    yield f"LABEL {STAGE}={image.key}"
+    yield f"LABEL {STAGE}={stage_of(image.key)}"
     yield "USER 0"
     declared = {*sources.variables} - {*PROXIES}
     yield from (f"ARG {name}" for name in sorted(declared))
     yield from (f"ENV {name}={value}" for name, value in _SURROUNDINGS.items())
+    # A Python that the base has not is brought, and has to come along, unless conda
+    # has one.
+    place = CONTEXT if image.recipe and image.recipe.conda else FOLDER
+    yield f"ENV UV_PYTHON_INSTALL_DIR={place}/python"
     yield f"COPY . {CONTEXT}/"
     for command in commands:
         # Without a shell, which the base may lack.
@@ -134,6 +178,9 @@ def _lines(
     yield f"FROM {base.name}"
     yield f"COPY --from=build {FOLDER} {FOLDER}"
     yield f"ENV PATH={FOLDER}/bin:$PATH"
+    if image.recipe and image.recipe.conda:
+        # What programs of conda find their files by.
+        yield f"ENV CONDA_PREFIX={FOLDER}"
 
 
 def _add(archive: tarfile.TarFile, name: str, content: str) -> None:
@@ -143,6 +190,11 @@ def _add(archive: tarfile.TarFile, name: str, content: str) -> None:
     archive.addfile(entry, io.BytesIO(data))
 
 
-def labels_of(image: Image, base: str, portal: str) -> dict[str, str]:
+def labels_of(image: Image, base: str) -> dict[str, str]:
     """Of an image on top of the one whose id is `base`."""
-    return {KEY: image.key, BASE: base, PORTAL: portal}
+    return {KEY: image.key, BASE: base, PORTAL: portal.PORTAL_ID}
+
+
+def stage_of(key: str) -> str:
+    """The label of the stage for an image; another portal may be at one, too."""
+    return f"{portal.PORTAL_ID}.{key}"

@@ -10,6 +10,7 @@ const KEYS = {
   Home: "toStart",
   End: "toEnd",
   "/": "search",
+  e: "toggleHead",
   f: "toggleFollowing",
   w: "toggleWrap",
   r: "toggleRaw",
