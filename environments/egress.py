@@ -29,8 +29,6 @@ from environments.definition import CondaDependencies
 from environments.indexes import Indexes
 
 _PORTS = {"http": 80, "https": 443}
-# Where uv looks by itself, and where that index has its files.
-_UVS_OWN = ("https://pypi.org", "https://files.pythonhosted.org")
 _USER = "portal"
 # What a repository names as its submodules, git would fetch by any protocol; uv's own
 # copies are files. The helpers know what the portal's account signs in with.
@@ -259,8 +257,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _own_places(indexes: Indexes) -> Iterator[str]:
     """The hosts, with their ports, that the settings say packages come from."""
-    index = () if indexes.index else _UVS_OWN
-    for address in (*index, *indexes.addresses, channels.alias()):
+    for address in (*indexes.addresses, channels.alias()):
         parts = urlsplit(address)
         if parts.scheme in _PORTS and parts.hostname:
             host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname

@@ -144,7 +144,7 @@ def _end_reason(run: Run, word: LastWord) -> EndReason:
             failed = word.exit_code != 0
             return EndReason.EXIT_CODE if failed else EndReason.SUCCEEDED
         case "canceled_before_start" if run.cancel_requested_at is None:
-            # Nobody wanted that: a submission that failed has seen to it.
+            # No person wanted that: its launcher saw that it would never begin.
             return EndReason.SUBMIT_FAILED
         case "canceled_before_start":
             return EndReason.CANCELED

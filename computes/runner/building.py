@@ -107,7 +107,9 @@ def _make(environment: Environment, tell: Tell, asked: Json) -> bool:
             # Shared, so that all who wait go on at once.
             with environment.lock(fcntl.LOCK_SH):
                 pass
-    environment.note_use(tell)
+    # Where it can't be held, that is told now: the supervisor would try for ever.
+    with environment.lock(fcntl.LOCK_SH):
+        environment.note_use(tell)
     return False
 
 

@@ -45,6 +45,18 @@ def test_a_disk_that_is_full_in_the_middle_is_told_and_nothing_looks_finished(
     assert set(done.stderr.split()) == {"cache", "cache.lock", f"{KEY}.lock"}
 
 
+def test_one_that_can_not_be_held_is_told_and_not_tried_for_ever(
+    tmp_path: Path, wheels: Wheels
+) -> None:
+    assert job(tmp_path, wheels).run()["exit_code"] == 0
+    lock = environments(tmp_path) / f"{KEY}.lock"
+    lock.unlink()
+    lock.mkdir()
+    word = job(tmp_path, wheels, "again").run()
+    assert word["reason"] == "prepare_failed"
+    assert "Is a directory" in word["detail"]
+
+
 def test_a_package_whose_own_build_fails_is_named_with_its_words(
     tmp_path: Path, wheels: Wheels
 ) -> None:

@@ -9,12 +9,7 @@ from django.utils import timezone
 
 from computes.models import ComputeTarget
 from environments import builds
-from environments.definition import (
-    CondaDependencies,
-    Definition,
-    DockerSection,
-    PythonSection,
-)
+from environments.definition import Definition, DockerSection
 from environments.models import Build, Environment, Lock
 from environments.package_changes import PackageChange, package_changes
 from environments.services import save_environment
@@ -197,13 +192,10 @@ def test_a_dockerfile_is_built_and_an_image_by_its_name_is_not(
 def test_where_it_can_not_be_built_is_told_and_not_offered(
     target: ComputeTarget,
 ) -> None:
-    engine = docker(target, "engine", "python:3.11")
-    conda = CondaDependencies(packages=("python=3.11", "gdal"))
-    definition = replace(
-        Definition.of_packages(), python=PythonSection(conda_dependencies=conda)
-    )
-    environment = save_environment(name="maps", definition=definition)
-    assert "can't be given packages of conda: gdal" in outlook(environment, engine)
-    offered = [each for each, _ in builds.outlooks_of(environment)]
-    assert engine not in offered
+    engine = docker(target, "engine", "no image")
+    tiny = save_environment(name="tiny", definition=Definition.of_packages("tiny"))
+    locked(tiny)
+    assert "“no image” is no name of an image." in outlook(tiny, engine)
+    offered = [each for each, _ in builds.outlooks_of(tiny)]
     assert target in offered
+    assert engine not in offered

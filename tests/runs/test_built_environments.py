@@ -261,7 +261,7 @@ def test_a_package_that_can_not_be_built_is_told_before_anything_is_made(
     run = placed(SHOW, environment=environment("made"))
     execution.start_run(run.pk)
     run.refresh_from_db()
-    assert run.end_reason == EndReason.SUBMIT_FAILED
+    assert run.end_reason == EndReason.PREPARE_FAILED
     assert run.error.startswith("Failed to build `made==1.0`; The build backend")
     assert "; RuntimeError: no libfoo.h. Its own build has to" in run.error
 

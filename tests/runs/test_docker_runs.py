@@ -202,7 +202,9 @@ def test_an_image_that_can_not_be_had_is_told(
     words = f"The registry of the image {image} can't be reached"
     assert run.error.startswith(f"The environment could not be made. {words}")
     log = log_path(run.run_id).read_text()
-    assert log.startswith(f"Pulling the image {image}\n{words}")
+    first, second, *_ = log.splitlines()
+    assert first == f"Pulling the image {image}"
+    assert second.startswith(f"The environment can't be made: {words}")
     cleaned(run)
 
 

@@ -14,7 +14,7 @@ from computes.models import ComputeTarget
 from computes.targets import host_of
 from environments.locks import lock_of
 from environments.models import Build
-from runs.status import RunStatus
+from runs.status import EndReason, RunStatus
 from tests import factories
 from tests.environments.wheels import Wheels
 from tests.factories import docker_target
@@ -149,7 +149,8 @@ def test_packages_that_are_not_what_was_locked_end_the_run(
     monitor.wait_for_end(run)
     assert run.status == RunStatus.FAILED
     assert "Hash mismatch for `tiny==1.0`" in run.error
-    assert run.error in log_of(run)
+    why = run.error.removeprefix("The environment could not be made. ")
+    assert f"The environment can't be made: {why}\n" in log_of(run)
     assert Build.objects.get().state == "failed"
     assert built(client) == []
 
@@ -163,7 +164,7 @@ def test_a_package_that_is_gone_is_named(
     (wheels.folder / "tiny-1.0-py3-none-any.whl").unlink()
     take_up(run)
     monitor.wait_for_end(run)
-    assert run.error.startswith("The environment can't be made: ")
+    assert run.end_reason == EndReason.PREPARE_FAILED
     assert "tiny==1.0" in run.error
     assert has_ended(client)
 

@@ -74,7 +74,7 @@ class ImageBringer:
         except TargetAwayError:
             raise
         except PortalError as error:
-            self._tell(f"{error}\n".encode())
+            self._tell(f"The environment can't be made: {error}\n".encode())
             raise
         if size is not None:
             self._tell_found(image, size)

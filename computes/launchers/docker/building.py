@@ -181,7 +181,7 @@ class _Heard:
             return UserError(
                 f"Step {number} of the Dockerfile failed, {command[:200]}: {why}."
             )
-        return UserError(f"The environment can't be made: {why}.")
+        return UserError(f"{why[:1].upper()}{why[1:]}.")
 
     def _why(self, error: str) -> str:
         code = _CODE.search(error)
