@@ -65,7 +65,7 @@ def package_sources(lock: Lock, machine: str) -> PackageSources:
         files["ca.pem"] = Path(indexes.ca_bundle)
         indexes = replace(indexes, ca_bundle=f"{CONTEXT}/ca.pem")
     variables = _variables(indexes, lock)
-    passwords = frozenset(_passwords(variables))
+    passwords = passwords_in(variables)
     return PackageSources(variables=variables, files=files, passwords=passwords)
 
 
@@ -75,9 +75,7 @@ def proxies() -> PackageSources:
     known = Indexes(proxy=configured.proxy, no_proxy=configured.no_proxy).for_uv()
     # Some programs look for these names alone.
     variables = {**known, **{name.lower(): value for name, value in known.items()}}
-    return PackageSources(
-        variables=variables, passwords=frozenset(_passwords(variables))
-    )
+    return PackageSources(variables=variables, passwords=passwords_in(variables))
 
 
 def _variables(indexes: Indexes, lock: Lock) -> dict[str, str]:
@@ -92,11 +90,17 @@ def _variables(indexes: Indexes, lock: Lock) -> dict[str, str]:
     return variables
 
 
-def _passwords(variables: Mapping[str, str]) -> Iterator[str]:
+def passwords_in(variables: Mapping[str, str]) -> frozenset[str]:
     """As they are, and as addresses have them."""
+    return frozenset(_passwords(variables))
+
+
+def _passwords(variables: Mapping[str, str]) -> Iterator[str]:
     for value in variables.values():
         for word in re.split(r"[\s,]+", value):
-            if password := urlsplit(word).password:
+            parts = urlsplit(word)
+            # A token may stand in the place of the name.
+            if password := parts.password or parts.username:
                 yield from (password, unquote(password))
     for account in channels.credentials().values():
         yield from (each["password"] for each in account.values() if each["password"])

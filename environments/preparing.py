@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,13 @@ from computes.hosts import Host, Source
 from computes.launchers.recipes import FOLDER, ImageRecipe, PackageSources
 from computes.models import ComputeTarget
 from environments import channels
-from environments.images import RATTLER, package_sources, proxies, recipe_of
+from environments.images import (
+    RATTLER,
+    package_sources,
+    passwords_in,
+    proxies,
+    recipe_of,
+)
 from environments.indexes import Indexes
 from environments.locks import lock_of
 from environments.models import Environment, Lock
@@ -28,12 +34,14 @@ INSTALLER = "rattler-"
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
     """`python` will run the script; `spec` is the `prepare` of its job, if it needs one
-    (computes/runner/environment.py), and `lock` what that comes from. Where it is an
-    image instead, `image` says of what, and `sources` where its packages come from.
+    (computes/runner/building.py), `secrets` what that is told besides, and `lock`
+    what it comes from. Where it is an image instead, `image` says of what, and
+    `sources` where its packages come from.
     """
 
     python: str
     spec: dict[str, Any] | None = None
+    secrets: dict[str, Any] = field(default_factory=dict)
     lock: Lock | None = None
     image: ImageRecipe | None = None
     sources: PackageSources | None = None
@@ -63,11 +71,12 @@ def preparation(
         "lock": lock.text,
         "conda": _conda(lock) if lock.conda else None,
         "uv": uv,
-        "env": {**indexes.for_uv(), **indexes.for_pip()},
         "keep_bytes": settings.ENVIRONMENTS_MAX_BYTES,
     }
     python = root / "environments" / lock.key / "bin/python"
-    return Preparation(python=str(python), spec=spec, lock=lock)
+    return Preparation(
+        python=str(python), spec=spec, secrets=_secrets(lock, indexes), lock=lock
+    )
 
 
 def _of_image(
@@ -98,9 +107,16 @@ def _conda(lock: Lock) -> dict[str, Any]:
     name = hashlib.sha256(f"{pinned}{lock.platform}".encode()).hexdigest()[:16]
     return {
         "records": json.loads(lock.conda),
-        "auth": channels.credentials(),
         "installer": {"key": f"{INSTALLER}{name}", "python": ">=3.10", "lock": pinned},
     }
+
+
+def _secrets(lock: Lock, indexes: Indexes) -> dict[str, Any]:
+    """What `computes/runner/building.py` reads from its standard input."""
+    auth = channels.credentials() if lock.conda else {}
+    env = {**indexes.for_uv(), **indexes.for_pip()}
+    hidden = sorted(passwords_in(env))
+    return {"env": env, "auth": auth, "hidden": hidden} if env or auth else {}
 
 
 def _indexes(host: Host) -> Indexes:

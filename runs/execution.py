@@ -7,7 +7,7 @@ an earlier one still works: staging ends in a rename, and the runner starts a jo
 import logging
 import time
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -29,6 +29,7 @@ from runs import mirror
 from runs.dispatch import dispatch, enqueue_clean
 from runs.leases import holding, is_held
 from runs.models import Run
+from runs.secrets import reveal_secrets
 from runs.sights import look_back
 from runs.status import TERMINAL, EndReason, RunStatus
 from runs.storage import read_manifest, source_of
@@ -133,18 +134,24 @@ def _last_sight(launcher: Launcher, run: Run) -> Sight | None:
 
 
 def _find(run_pk: int) -> Run | None:
-    runs = Run.objects.with_way().select_related("environment", "experiment")
+    runs = Run.objects.with_way().select_related("environment", "experiment", "owner")
     return runs.filter(pk=run_pk).first()
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Staged:
-    """A job that is laid out on its target; `sources` are for who builds its image."""
+    """A job that is laid out on its target.
+
+    `sources` are for who builds its image, `secrets` for the job alone, which gets them
+    just before its start.
+    """
 
     run: Run
+    host: Host
     launcher: Launcher
     spec: dict[str, Any]
     sources: PackageSources
+    secrets: Mapping[str, Any]
 
 
 def _submit(run: Run) -> bool:
@@ -176,6 +183,7 @@ def _lay_out(run: Run) -> _Staged | None:
         _fail(run, str(error), EndReason.PREPARE_FAILED)
         return None
     Run.objects.filter(pk=run.pk).update(lock=prepared.lock)
+    secrets = {"env": reveal_secrets(run), "build": prepared.secrets}
     spec = launcher.spec(job_spec(run, prepared), run.configuration.launch)
     if run.status in (RunStatus.PREPARING, RunStatus.STARTING):
         # Also what an earlier try laid out is looked at once more, and mended.
@@ -192,7 +200,14 @@ def _lay_out(run: Run) -> _Staged | None:
         return None
     # Where packages come from is for the build alone: it may have passwords.
     sources = prepared.sources or PackageSources()
-    return _Staged(run=run, launcher=launcher, spec=spec, sources=sources)
+    return _Staged(
+        run=run,
+        host=host,
+        launcher=launcher,
+        spec=spec,
+        sources=sources,
+        secrets=secrets,
+    )
 
 
 def _finds_image(staged: _Staged) -> bool:
@@ -237,6 +252,8 @@ def _is_wanted(run: Run) -> bool:
 
 
 def _start(staged: _Staged) -> None:
+    if any(staged.secrets.values()):
+        staged.host.give_secrets(staged.run.run_id, staged.secrets)
     handle = staged.launcher.start(staged.run.run_id, staged.spec)
     Run.objects.filter(pk=staged.run.pk).update(handle=handle)
 
@@ -285,6 +302,8 @@ def job_spec(run: Run, prepared: Preparation) -> dict[str, Any]:
             **configuration.environment_variables,
             **_run_variables(run),
         },
+        # Only the names: what they are for comes apart from this.
+        "secrets": sorted(configuration.secrets),
         "grace_seconds": configuration.grace_seconds,
         "max_duration_seconds": run.target.limited(
             configuration.max_run_duration_seconds

@@ -14,7 +14,7 @@ from computes.models import ComputeTarget
 from environments.definition import Definition, DockerSection, SparkSection
 from environments.models import Environment
 from runs.configuration import DEFAULT_MAX_DURATION, ScriptRunConfiguration
-from runs.masking import mask_variables
+from runs.masking import HIDDEN, mask_variables
 
 PYSPARK = "PySpark"
 
@@ -42,7 +42,11 @@ def as_runconfig(
         "nodeCount": nodes,
         **({"priority": int(priority)} if priority else {}),
         "environment": {**environment, **({"docker": docker} if docker else {})},
-        "environmentVariables": dict(configuration.environment_variables),
+        "environmentVariables": {
+            **configuration.environment_variables,
+            # That format knows no references.
+            **dict.fromkeys(configuration.secrets, HIDDEN),
+        },
         "history": {
             "outputCollection": True,
             "snapshotProject": True,
@@ -148,6 +152,11 @@ def _more_imports(configuration: ScriptRunConfiguration) -> Iterator[str]:
 def _changes_of_environment(configuration: ScriptRunConfiguration) -> Iterator[str]:
     for name, value in configuration.environment_variables.items():
         yield f"environment.environment_variables[{name!r}] = {value!r}"
+    if configuration.secrets:
+        yield "keyvault = workspace.get_default_keyvault()"
+    for name, secret in configuration.secrets.items():
+        value = f"keyvault.get_secret({secret!r})"
+        yield f"environment.environment_variables[{name!r}] = {value}"
     if image := _shape(configuration).image:
         yield f"environment.docker.base_image = {image!r}"
 

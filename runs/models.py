@@ -19,6 +19,7 @@ from runs.git_models import GitCredential, GitImport, GitKey
 from runs.lease_models import Lease
 from runs.notices import announce_change, announce_queue, announce_status
 from runs.priority import Priority
+from runs.secret_models import NamedSecret
 from runs.status import (
     ACTIVE,
     END_STATUS,
@@ -37,6 +38,7 @@ __all__ = [
     "GitImport",
     "GitKey",
     "Lease",
+    "NamedSecret",
     "Run",
     "RunEvent",
     "RunQuerySet",

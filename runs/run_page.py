@@ -112,6 +112,7 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
             (name, value, bool(value) and looks_secret(name))
             for name, value in shown.items()
         ],
+        "secrets": configuration.secrets,
         "children": run.children.order_by("id")[:_MOST_CHILDREN],
         "git": RunGit(run=run),
         "packages": run_environment(run),

@@ -24,6 +24,7 @@ from runs.leases import is_held
 from runs.models import Experiment, Run, RunQuerySet, RunTag, Snapshot
 from runs.notices import announce_change, announce_changes
 from runs.priority import Priority
+from runs.secrets import check_secrets
 from runs.snapshots import Manifest
 from runs.status import CANCELABLE, TERMINAL, WITHOUT_JOB, EndReason, RunStatus
 from runs.storage import read_manifest, store
@@ -90,7 +91,7 @@ def submit_run(*, owner: "User", submission: Submission) -> Run:
     existing = _submitted(submission)
     if existing:
         return existing
-    _check(submission)
+    _check(owner, submission)
     if submission.priority > Priority.NORMAL and not owner.is_staff:
         raise UserError(
             "Only administrators submit with a high priority.", "Pick another one."
@@ -116,7 +117,7 @@ def _queue_run(owner: "User", submission: Submission) -> Run:
     return run
 
 
-def _check(submission: Submission) -> None:
+def _check(owner: "User", submission: Submission) -> None:
     configuration = submission.configuration
     configuration.check()
     for name, value in submission.tags.items():
@@ -126,6 +127,7 @@ def _check(submission: Submission) -> None:
             f"The compute target {submission.target.name} is detached.",
             "Pick another one.",
         )
+    check_secrets(owner, configuration)
     check_gpus(submission.target, configuration.gpus)
     if submission.environment.archived_at:
         raise UserError(

@@ -24,7 +24,7 @@ from runs.configuration import ScriptRunConfiguration
 from runs.exports import as_python, as_runconfig, environment_section
 from runs.forms import SubmitForm
 from runs.masking import masked
-from runs.models import Experiment, Run, Snapshot
+from runs.models import Experiment, NamedSecret, Run, Snapshot
 from runs.places import places
 from runs.priority import Priority
 from runs.requests import PageRequest
@@ -46,7 +46,8 @@ _SCRIPT, _EXPERIMENT = "train.py", "my-experiment"
 def initial_values(request: PageRequest, run: Run | None) -> dict[str, Any]:
     """What the form begins with: a run's settings, or those of the last run."""
     if run is not None:
-        return _values_of(run, without=hidden_variables(request, run))
+        values = _values_of(run, without=hidden_variables(request, run))
+        return values | {"secrets": _secrets_for(request.user, run)}
     values = _last_choices(request.user)
     values["experiment"] = request.GET.get("experiment", "")
     if request.GET.get("example") == "digits":
@@ -81,6 +82,12 @@ def hidden_variables(request: PageRequest, run: Run) -> list[str]:
         return []
     variables = run.configuration.environment_variables
     return [name for name, value in variables.items() if value and looks_secret(name)]
+
+
+def _secrets_for(user: User, run: Run) -> dict[str, str]:
+    """Those of somebody else can't be had; the variables need another's."""
+    secrets = run.configuration.secrets
+    return dict(secrets) if run.owner_id == user.pk else dict.fromkeys(secrets, "")
 
 
 def _values_of(run: Run, *, without: list[str]) -> dict[str, Any]:
@@ -137,6 +144,9 @@ def form_context(form: SubmitForm, user: User) -> dict[str, Any]:
         "targets": targets,
         "has_gpus": any(place.may_have_gpus for place in targets),
         "priorities": _priorities(user),
+        "kept_secrets": NamedSecret.objects.filter(owner=user).values_list(
+            "name", flat=True
+        ),
         "arguments_json": json.dumps(words),
         "command_line": line,
         "masked_names": MASKED_NAMES,

@@ -13,6 +13,7 @@ from runs import (
     output_views,
     queue_views,
     run_views,
+    secret_views,
     snapshot_views,
     submit_views,
     target_views,
@@ -90,6 +91,11 @@ _git_credentials = [
     path("<int:pk>/remove/", git_credential_views.remove, name="git-credential-remove"),
     path("keys/new/", git_credential_views.new_key, name="git-key-new"),
 ]
+_secrets = [
+    path("", secret_views.secrets, name="secrets"),
+    path("new/", secret_views.new, name="secret-new"),
+    path("<int:pk>/remove/", secret_views.remove, name="secret-remove"),
+]
 _one_git_key = [
     path("confirm/", git_credential_views.confirm, name="git-key-confirm"),
     path("remove/", git_credential_views.remove_key, name="git-key-remove"),
@@ -106,6 +112,7 @@ _runs: list[URLPattern | URLResolver] = [
         name="build-environment",
     ),
     path("git-credentials/", include(_git_credentials)),
+    path("secrets/", include(_secrets)),
     path("snapshots/<sha256:before>/diff/<sha256:after>/", include(_one_diff)),
     path("git-credentials/keys/<int:pk>/", include(_one_git_key)),
     path("compute/<str:name>/detach/", target_views.detach, name="detach-target"),

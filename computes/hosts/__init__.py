@@ -14,8 +14,10 @@ from computes.hosts.base import (
     TargetAwayError,
 )
 from computes.hosts.plain import plain
+from computes.runner.masking import LEAST as LEAST_SECRET
 
 __all__ = [
+    "LEAST_SECRET",
     "DamagedSourceError",
     "Host",
     "IdleEnvironment",

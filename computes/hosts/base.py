@@ -158,6 +158,16 @@ class Host(Protocol):
         """
         ...
 
+    def give_secrets(self, job: str, secrets: Mapping[str, Any]) -> None:
+        """Leave for the staged job what is not to stand in its `job.json`.
+
+        Its runner takes that away as the first thing it does; a job that was started,
+        or that ended without, leaves nothing of it. `env` are variables of the script,
+        whose names `job.json` has as `secrets`; `build` is what the making of its
+        environment gets (computes/runner/building.py).
+        """
+        ...
+
     def start(self, job: str) -> dict[str, Any]:
         """Start the staged job, once however often this is called; its handle."""
         ...

@@ -6,7 +6,7 @@ import select
 import socket
 import subprocess
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,7 +23,7 @@ from computes.hosts.base import (
 )
 from computes.hosts.bridging import open_socket
 from computes.hosts.sending import Sender
-from computes.runner import RUNNER, commands, facts, gpus, staging
+from computes.runner import RUNNER, commands, facts, gpus, runner, staging
 
 # A runner verb takes milliseconds; cleaning a large folder takes its time.
 _VERB_TIMEOUT = 60
@@ -57,6 +57,16 @@ class LocalHost:
                 "Ask an administrator to free some space, then try again.",
             ) from error
         return ()
+
+    def give_secrets(self, job: str, secrets: Mapping[str, Any]) -> None:
+        folder = runner.Job(str(self._jobs / job))
+        try:
+            runner.give_secrets(folder, dict(secrets))
+        except OSError as error:
+            words = error.strerror
+            raise TargetError(
+                f"The job folder can't be written to: {words}."
+            ) from error
 
     def start(self, job: str) -> dict[str, Any]:
         return self._ask("start", job)

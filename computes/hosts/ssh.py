@@ -1,10 +1,11 @@
 """A machine that is reached over SSH."""
 
 import base64
+import json
 import os
 import socket
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -63,6 +64,10 @@ class SshHost:
 
     def stage(self, job: str, spec: dict[str, Any], source: Source) -> Collection[str]:
         return self._questions().stage(job, spec, source)
+
+    def give_secrets(self, job: str, secrets: Mapping[str, Any]) -> None:
+        body = json.dumps(secrets).encode()
+        self._questions().ask("secrets", job=job, body=[body], size=len(body))
 
     def start(self, job: str) -> dict[str, Any]:
         handle: dict[str, Any] = self._questions().ask("start", job=job)

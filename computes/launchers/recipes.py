@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from computes.runner.masking import cover
+
 # Where an image has its environment, and where the files of a build lie meanwhile.
 FOLDER, CONTEXT = "/opt/aml-environment", "/aml-build"
 
@@ -46,6 +48,4 @@ class PackageSources:
 
     def covered(self, text: str) -> str:
         """The text without the passwords."""
-        for password in self.passwords:
-            text = text.replace(password, "********")
-        return text
+        return cover(text, self.passwords)

@@ -17,6 +17,7 @@ SHIPPED = tuple(
         "environment.py",
         "facts.py",
         "gpus.py",
+        "masking.py",
         "package_cache.py",
         "rank.py",
         "reasons.py",

@@ -3,10 +3,13 @@
 Shipped to compute targets beside runner.py: standard library only, Python 3.8 or newer.
 What is built is told in a job's `prepare`: `key`, the `lock` (a requirements file with
 every version and hash), the `python` that it is for, `uv` (the program's path; pip does
-it where there is none), `env` for the installer, and `keep_bytes`, beyond which
-those that were not used for longest are removed. With `conda` its packages come first,
-Python among them: the `records` that conda.py is given, and the `installer`: `key`,
-`lock` and `python` of one more environment, whose Python runs conda.py.
+it where there is none), and `keep_bytes`, beyond which those that were not used for
+longest are removed. With `conda` its packages come first, Python among them: the
+`records` that conda.py is given, and the `installer`: `key`, `lock` and `python` of one
+more environment, whose Python runs conda.py.
+
+Where packages come from may have passwords, so it is on the standard input alone: `env`
+for the installers, `auth` for conda.py, and `hidden`, what no word may tell.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from environment import (  # type: ignore[import-not-found]
     Tell,
     remove_unused,
 )
+from masking import cover  # type: ignore[import-not-found]
 from reasons import Reason  # type: ignore[import-not-found]
 from runner import Job, write_json  # type: ignore[import-not-found]
 
@@ -52,14 +56,15 @@ def main(folder: str) -> int:
     # Whoever cancels the job gets what was built so far removed, not only the process.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     job = Job(folder)
-    asked = (job.read("job.json") or {})["prepare"]
+    given = json.loads(sys.stdin.buffer.read() or b"{}")
+    asked = dict((job.read("job.json") or {})["prepare"], **given)
     environment = Environment.of(job)
     os.makedirs(environment.root, mode=0o700, exist_ok=True)
     tell = partial(job.event, "environment")
     try:
         is_new = _make(environment, tell, asked)
     except (Failed, OSError) as error:
-        why = _in_words(error, environment.root)
+        why = cover(_in_words(error, environment.root), asked.get("hidden", ()))
         say("The environment can't be made: %s" % why)
         tell(state="failed", key=environment.key)
         job.write("prepared.json", {"error": why})
@@ -168,7 +173,7 @@ def _install_conda(environment: Environment, asked: Json, run: Run) -> None:
     installer = Environment(environment.root, conda["installer"]["key"])
     given = {
         "records": conda["records"],
-        "auth": conda.get("auth"),
+        "auth": asked.get("auth"),
         "folder": environment.folder,
         "cache": os.path.join(environment.root, package_cache.CONDA),
     }

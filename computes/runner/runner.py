@@ -4,6 +4,7 @@ The one file that is shipped to compute targets: standard library only, Python 3
 newer. A job is a folder:
 
     job.json             what to run, written by the portal
+    secrets.json         what of that nobody else may see; gone once it is read
     work/                the working folder of the script
     logs/std_log.txt     all that the script printed, byte for byte
     events.jsonl         what happened, a JSON object a line
@@ -49,6 +50,7 @@ from typing import (
     Iterator,
     List,
     Optional,
+    Sequence,
     Set,
     Tuple,
 )
@@ -66,11 +68,14 @@ Version = Tuple[int, int]
 LOG = "logs/std_log.txt"
 EVENTS = "events.jsonl"
 RESOURCES = "resources.jsonl"
+SECRETS = "secrets.json"
 STREAMS = (LOG, EVENTS, RESOURCES)
 DEFAULT_GRACE = 30.0
 LONGEST_WAIT = 10 * 365 * 86400.0
 # In bytes; more than thousands of processes take in a receipt.
 LARGEST_JSON = 1 << 24
+# In seconds; so long may the last words of a script take to be masked and written.
+LAST_WORDS = 30.0
 # What a last word takes, but for one that tells of thousands of processes.
 RESERVE = 1 << 16
 # What a file can't be opened with in whose place a script has put something else.
@@ -267,8 +272,17 @@ class Job:
         with open(self.path("reserve"), "wb", opener=_open_private) as file:
             file.write(os.urandom(RESERVE))
 
+    def forget_secrets(self) -> None:
+        """Also what somebody was about to write who was killed."""
+        with contextlib.suppress(OSError):
+            for name in os.listdir(self.folder):
+                if name.startswith(SECRETS):
+                    with contextlib.suppress(OSError):
+                        os.unlink(self.path(name))
+
     def finish(self, reason: str, **facts: Any) -> None:
         """Write exit.json, however long the disk is full."""
+        self.forget_secrets()
         record = {
             "reason": reason,
             "exit_code": None,
@@ -534,6 +548,11 @@ class Supervisor:
         self.spec = spec
         self.who: Json = {}
         self.child = 0
+        # The process that masks what that prints, if it knows secrets.
+        self.masker = 0
+        # The variables of the script that are secrets, and what the build is given.
+        self.secrets: Json = {}
+        self.of_build: Json = {}
         self.status: Optional[int] = None
         # What the environment is held by.
         self.environment: Optional[int] = None
@@ -560,13 +579,20 @@ class Supervisor:
         self.canceled = True
 
     def announce(self) -> None:
-        """Say who supervises; from then on nobody else ever starts the script."""
+        """Say who supervises; from then on nobody else ever starts the script.
+
+        The secrets are read before that: then whoever gives some takes them away.
+        """
+        given = self.job.read(SECRETS) or {}
+        self.secrets = given.get("env") or {}
+        self.of_build = given.get("build") or {}
         portal, name = self.spec.get("portal", ""), os.path.basename(self.job.folder)
         mark = "%s:%s:%s" % (portal, name, os.urandom(16).hex())
         self.who = dict(identity(os.getpid()), mark=mark)
         self.who["apart"] = bool(self.spec.get("apart"))
         self.job.reserve()
         self.job.write("runner.json", self.who)
+        self.job.forget_secrets()
 
     def run(self) -> None:
         job = self.job
@@ -578,8 +604,9 @@ class Supervisor:
             return
         if not self._prepare():
             return
+        self.of_build = {}
         try:
-            self.child = self._spawn(self.spec["argv"], self.spec["cwd"])
+            self.child = self._spawn_script()
         except OSError as error:
             detail = self._why_not_started(error)
             job.event("start_failed", detail=detail)
@@ -596,10 +623,7 @@ class Supervisor:
         """See to the environment that the script needs; False if the job is over."""
         if not self.spec.get("prepare"):
             return True
-        package = os.path.dirname(os.path.abspath(__file__))
-        if package not in sys.path:
-            # Run as a single file, Python does not look beside it.
-            sys.path.insert(0, package)
+        package = see_siblings()
         from environment import Environment  # type: ignore[import-not-found]
 
         environment = Environment.of(self.job)
@@ -622,9 +646,11 @@ class Supervisor:
         """Have the environment built, or wait for who does; False if the job is over.
 
         A process of the job does it, under the same limits, and writes into its log.
+        The script never has what that is given.
         """
         command = [sys.executable, "-I", "-S", package, "prepare", self.job.folder]
-        self.child = self._spawn(command, self.job.folder)
+        given, hidden = self.of_build or None, self.of_build.get("hidden", ())
+        self.child = self._spawn(command, self.job.folder, given=given, hidden=hidden)
         self.begun = time.monotonic()
         status = self._supervise()
         if self.reason != "exited":
@@ -643,29 +669,57 @@ class Supervisor:
             return "The working folder of the job is missing."
         return "%s can't be started: %s." % (self.spec["argv"][0], error.strerror)
 
-    def _spawn(self, argv: List[str], cwd: str) -> int:
-        """Fork and execute a program; raises the OSError of what failed."""
+    def _spawn_script(self) -> int:
+        """Those variables that are secrets it has in its environment, and nowhere else.
+
+        Or on its standard input, if it only passes them on.
+        """
+        spec, secrets = self.spec, self.secrets
+        if not set(spec.get("secrets", ())) <= set(secrets):
+            raise SecretsGone
+        hidden = [*secrets.values()]
+        if spec.get("passes_secrets_on") and secrets:
+            given = {"env": secrets}
+            return self._spawn(spec["argv"], spec["cwd"], given=given, hidden=hidden)
+        return self._spawn(spec["argv"], spec["cwd"], env=secrets, hidden=hidden)
+
+    def _spawn(
+        self,
+        argv: List[str],
+        cwd: str,
+        *,
+        env: Optional[Json] = None,
+        given: Optional[Json] = None,
+        hidden: Sequence[str] = (),
+    ) -> int:
+        """Fork and execute a program; raises the OSError of what failed.
+
+        It can read `given` from its standard input. Of what it prints, `hidden` is
+        masked; without any, it has the log itself.
+        """
         spec, job = self.spec, self.job
         for name in spec.get("collect", ()):
             with contextlib.suppress(OSError):
                 os.makedirs(os.path.join(job.path(spec["cwd"]), name))
-        env = dict(os.environ)
-        env["PYTHONUNBUFFERED"] = "1"
-        env.update(spec["env"])
-        env[MARK] = self.who["mark"]
+        surroundings = dict(os.environ, PYTHONUNBUFFERED="1")
+        for variables in (spec["env"], env or {}, {MARK: self.who["mark"]}):
+            surroundings.update(variables)
         log = os.open(
             job.path(LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
         )
+        if hidden:
+            log = self._mask(log, hidden)
+        source = _readable(given, job.folder)
         said, say = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
-                self._become(argv, cwd, log, env)
+                self._become(argv, cwd, source, log, surroundings)
             except BaseException as error:
                 os.write(say, b"%d" % (getattr(error, "errno", None) or 22))
             os._exit(127)
-        os.close(say)
-        os.close(log)
+        for descriptor in (say, log, source):
+            os.close(descriptor)
         trouble = os.read(said, 16)
         os.close(said)
         if trouble:
@@ -673,9 +727,21 @@ class Supervisor:
             raise OSError(int(trouble), os.strerror(int(trouble)))
         return pid
 
-    def _become(self, argv: List[str], cwd: str, log: int, env: Dict[str, str]) -> None:
+    def _mask(self, log: int, hidden: Sequence[str]) -> int:
+        """Have a process write the log, masked; where to write for that."""
+        see_siblings()
+        from masking import leave_masker  # type: ignore[import-not-found]
+
+        end: int
+        self.masker, end = leave_masker(log, hidden)
+        os.close(log)
+        return end
+
+    def _become(
+        self, argv: List[str], cwd: str, source: int, log: int, env: Dict[str, str]
+    ) -> None:
         os.setsid()
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(source, 0)
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.chdir(self.job.path(cwd))
@@ -698,9 +764,17 @@ class Supervisor:
                 continue
             living = self._living()
             if self.status is not None and not living:
+                self._await_masker()
                 return self.status
             ending = self.ending or self._end("exited")
             ending.step(living)
+
+    def _await_masker(self) -> None:
+        """Until all is in the log: nobody prints any more."""
+        deadline = time.monotonic() + LAST_WORDS
+        while self.masker and time.monotonic() < deadline:
+            self._sleep(0.1)
+            self._reap()
 
     def _idle_seconds(self, limit: Optional[float]) -> float:
         """Until the next sample or the limit; a request to cancel comes by signal.
@@ -726,6 +800,9 @@ class Supervisor:
                 return
             if pid == 0:
                 return
+            if pid == self.masker:
+                self.masker = 0
+                continue
             self.samples.count_ended(pid, usage.ru_utime + usage.ru_stime)
             if pid == self.child:
                 self.status = status
@@ -766,13 +843,57 @@ class Supervisor:
         facts = how_ended(status)
         if self.ending:
             self.ending.step({})
-            facts["receipt"] = self.ending.receipt(left=len(self._living()))
+            facts["receipt"] = self._masked(
+                self.ending.receipt(left=len(self._living()))
+            )
         reason = self.reason
         if reason == "exited" and facts["signal"]:
             reason = "signaled"
         if reason == "idle":
             facts["idle_seconds"] = self.spec["idle_limit_seconds"]
         self.job.finish(reason, started=self.started or None, **facts)
+
+    def _masked(self, receipt: Json) -> Json:
+        """Without secrets that a script has given to a program as its argument."""
+        if self.secrets:
+            from masking import cover
+
+            for process in receipt["processes"]:
+                process["name"] = cover(process["name"], self.secrets.values())
+        return receipt
+
+
+class SecretsGone(OSError):
+    strerror = "its secrets are not here any more"
+
+
+def see_siblings() -> str:
+    """The folder of this file, where Python looks for the others from now on.
+
+    If it was given just this file, it does not.
+    """
+    package = os.path.dirname(os.path.abspath(__file__))
+    if package not in sys.path:
+        sys.path.insert(0, package)
+    return package
+
+
+def _readable(given: Optional[Json], folder: str) -> int:
+    """A descriptor to read something from that is in no folder."""
+    if given is None:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        descriptor = os.memfd_create(SECRETS)
+    except (AttributeError, OSError):
+        # An older Linux or C library has it in a file for a moment.
+        path = os.path.join(folder, "%s.%s" % (SECRETS, os.urandom(8).hex()))
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o600)
+        os.unlink(path)
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(json.dumps(given).encode())
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 def how_ended(status: int) -> Json:
@@ -971,6 +1092,24 @@ def supervise(job: Job) -> Json:
             supervisor.announce()
             supervisor.run()
     return job.read("exit.json") or {}
+
+
+def give_secrets(job: Job, secrets: Json) -> Json:
+    """Leave secrets for the supervisor, which reads them as the first thing.
+
+    A job that was begun gets none: nobody would take them away. Of one that begins at
+    this moment, that is seen after the file is there, or else it removes that.
+    """
+    if not _was_begun(job):
+        try:
+            job.write(SECRETS, secrets)
+        except FileNotFoundError:
+            # The supervisor has removed what was not quite written.
+            if not _was_begun(job):
+                raise
+    if _was_begun(job):
+        job.forget_secrets()
+    return {}
 
 
 def _was_begun(job: Job) -> bool:

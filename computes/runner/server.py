@@ -42,6 +42,7 @@ class Server:
         self._objects = staging.Objects(os.path.join(root, "objects"))
         self._verbs: Dict[str, Callable[[Json, Body], Any]] = {
             "start": lambda asked, _: runner.start(self._job(asked)),
+            "secrets": self._give_secrets,
             "state": lambda asked, _: runner.state(self._job(asked)),
             "clean": lambda asked, _: runner.clean(self._job(asked)),
             "cancel": lambda asked, _: self._end(runner.cancel, asked),
@@ -93,6 +94,10 @@ class Server:
 
     def _end(self, end: Callable[[Any, Any, str], Json], asked: Json) -> Json:
         return end(self._job(asked), asked["grace_seconds"], asked["reason"])
+
+    def _give_secrets(self, asked: Json, body: Body) -> Json:
+        given: Json = runner.give_secrets(self._job(asked), json.loads(body.read()))
+        return given
 
     def _prevent(self, asked: Json, _: Body) -> Json:
         said: Json = runner.prevent(self._job(asked), asked["word"], asked["reason"])

@@ -61,6 +61,8 @@ def addresses(run: SubmittedRun) -> list[str]:
         f"/runs/{run.run_id}/?tab=outputs&file=outputs/table.csv",
         f"/runs/{run.run_id}/?tab=snapshot&file=train.py",
         f"/runs/{run.run_id}/?tab=snapshot&file=train.py&line=2",
+        "/secrets/",
+        "/secrets/new/",
         "/git-credentials/",
         "/git-credentials/new/",
     ]

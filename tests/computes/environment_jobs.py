@@ -30,13 +30,15 @@ def job(tmp_path: Path, wheels: Wheels, name: str = "job", **prepare: Any) -> Jo
         "python": PYTHON,
         "lock": "",
         "uv": find_uv_bin(),
-        "env": wheels.settings,
         "keep_bytes": 10**9,
         **prepare,
     }
     script = SHOW if asked["lock"] else "import sys; print(sys.prefix)"
     argv = [str(environments(tmp_path) / asked["key"] / "bin/python"), "train.py"]
-    return JobFolder(tmp_path / "root/jobs" / name, script, prepare=asked, argv=argv)
+    folder = tmp_path / "root/jobs" / name
+    made = JobFolder(folder, script, prepare=asked, argv=argv)
+    made.give_secrets(build={"env": wheels.settings})
+    return made
 
 
 def states(job: JobFolder) -> list[str]:

@@ -375,3 +375,14 @@ def test_what_is_wrong_with_a_socket_is_the_error_of_here(
         place.host.connect(str(tmp_path / name))
     assert raised.value.errno
     assert place.host.state("job")["state"] == "absent"
+
+
+def test_secrets_reach_the_script_alone(place: Place) -> None:
+    code, given = b"import os; print(os.environ['A'][::-1])", {"env": {"A": "secret"}}
+    place.stage({"train.py": code}, secrets=["A"])
+    place.host.give_secrets("job", given)
+    assert (place.jobs / "job/secrets.json").stat().st_mode & 0o777 == 0o600
+    place.host.start("job")
+    place.host.give_secrets("job", given)
+    assert (place.last_word()["exit_code"], place.log()) == (0, "terces\n")
+    assert not (place.jobs / "job/secrets.json").exists()

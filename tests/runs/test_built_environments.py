@@ -190,11 +190,10 @@ def test_the_certificates_of_the_portal_go_with_it(
     own.write_text("the portal's own authority")
     far = factories.machine(sshd, tmp_path / "far")
     with override_settings(PYTHON_CA_BUNDLE=str(own)):
-        spec = preparation(environment("tiny"), far, host_of(far), "job").spec
-    assert spec
-    there = Path(spec["env"]["SSL_CERT_FILE"])
+        told = preparation(environment("tiny"), far, host_of(far), "job").secrets
+    there = Path(told["env"]["SSL_CERT_FILE"])
     assert there.is_relative_to(tmp_path / "far")
-    assert spec["env"]["PIP_CERT"] == str(there)
+    assert told["env"]["PIP_CERT"] == str(there)
     assert there.read_bytes() == own.read_bytes()
 
 

@@ -131,7 +131,7 @@ def test_a_dockerfile_is_given_the_proxies_and_keeps_none(
             environment=plain(base_dockerfile=text),
         )
     monitor.wait_for_end(run)
-    assert "http://reader:********@proxy.invalid:3128" in log_of(run)
+    assert "http://reader:***@proxy.invalid:3128" in log_of(run)
     assert PASSWORD.encode() not in told_of(run)
     assert b"proxy.invalid" not in everything(client)
 

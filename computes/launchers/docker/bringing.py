@@ -22,6 +22,7 @@ from computes.launchers.docker.locks import lock_of
 from computes.launchers.docker.recipes import BASE, Image
 from computes.launchers.docker.settings import DockerSettings
 from computes.launchers.recipes import PackageSources
+from computes.runner.masking import Masker
 
 # Seconds from one try to get the lock of an image to the next; many may wait for it.
 _BEAT = 1.0
@@ -115,11 +116,8 @@ class ImageBringer:
     def _build(self, image: Image, sources: PackageSources) -> None:
         self._note(image, "building")
         begun = time.monotonic()
-        builder = ImageBuilder(
-            self._host, self._settings, tell=self._tell, check=self._check
-        )
         try:
-            builder.build(image, self._base_id(image), sources)
+            self._build_masked(image, sources)
         except TargetAwayError:
             raise
         except PortalError:
@@ -131,6 +129,20 @@ class ImageBringer:
         self._note(image, "built", seconds=seconds, bytes=size)
         for key in remove_unused(self._client, portal.ENVIRONMENTS_MAX_BYTES, image):
             self._host.write_event(self._job, "environment", state="removed", key=key)
+
+    def _build_masked(self, image: Image, sources: PackageSources) -> None:
+        """Tell what the build says, but for the passwords of where packages are."""
+        masker = Masker(sources.passwords)
+        builder = ImageBuilder(
+            self._host,
+            self._settings,
+            tell=lambda words: self._tell(masker.feed(words)),
+            check=self._check,
+        )
+        try:
+            builder.build(image, self._base_id(image), sources)
+        finally:
+            self._tell(masker.end())
 
     def _base_id(self, image: Image) -> str:
         base = _inspect(self._client, image.base.name) if image.base else None
@@ -167,7 +179,8 @@ class ImageBringer:
         )
 
     def _tell(self, words: bytes) -> None:
-        self._host.write_log(self._job, words)
+        if words:
+            self._host.write_log(self._job, words)
 
 
 def _inspect(client: docker.APIClient, name: str) -> dict[str, Any] | None:

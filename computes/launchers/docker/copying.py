@@ -24,6 +24,7 @@ class CopyingDockerLauncher(DockerLauncher):
             # Those of the script are for the container: on the host they could have
             # anything started.
             "env": {},
+            "passes_secrets_on": True,
             "apart": False,
             "docker": {**spec["docker"], **with_copies(spec, place, self._settings)},
         }
