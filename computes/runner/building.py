@@ -244,7 +244,8 @@ def _run(
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env=surroundings,
-                cwd=root,
+                # Where nobody's uv.toml is found.
+                cwd="/",
             )
         except OSError as error:
             why = "%s can't be started: %s." % (command[0], error.strerror)
