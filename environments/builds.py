@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from aml_portal.durations import short_duration
 from aml_portal.errors import UserError
 from computes.models import ComputeTarget
@@ -53,8 +55,10 @@ def note(
 ) -> None:
     """Keep what a job on `target` has told of the environment that it needs.
 
-    It may be told twice, and of long ago: what is known to be later stays.
+    It may be told twice, and of long ago: what is known to be later stays. A clock
+    that is ahead must not outdo all that will be told.
     """
+    time = min(time, timezone.now())
     if state == "removed":
         builds = Build.objects.filter(machine=target.its_machine, key=key)
         builds.filter(used_at__lte=time).update(state=Build.State.REMOVED)
