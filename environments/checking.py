@@ -19,11 +19,15 @@ _SECONDS = 20
 # A package after another turns out to have no wheels; then it was not worth the wait.
 _MOST_ROUNDS = 5
 _LONGEST = 600
+# An index may give any reason, and have withdrawn all that it has.
+_LONGEST_REASON, _MOST_YANKED = 200, 10
 _ANSWER = re.compile(
     r"(?:, | )?we can conclude that your requirements are unsatisfiable"
 )
+# Each begins at the begin of a word: in a long one, which an index may well have, it
+# would be tried at every letter.
 _UNUSABLE = re.compile(
-    r"(?:versions of )?(?P<name>[\w.-]+\w)(?P<version>\S*) ha(?:s|ve) no usable wheels"
+    r"(?<!\S)(?P<name>\S+) ha(?:s|ve) no usable wheels"
     r"|Building source distributions for `(?P<source>[\w.-]+)` is disabled"
 )
 _YANKED = re.compile(r"warning: `(\S+)` is yanked(?: \(reason: \"(.*)\"\))?")
@@ -40,7 +44,7 @@ _SENTENCES = (
         "An index has more to say than the portal takes in.",
     ),
     (
-        r"([\w.-]+) was not found in the (?:package registry|provided package)",
+        r"(?<!\S)([\w.-]+) was not found in the (?:package registry|provided package)",
         "There is no package “{0}” in the package index.",
     ),
     (
@@ -51,9 +55,9 @@ _SENTENCES = (
         r"only (\S+) is available and you require (\S+?),",
         "There is no {1} in the package index, only {0}.",
     ),
-    (r"([^\s,]+) (?:was|were) yanked", "{0} was yanked by its authors."),
+    (r"(?<![^\s,])([^\s,]+) (?:was|were) yanked", "{0} was yanked by its authors."),
     (
-        r"(\S+) has no wheels with a matching (?:Python|platform|ABI)",
+        r"(?<!\S)(\S+) has no wheels with a matching (?:Python|platform|ABI)",
         "{0} has no wheel for Python {python} on Linux.",
     ),
     (
@@ -103,10 +107,11 @@ def _asked(question: Question, deadline: float, excluded: dict[str, str]) -> str
     # Of wheels of another kind it is known what they are for.
     found = _UNUSABLE.search(said)
     if found and len(excluded) < _MOST_ROUNDS:
-        name = found["name"] or found["source"]
-        named = {name: f"{name}{found['version'] or ''}"}
+        named = found["name"] or found["source"]
+        # Without the version.
+        name = re.split(r"[^\w.-]", named, maxsplit=1)[0]
         if name not in excluded:
-            return _asked(question, deadline, excluded | named)
+            return _asked(question, deadline, {**excluded, name: named})
     if any(words in said for words in _OUT_OF_REACH):
         why = compiled.unreachable or _cause(compiled.answer.remarks)
         return f"The packages could not be checked: {why}"
@@ -131,8 +136,8 @@ def _remarks(compiled: Compiled, excluded: dict[str, str]) -> str:
         ]
     remarks += [
         f"{package} was yanked by its authors"
-        + (f": “{reason.rstrip('.')}”." if reason else ".")
-        for package, reason in _YANKED.findall(compiled.answer.remarks)
+        + (f": “{reason[:_LONGEST_REASON].rstrip('.')}”." if reason else ".")
+        for package, reason in _YANKED.findall(compiled.answer.remarks)[:_MOST_YANKED]
     ]
     remarks += [
         f"{package} has no wheel for Python {python} on Linux that may be used: it is"

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -21,6 +22,7 @@ from environments.checking import check_packages
 from environments.conda import Platform
 from environments.definition import CondaDependencies, Definition
 from environments.resolving import resolve
+from environments.uv import program_for
 from tests.environments.conda_channel import CondaChannel
 from tests.environments.sources import source
 from tests.environments.wheels import Wheels
@@ -188,3 +190,21 @@ def test_an_index_without_end_takes_no_more_memory_than_a_program_may_have(
         with pytest.raises(UserError, match="An index has more to say than"):
             check_packages(Definition.of_packages("far", line), seconds=60)
         server.shutdown()
+
+
+def test_a_name_of_any_length_is_told_at_once() -> None:
+    """What uv says of it has the name, and is searched for what went wrong."""
+    begun = time.monotonic()
+    with pytest.raises(UserError, match="There is no package"):
+        check_packages(Definition.of_packages("9" * 19_000))
+    assert time.monotonic() < begun + 5
+
+
+def test_machines_choose_no_folder_of_the_portal_by_what_they_say_they_are(
+    tmp_path: Path, settings: Settings
+) -> None:
+    settings.PACKAGES_FOLDER = tmp_path / "packages"
+    assert program_for(f"x/../../../../{tmp_path}/made") is None
+    assert not [*tmp_path.glob("made*")]
+    said = {"machine": "x86_64", "glibc": "9" * 9_999, "cuda": "12.4 glibc=1"}
+    assert str(Platform.of(said)) == "linux-64 glibc=9999 cuda=12.4"
