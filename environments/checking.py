@@ -6,6 +6,9 @@ what only a build could tell is a remark, and what no build could mend is an err
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore
 
 from django.conf import settings
 
@@ -16,6 +19,8 @@ from environments.formats.pip_lines import name_of
 from environments.uv import UvTimeout
 
 _SECONDS = 20
+# Each takes what an index makes it take, as long as it may.
+_PLACES = BoundedSemaphore(8)
 # A package after another turns out to have no wheels; then it was not worth the wait.
 _MOST_ROUNDS = 5
 _LONGEST = 600
@@ -84,13 +89,26 @@ def check_packages(
         python=python,
         may_build=may_build,
     )
+    deadline = time.monotonic() + seconds
     try:
-        return _asked(question, time.monotonic() + seconds, excluded={})
+        with _turn(deadline):
+            return _asked(question, deadline, excluded={})
     except UvTimeout:
         return (
             f"The packages could not be checked within {seconds:g} seconds: whether"
             " they go together shows where the environment is made."
         )
+
+
+@contextmanager
+def _turn(deadline: float) -> Iterator[None]:
+    """Wait for one of the places. Raises UvTimeout."""
+    if not _PLACES.acquire(timeout=max(deadline - time.monotonic(), 0)):
+        raise UvTimeout
+    try:
+        yield
+    finally:
+        _PLACES.release()
 
 
 def _asked(question: Question, deadline: float, excluded: dict[str, str]) -> str:

@@ -95,9 +95,10 @@ def solve(
     specs = list(dependencies.packages)
     if not dependencies.names_python:
         specs.append(f"python={DEFAULT_PYTHON}")
+    named = channels.addresses(dependencies.channels)
     asked = {
         "specs": specs,
-        "channels": channels.addresses(dependencies.channels),
+        "channels": named,
         "subdir": platform.subdir,
         "virtual": platform.virtual_packages,
         "auth": channels.credentials(),
@@ -110,7 +111,7 @@ def solve(
             raise UserError(_sentence(answer, [*egress.unreachable.values()]))
     records: list[Record] = answer["records"]
     for each in records:
-        _check_record(each, asked["channels"])
+        _check_record(each, named)
     return sorted(records, key=lambda each: str(each["name"]))
 
 

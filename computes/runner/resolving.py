@@ -67,11 +67,12 @@ def _run(
     try:
         out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        words = "error: Failed to build\ncause: it took longer than %d seconds"
-        return 1, "", words % seconds
+        why = "error: Failed to build\ncause: it took longer than %d seconds" % seconds
+        return 1, "", why
     finally:
         _end_all()
-    return process.returncode, *(each.decode(errors="replace") for each in (out, err))
+    words = (out.decode(errors="replace"), err.decode(errors="replace"))
+    return (process.returncode, *words)
 
 
 def _end_all() -> None:
