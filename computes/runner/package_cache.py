@@ -76,8 +76,15 @@ def size_of(folder: str) -> int:
 
 
 def _unused(root: str) -> List[Package]:
-    paths = [path for each in _PACKAGES for path in glob.glob(os.path.join(root, each))]
-    found = (_look_at(path) for path in paths if os.path.isdir(path))
+    place = glob.escape(root)
+    paths = [
+        path for each in _PACKAGES for path in glob.glob(os.path.join(place, each))
+    ]
+    # A link could lead anywhere.
+    folders = (
+        each for each in paths if os.path.isdir(each) and not os.path.islink(each)
+    )
+    found = (_look_at(path) for path in folders)
     return [package for package in found if package]
 
 
