@@ -18,6 +18,7 @@ SHIPPED = tuple(
         "facts.py",
         "following.py",
         "gpus.py",
+        "locks.py",
         "masking.py",
         "outputs.py",
         "package_cache.py",
