@@ -5,7 +5,6 @@ command lines are seen by every account of a machine. They hold while an environ
 resolved or built, and nothing of them stays in it.
 """
 
-import re
 from dataclasses import dataclass, replace
 from netrc import NetrcParseError, netrc
 from pathlib import Path
@@ -13,8 +12,6 @@ from typing import Self
 from urllib.parse import quote, urlsplit
 
 from django.conf import settings
-
-_PASSWORD = re.compile(r"//[^/@\s]+@")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +78,6 @@ class Indexes:
             extra=tuple(_signed_in(each, known) for each in self.extra),
             find_links=tuple(_signed_in(each, known) for each in self.find_links),
         )
-
-    @staticmethod
-    def covered(text: str) -> str:
-        """The text without what signs in to addresses, to be shown and logged."""
-        return _PASSWORD.sub("//…@", text)
 
     def _proxies(self) -> dict[str, str]:
         return {
