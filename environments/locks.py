@@ -28,7 +28,7 @@ def platform_of(environment: Environment, facts: Mapping[str, Any]) -> str:
 def find_lock(environment: Environment, facts: Mapping[str, Any]) -> Lock | None:
     """The lock for such a machine, if there is one. Raises UserError."""
     platform = platform_of(environment, facts)
-    locks = list(environment.locks.order_by("pk"))
+    locks = sorted(environment.locks.all(), key=lambda lock: lock.pk)
     exact = next((lock for lock in locks if lock.platform == platform), None)
     if exact or not environment.definition.python.conda_dependencies.needs_conda:
         return exact
