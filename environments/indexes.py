@@ -5,9 +5,9 @@ command lines are seen by every account of a machine. They hold while an environ
 resolved or built, and nothing of them stays in it.
 """
 
+import os
 from dataclasses import dataclass, replace
 from netrc import NetrcParseError, netrc
-from pathlib import Path
 from typing import Self
 from urllib.parse import quote, urlsplit
 
@@ -62,14 +62,14 @@ class Indexes:
             **self._proxies(),
         )
 
-    def signed_in(self, file: Path) -> Self:
-        """With what a netrc file has for their hosts in the addresses themselves.
+    def signed_in(self) -> Self:
+        """With what the netrc file has for their hosts in the addresses themselves.
 
-        So that where they are needed, nobody has to have the file, and with it the
-        passwords for everything else.
+        So that elsewhere nobody has to have the file, and with it the passwords for
+        everything else.
         """
         try:
-            known = netrc(file)
+            known = netrc(settings.PYTHON_NETRC or os.path.expanduser("~/.netrc"))  # noqa: PTH111
         except (OSError, NetrcParseError):
             return self
         return replace(

@@ -121,7 +121,7 @@ def _secrets(lock: Lock, indexes: Indexes) -> dict[str, Any]:
 
 def _indexes(host: Host) -> Indexes:
     """As they are to be reached from there, where no file of the portal is."""
-    indexes = Indexes.configured()
+    indexes = Indexes.configured().signed_in()
     bundle = Path(indexes.ca_bundle)
     if not bundle.is_file():
         return indexes
