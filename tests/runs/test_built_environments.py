@@ -209,15 +209,17 @@ def test_a_yanked_version_is_taken_by_who_names_it_and_by_nobody_else(
 def test_the_certificates_of_the_portal_go_with_it(
     sshd: Sshd, tmp_path: Path, wheels: Wheels
 ) -> None:
-    own = tmp_path / "own.pem"
-    own.write_text("the portal's own authority")
+    own, needed = tmp_path / "own.pem", environment("tiny")
     far = factories.machine(sshd, tmp_path / "far")
-    with override_settings(PYTHON_CA_BUNDLE=str(own)):
-        told = preparation(environment("tiny"), far, host_of(far), "job").secrets
-    there = Path(told["env"]["SSL_CERT_FILE"])
-    assert there.is_relative_to(tmp_path / "far")
-    assert told["env"]["PIP_CERT"] == str(there)
-    assert there.read_bytes() == own.read_bytes()
+    # An administrator renews them while the portal runs.
+    for authority in ("the portal's own authority", "the next one"):
+        own.write_text(authority)
+        with override_settings(PYTHON_CA_BUNDLE=str(own)):
+            told = preparation(needed, far, host_of(far), "job").secrets
+        there = Path(told["env"]["SSL_CERT_FILE"])
+        assert there.is_relative_to(tmp_path / "far")
+        assert told["env"]["PIP_CERT"] == str(there)
+        assert there.read_text() == authority
 
 
 def test_wheels_for_other_platforms_alone_are_told(wheels: Wheels) -> None:
