@@ -13,7 +13,7 @@ from aml_portal.errors import UserError
 from environments.compiling import Compiled, Question, compile_packages
 from environments.definition import DEFAULT_PYTHON, Definition
 from environments.formats.pip_lines import name_of
-from environments.uv import UvTimeout
+from environments.programs import ProgramTimeout
 
 _SECONDS = 20
 # A package after another turns out to have no wheels; then it was not worth the wait.
@@ -78,7 +78,7 @@ def check_packages(
     )
     try:
         return _asked(question, time.monotonic() + seconds, excluded={})
-    except UvTimeout:
+    except ProgramTimeout:
         return (
             f"The packages could not be checked within {seconds:g} seconds: whether"
             " they go together shows where the environment is made."

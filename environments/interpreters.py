@@ -1,9 +1,6 @@
 """Asks Python interpreters of the portal's machine what they are and what they have."""
 
 import json
-import os
-import signal
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +9,7 @@ from typing import Any
 from aml_portal.errors import UserError
 from environments.definition import Definition
 from environments.formats.reading import Read
+from environments.programs import ProgramTimeout, run_program
 
 _TIMEOUT = 10
 # -I keeps the interpreter from importing anything that lies about.
@@ -86,7 +84,7 @@ def _answer(path: str, question: str) -> list[Any]:
     _check_file(program)
     try:
         first, second = json.loads(_ask(program, question))
-    except subprocess.TimeoutExpired as error:
+    except ProgramTimeout as error:
         raise UserError(
             f"{program} did not answer within {_TIMEOUT} seconds.",
             "Give the path of a Python interpreter.",
@@ -100,21 +98,13 @@ def _answer(path: str, question: str) -> list[Any]:
 
 
 def _ask(program: Path, question: str) -> bytes:
-    with subprocess.Popen(
+    _, answer, _ = run_program(
         [program, "-I", "-c", question],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
-        start_new_session=True,
-    ) as process:
-        try:
-            return process.communicate(timeout=_TIMEOUT)[0]
-        except subprocess.TimeoutExpired:
-            # With all that it has started.
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
+        folder=Path("/"),
+        environment={"PATH": "/usr/local/bin:/usr/bin:/bin"},
+        seconds=_TIMEOUT,
+    )
+    return answer
 
 
 def _check_file(program: Path) -> None:

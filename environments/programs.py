@@ -1,4 +1,4 @@
-"""Runs a program of the portal's own, no longer than it may take."""
+"""Runs a program on the portal's machine, no longer than it may take."""
 
 import os
 import signal

@@ -9,7 +9,7 @@ from aml_portal.errors import UserError
 from environments.checking import refusal
 from environments.compiling import Compiled, Question, compile_packages
 from environments.definition import Definition
-from environments.uv import UvAnswer, UvTimeout
+from environments.uv import UvAnswer
 
 _CONSTRAINTS = "constraints.txt"
 # What uv says where a package has no wheel, and of one in a repository.
@@ -36,7 +36,8 @@ def resolve(
     `python` is a version such as "3.11", `platform` as uv names it; packages that are
     `installed`, in some version, keep that, and are left out. Nothing is built for it,
     since that would run code of strangers on the portal's machine: if that has to be,
-    `build_on` resolves them, elsewhere. Raises UserError with what can't be.
+    `build_on` resolves them, elsewhere. Raises UserError with what can't be, and
+    ProgramTimeout.
     """
     kept = installed or {}
     lines = definition.python.conda_dependencies.pip
@@ -49,15 +50,9 @@ def resolve(
     constraints = "\n".join(f"{name}=={version}" for name, version in kept.items())
     files = {_CONSTRAINTS: constraints.encode()}
     question = Question(lines=lines, python=python, platform=platform)
-    try:
-        compiled = compile_packages(
-            question, *options, files=files, deadline=time.monotonic() + seconds
-        )
-    except UvTimeout as error:
-        raise UserError(
-            f"The packages could not be resolved within {seconds:.0f} seconds.",
-            "Try again, or name their versions more exactly.",
-        ) from error
+    compiled = compile_packages(
+        question, *options, files=files, deadline=time.monotonic() + seconds
+    )
     if build_on and _HAS_TO_BUILD.search(compiled.answer.remarks):
         compiled = _built(compiled, build_on, options, files, seconds)
     return _lock(compiled)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import docker
 from docker.auth import resolve_repository_name
@@ -35,14 +36,20 @@ _AWAY = ("dial tcp", "timeout", "no such host", "tls:", "x509", "connection rese
 Tell = Callable[[bytes], None]
 
 
+def facts_of(client: docker.APIClient, image: str) -> dict[str, Any] | None:
+    """What the engine knows of an image, by its name or id; None if it is not there."""
+    try:
+        facts: dict[str, Any] = client.inspect_image(image)  # type: ignore[no-untyped-call]
+    except NotFound:
+        return None
+    return facts
+
+
 def is_there(client: docker.APIClient, image: str) -> bool:
     try:
-        client.inspect_image(image)  # type: ignore[no-untyped-call]
-    except NotFound:
-        return False
+        return facts_of(client, image) is not None
     except APIError as error:
         raise refusal(image, words_of(error)) from error
-    return True
 
 
 def is_foreign(client: docker.APIClient, image: str) -> bool:
@@ -50,11 +57,8 @@ def is_foreign(client: docker.APIClient, image: str) -> bool:
 
     It may work all the same, where the machine emulates that one.
     """
-    try:
-        facts = client.inspect_image(image)  # type: ignore[no-untyped-call]
-    except NotFound:
-        return False
-    return bool(facts["Architecture"] != client.version()["Arch"])
+    facts = facts_of(client, image)
+    return bool(facts and facts["Architecture"] != client.version()["Arch"])
 
 
 def pull(
