@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet, prefetch_related_objects
+from django.utils import timezone
 
 from aml_portal.durations import short_duration
 from aml_portal.errors import UserError
@@ -57,8 +58,10 @@ def note(
 ) -> None:
     """Keep what a job on `target` has told of the environment that it needs.
 
-    It may be told twice, and of long ago: what is known to be later stays.
+    It may be told twice, and of long ago: what is known to be later stays. A clock
+    that is ahead must not outdo all that will be told.
     """
+    time = min(time, timezone.now())
     machine, key = target.its_machine, key[:_LONGEST_KEY]
     builds = Build.objects.filter(machine=machine, key=key)
     if state == "removed":

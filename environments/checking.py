@@ -36,6 +36,10 @@ _BESIDE = ("client error", "process didn't exit", "failed to ")
 # What uv says, and the sentence that is made of it.
 _SENTENCES = (
     (
+        r"memory allocation of \d+ bytes failed",
+        "An index has more to say than the portal takes in.",
+    ),
+    (
         r"([\w.-]+) was not found in the (?:package registry|provided package)",
         "There is no package “{0}” in the package index.",
     ),
