@@ -28,10 +28,12 @@ _STATES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Outlook:
-    """What a run would find on a target."""
+    """What a run would find on a target; `key` is empty while it is not known."""
 
     text: str
     is_ready: bool
+    key: str = ""
+    build: Build | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,16 +150,18 @@ def _outlook(
     machine = target.its_machine
     match build and build.state:
         case Build.State.READY:
-            return Outlook(text=f"{what}ready on {machine}", is_ready=True)
+            text = f"{what}ready on {machine}"
+            return Outlook(text=text, is_ready=True, key=key or "", build=build)
         case Build.State.BUILDING:
-            return Outlook(text=f"{what}being built on {machine}", is_ready=False)
+            text = f"{what}being built on {machine}"
+            return Outlook(text=text, is_ready=False, key=key or "")
     text = f"{what}will be built on {machine}"
     took = build.seconds if build else None
     if took is None and key:
         took = _took_elsewhere(key)
     if took is not None:
         text += f", which took about {short_duration(took)} the last time"
-    return Outlook(text=text, is_ready=False)
+    return Outlook(text=text, is_ready=False, key=key or "")
 
 
 def _lock_for(environment: Environment, target: ComputeTarget) -> Lock | None:

@@ -142,12 +142,14 @@ def test_the_submit_page_tells_whether_a_build_is_ahead(client: Client) -> None:
         page = text_of(client.post("/runs/new/preview/", typed))
         found = re.search(r'id="environment-outlook"[^>]*>(.*?)</p>', page, re.DOTALL)
         assert found
-        return found[1]
+        return plain(found[1]).strip()
 
-    assert outlook(lock.environment) == "Will be built on local"
+    key = f"· key {lock.key[:12]}"
+    assert outlook(lock.environment) == f"Will be built on local {key}"
     run = run_with(lock)
-    tell(run, "built", seconds=40)
-    assert outlook(lock.environment) == "Ready on local"
+    tell(run, "built", seconds=40, bytes=5_000_000)
+    ready = rf"Ready on local · 5\.0 MB · built [-\d]+ [\d:]+ {key}"
+    assert re.fullmatch(ready, outlook(lock.environment))
     assert outlook(factories.this_python()) == ""
 
 
