@@ -135,10 +135,10 @@ def _source(request: HttpRequest) -> Environment | None:
 def _named(request: HttpRequest, source: Environment | None) -> dict[str, str]:
     if source is None:
         return {}
-    name = source.name
     if source.is_curated or "clone" in request.GET:
-        name = unused_name(name.removeprefix(PREFIX).lower())
-    return {"name": name, "description": source.description}
+        # It is about to become something else than is described there.
+        return {"name": unused_name(source.name.removeprefix(PREFIX).lower())}
+    return {"name": source.name, "description": source.description}
 
 
 def _context(form: NamedForm, source: Environment | None) -> dict[str, Any]:
