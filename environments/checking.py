@@ -125,7 +125,7 @@ def _clash(said: str, question: Question) -> str:
 
 def refusal(said: str, question: Question) -> UserError:
     """What is in the way, of what uv said of it."""
-    said = " ".join(said.split())
+    printed, said = said, " ".join(said.split())
     sentence = _known_sentence(said, question)
     if not sentence:
         blamed = _blamed(said, question)
@@ -134,8 +134,8 @@ def refusal(said: str, question: Question) -> UserError:
         sentence = f"{named} can't be installed{together}."
     elif not re.search(r"\bdepends? on\b", said):
         # The reason would say the same once more.
-        return UserError(sentence)
-    return UserError(sentence, _why(said))
+        return UserError(sentence, said=printed)
+    return UserError(sentence, _why(said), said=printed)
 
 
 def _remarks(compiled: Compiled, excluded: dict[str, str]) -> str:

@@ -73,7 +73,7 @@ def _built(
     given = {**question.files, **files}
     answer = build_on(*question.command, *options, files=given, seconds=seconds)
     if answer.build_error:
-        raise UserError(f"{answer.build_error}.", "Its own build has to succeed there.")
+        raise UserError(f"{answer.build_error.rstrip('.')}.", said=answer.remarks)
     if not all(_LOCKED.fullmatch(line) for line in answer.output.splitlines()):
         raise UserError("The machine answers with something else than a lock.")
     return replace(compiled, question=question, answer=answer)
