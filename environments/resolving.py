@@ -12,8 +12,10 @@ from environments.definition import Definition
 from environments.uv import UvAnswer, UvTimeout
 
 _CONSTRAINTS = "constraints.txt"
-# uv's hint where a package has no wheel.
-_HAS_TO_BUILD = "building from source is disabled"
+# What uv says where a package has no wheel, and of one in a repository.
+_HAS_TO_BUILD = re.compile(
+    r"building from source is disabled|[Bb]uilding source distributions .*disabled"
+)
 _LOCKED = re.compile(r"[\w.-]+(\[[\w.,-]+\])?(==| @ )\S[^\n]*|    --hash=\S+( \\)?|")
 
 # environments.uv.run_uv_on with where that is.
@@ -56,7 +58,7 @@ def resolve(
             f"The packages could not be resolved within {seconds:.0f} seconds.",
             "Try again, or name their versions more exactly.",
         ) from error
-    if build_on and _HAS_TO_BUILD in compiled.answer.remarks:
+    if build_on and _HAS_TO_BUILD.search(compiled.answer.remarks):
         compiled = _built(compiled, build_on, options, files, seconds)
     return _lock(compiled)
 

@@ -19,6 +19,7 @@ SHIPPED = tuple(
         "gpus.py",
         "masking.py",
         "package_cache.py",
+        "pins.py",
         "rank.py",
         "reasons.py",
         "resolving.py",

@@ -30,6 +30,7 @@ from typing import IO, Any, Callable, Dict, Iterator, List, Optional
 
 # The folder that Python was given is the first in its path.
 import package_cache  # type: ignore[import-not-found]
+import pins  # type: ignore[import-not-found]
 from environment import (  # type: ignore[import-not-found]
     Environment,
     Tell,
@@ -192,10 +193,11 @@ def _install_wheels(environment: Environment, asked: Json, run: Run) -> None:
     else:
         pip = [environment.python, "-m", "pip", "install", "--no-input"]
         pip += ["--disable-pip-version-check"]
-    lock = os.path.join(environment.folder, "requirements.txt")
-    with open(lock, "w", encoding="utf-8") as file:
-        file.write(asked["lock"])
-    run([*pip, "--no-deps", "--require-hashes", "-r", lock])
+    for options, part in pins.steps(asked["lock"]):
+        lock = os.path.join(environment.folder, "requirements.txt")
+        with open(lock, "w", encoding="utf-8") as file:
+            file.write(part)
+        run([*pip, *options, lock])
 
 
 def _find_python(version: str) -> str:

@@ -33,12 +33,8 @@ def source(folder: Path, name: str, backend: str, *, static: bool = True) -> Pat
 
     If it is not `static`, it has to be built to know what else it needs.
     """
-    project = _PROJECT + (_STATIC.format(name=name) if static else "")
     top = f"{name}-1.0"
-    files = {
-        "pyproject.toml": project,
-        "backend.py": backend,
-    }
+    files = source_files(name, backend, static=static)
     if static:
         files["PKG-INFO"] = f"Metadata-Version: 2.2\nName: {name}\nVersion: 1.0\n"
     archive = folder / f"{top}.tar.gz"
@@ -48,3 +44,9 @@ def source(folder: Path, name: str, backend: str, *, static: bool = True) -> Pat
             member.size = len(text.encode())
             out.addfile(member, io.BytesIO(text.encode()))
     return archive
+
+
+def source_files(name: str, backend: str, *, static: bool = True) -> dict[str, str]:
+    """The same as files, such as of a repository."""
+    project = _PROJECT + (_STATIC.format(name=name) if static else "")
+    return {"pyproject.toml": project, "backend.py": backend}

@@ -190,12 +190,11 @@ def test_a_dockerfile_is_built_and_an_image_by_its_name_is_not(
 
 
 def test_where_it_can_not_be_built_is_told_and_not_offered(
-    target: ComputeTarget,
+    environment: Environment, target: ComputeTarget
 ) -> None:
     engine = docker(target, "engine", "no image")
-    tiny = save_environment(name="tiny", definition=Definition.of_packages("tiny"))
-    locked(tiny)
-    assert "“no image” is no name of an image." in outlook(tiny, engine)
-    offered = [each for each, _ in builds.outlooks_of(tiny)]
+    locked(environment)
+    assert "“no image” is no name of an image." in outlook(environment, engine)
+    offered = [each for each, _ in builds.outlooks_of(environment)]
     assert target in offered
     assert engine not in offered

@@ -12,7 +12,6 @@ from environments.builds import outlook
 from environments.definition import Definition
 from environments.models import Environment
 from environments.services import save_environment
-from runs import execution
 from runs.building_ahead import build_ahead
 from runs.models import Run
 from runs.run_environment import run_environment
@@ -21,7 +20,7 @@ from tests import factories
 from tests.environments.wheels import Wheels
 from tests.runs.built_images import log_of, remove_built
 from tests.services.docker_engine import DockerEngine
-from tests.services.monitor import Monitor
+from tests.services.monitor import Monitor, take_up
 from tests.services.slurm import Slurm
 from tests.services.sshd import Sshd
 
@@ -34,7 +33,8 @@ pytestmark = [
 @pytest.fixture
 def wheels(tmp_path: Path) -> Iterator[Wheels]:
     wheels = Wheels(tmp_path / "wheels")
-    wheels.add("tiny", "1.0")
+    # Packages of its own for each test, since all build into one folder.
+    wheels.add("tiny", "1.0", code=f"PLACE = {str(tmp_path)!r}")
     with override_settings(
         PYTHON_INDEX=f"file://{tmp_path}/none", PYTHON_FIND_LINKS=[str(wheels.folder)]
     ):
@@ -64,7 +64,7 @@ def built_ahead(target: ComputeTarget) -> tuple[Run, Run]:
 def _built(target: ComputeTarget, environment: Environment, monitor: Monitor) -> Run:
     run = build_ahead(environment, target, owner=factories.person())
     run.refresh_from_db()
-    execution.start_run(run.pk)
+    take_up(run)
     monitor.wait_for_end(run, timeout=90)
     assert run.status == RunStatus.COMPLETED, run.error
     return run

@@ -22,8 +22,10 @@ from runs import execution
 from runs.mirror import log_path
 from runs.status import EndReason, RunStatus
 from tests import factories
-from tests.environments.sources import source
+from tests.environments.sources import source, source_files
 from tests.environments.wheels import Wheels
+from tests.services.git import git, repository
+from tests.services.git_server import GitServer, serving
 from tests.services.monitor import Monitor, placed, started
 from tests.services.package_index import serve_index
 from tests.services.sshd import Sshd
@@ -252,6 +254,30 @@ def test_what_has_to_be_built_to_be_known_is_built_where_it_is_needed(
     assert needed.locks.get().packages.keys() == {"python", "made", "tiny"}
     there = Path(host_of(target).place("job").folder).parent.parent
     assert told.read_text().startswith(f"{there}/environments/cache/")
+
+
+@pytest.mark.parametrize("static", [True, False])
+def test_a_package_comes_from_its_repository_at_the_commit_that_was_locked(
+    followed: Monitor,
+    target: ComputeTarget,
+    wheels: Wheels,
+    tmp_path: Path,
+    static: bool,
+) -> None:
+    files = source_files(
+        "made", _BUILDS.format(told=str(tmp_path / "told")), static=static
+    )
+    code = repository(tmp_path / "git" / "made", files)
+    with (
+        serving(GitServer(code.parent)) as server,
+        override_settings(PACKAGE_HOSTS=["127.0.0.1"]),
+    ):
+        needed = environment("tiny", f"made @ git+{server.url}/made/.git")
+        run = started("import made; " + SHOW, target=target, environment=needed)
+        followed.wait_for_end(run)
+    assert run.status == RunStatus.COMPLETED, run.error
+    commit = git(code, "rev-parse", "HEAD").strip()
+    assert f"made @ git+{server.url}/made/.git@{commit}" in needed.locks.get().text
 
 
 def test_a_package_that_can_not_be_built_is_told_before_anything_is_made(

@@ -210,7 +210,7 @@ def test_passwords_are_in_no_file_that_is_sent(tmp_path: Path) -> None:
     context_of(image, sources, context, python="python3")
     with tarfile.open(fileobj=io.BytesIO(context.getvalue())) as archive:
         names = archive.getnames()
-    assert set(names) == {"Dockerfile", "lock.txt", "uv"}
+    assert set(names) == {"Dockerfile", "lock-0.txt", "uv"}
     assert PASSWORD.encode() not in context.getvalue()
     told = arguments_of(image, sources)
     assert told["UV_DEFAULT_INDEX"] == f"https://reader:{PASSWORD}@a.invalid/simple"
