@@ -85,6 +85,7 @@ def test_the_page_tells_what_the_run_found_and_what_is_there_now(
     assert "It was built for this run, in 12 s." in shown
     assert "5.0 MB" in shown
     assert lock.key[:12] in shown
+    assert "1, on Python 3.11" in shown
     again = run_with(lock)
     tell(again, "hit", bytes=5_000_000)
     assert "It was there already: nothing" in panel(client, again, "overview")
