@@ -78,9 +78,11 @@ def note(
 
 
 def give_up(target: ComputeTarget, keys: Collection[str]) -> None:
-    """Nobody builds them there any more; who was killed did not say so."""
+    """Nobody builds them there any more, who was canceled or killed; what was built so
+    far counts for nothing.
+    """
     builds = Build.objects.filter(machine=target.its_machine, key__in=keys)
-    builds.filter(state=Build.State.BUILDING).update(state=Build.State.FAILED)
+    builds.filter(state=Build.State.BUILDING).update(state=Build.State.REMOVED)
 
 
 def outlook(
