@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aml_portal.errors import UserError
+from computes.models import SSH, ComputeTarget
 from environments.definition import Definition
 from environments.formats.reading import Read
 
@@ -50,6 +51,14 @@ def check_interpreter(path: str) -> InterpreterFacts:
     """
     version, executable = _answer(path, _QUESTION)
     return InterpreterFacts(version=str(version), executable=str(executable))
+
+
+def is_elsewhere(path: str) -> bool:
+    """Whether it can only be on a machine over SSH, which is not asked now."""
+    program = Path(path)
+    if "\0" in path or not program.is_absolute() or os.path.lexists(program):
+        return False
+    return ComputeTarget.objects.reachable().filter(kind=SSH).exists()
 
 
 def capture(path: str) -> Read:
