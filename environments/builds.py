@@ -33,10 +33,12 @@ _STATES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Outlook:
-    """What a run would find on a target."""
+    """What a run would find on a target; `key` is empty while it is not known."""
 
     text: str
     is_ready: bool
+    key: str = ""
+    build: Build | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +81,11 @@ def note(
 
 
 def give_up(target: ComputeTarget, keys: Collection[str]) -> None:
-    """Nobody builds them there any more; who was killed did not say so."""
+    """Nobody builds them there any more, who was canceled or killed; what was built so
+    far counts for nothing.
+    """
     builds = Build.objects.filter(machine=target.its_machine, key__in=keys)
-    builds.filter(state=Build.State.BUILDING).update(state=Build.State.FAILED)
+    builds.filter(state=Build.State.BUILDING).update(state=Build.State.REMOVED)
 
 
 def outlook(
@@ -166,15 +170,17 @@ def _outlook(
     here = [each for each in known if each.machine_id == machine.pk]
     match here and here[0].state:
         case Build.State.READY:
-            return Outlook(text=f"{what}ready on {machine}", is_ready=True)
+            text = f"{what}ready on {machine}"
+            return Outlook(text=text, is_ready=True, key=key or "", build=here[0])
         case Build.State.BUILDING:
-            return Outlook(text=f"{what}being built on {machine}", is_ready=False)
+            text = f"{what}being built on {machine}"
+            return Outlook(text=text, is_ready=False, key=key or "")
     text = f"{what}will be built on {machine}"
     # Elsewhere it may have been quicker or slower, but not by much.
     took = [each.seconds for each in (*here, *known) if each.seconds is not None]
     if took:
         text += f", which took about {short_duration(took[0])} the last time"
-    return Outlook(text=text, is_ready=False)
+    return Outlook(text=text, is_ready=False, key=key or "")
 
 
 def _lock_for(environment: Environment, target: ComputeTarget) -> Lock | None:

@@ -53,7 +53,8 @@ _SENTENCES = (
     ),
     (r"([^\s,]+) (?:was|were) yanked", "{0} was yanked by its authors."),
     (
-        r"(\S+) has no wheels with a matching (?:Python|platform|ABI)",
+        # Of a range of versions, the name alone.
+        r"([\w.-]+(?:==[^\s,]+)?)\S* has no wheels with a matching \w+",
         "{0} has no wheel for Python {python} on Linux.",
     ),
     (
@@ -81,7 +82,7 @@ def check_packages(
         may_build=may_build,
     )
     try:
-        return _asked(question, time.monotonic() + seconds, excluded={})
+        return _asked(question, time.monotonic() + seconds, excluded={}, clash="")
     except ProgramTimeout:
         return (
             f"The packages could not be checked within {seconds:g} seconds: whether"
@@ -89,7 +90,10 @@ def check_packages(
         )
 
 
-def _asked(question: Question, deadline: float, excluded: dict[str, str]) -> str:
+def _asked(
+    question: Question, deadline: float, excluded: dict[str, str], clash: str
+) -> str:
+    """`clash` is what can't be installed together of what has wheels."""
     compiled = compile_packages(
         question,
         *("--excludes", "excluded.txt"),
@@ -98,7 +102,7 @@ def _asked(question: Question, deadline: float, excluded: dict[str, str]) -> str
         loud=True,
     )
     if compiled.answer.has_succeeded:
-        return _remarks(compiled, excluded)
+        return " ".join(filter(None, (clash, _remarks(compiled, excluded))))
     said = " ".join(compiled.answer.remarks.split())
     # Of wheels of another kind it is known what they are for.
     found = _UNUSABLE.search(said)
@@ -106,17 +110,36 @@ def _asked(question: Question, deadline: float, excluded: dict[str, str]) -> str
         name = found["name"] or found["source"]
         named = {name: f"{name}{found['version'] or ''}"}
         if name not in excluded:
-            return _asked(question, deadline, excluded | named)
+            clash = clash or _clash(said, question)
+            return _asked(question, deadline, excluded | named, clash)
     if any(words in said for words in _OUT_OF_REACH):
         why = compiled.unreachable or _cause(compiled.answer.remarks)
         return f"The packages could not be checked: {why}"
     raise refusal(said, question)
 
 
+def _clash(said: str, question: Question) -> str:
+    """That some versions have no wheels need not be all that is in the way."""
+    blamed = _blamed(said, question)
+    if len(blamed) < 2:
+        return ""
+    named = _listed(blamed)
+    return f"Among the versions with wheels, {named} can't be installed together."
+
+
 def refusal(said: str, question: Question) -> UserError:
     """What is in the way, of what uv said of it."""
-    said = " ".join(said.split())
-    return UserError(_sentence(said, question), _why(said))
+    printed, said = said, " ".join(said.split())
+    sentence = _known_sentence(said, question)
+    if not sentence:
+        blamed = _blamed(said, question)
+        together = " together" if len(blamed) > 1 else ""
+        named = _listed(blamed) or "The packages"
+        sentence = f"{named} can't be installed{together}."
+    elif not re.search(r"\bdepends? on\b", said):
+        # The reason would say the same once more.
+        return UserError(sentence, said=printed)
+    return UserError(sentence, _why(said), said=printed)
 
 
 def _remarks(compiled: Compiled, excluded: dict[str, str]) -> str:
@@ -135,28 +158,35 @@ def _remarks(compiled: Compiled, excluded: dict[str, str]) -> str:
         for package, reason in _YANKED.findall(compiled.answer.remarks)
     ]
     remarks += [
-        f"{package} has no wheel for Python {python} on Linux that may be used: it is"
-        " built from its source, if at all, where the environment is made."
+        f"{package} has no wheel for Python {python} on Linux: it would be built"
+        " from its source, where the environment is made."
         for package in excluded.values()
     ]
     return " ".join(remarks)
 
 
-def _sentence(said: str, question: Question) -> str:
+def _known_sentence(said: str, question: Question) -> str:
     for pattern, sentence in _SENTENCES:
         if match := re.search(pattern, said):
             return sentence.format(*match.groups(), python=question.python)
+    return ""
+
+
+def _blamed(said: str, question: Question) -> list[str]:
+    """The lines that uv names as those which can't be met."""
     named = {
         name_of(word.rstrip(",."))
-        for match in re.finditer(r"you require (\S+)(?: and (\S+), which)?", said)
+        for match in re.finditer(r"you require (\S+)(?: and (\S+),)?", said)
         for word in match.groups()
         if word
     }
     asked = [line.partition(";")[0].strip() for line in question.lines]
-    blamed = [line for line in asked if name_of(line) in named] or ["The packages"]
-    *others, last = blamed
-    together = f"{', '.join(others)} and {last}" if others else last
-    return f"{together} can't be installed{' together' if others else ''}."
+    return [line for line in asked if name_of(line) in named]
+
+
+def _listed(lines: list[str]) -> str:
+    *others, last = lines or [""]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _why(said: str) -> str:

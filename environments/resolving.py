@@ -12,20 +12,14 @@ from environments.definition import Definition
 from environments.uv import UvAnswer
 
 _CONSTRAINTS = "constraints.txt"
-<<<<<<< HEAD
 # What uv says where a package has no wheel, and of one in a repository.
 _HAS_TO_BUILD = re.compile(
     r"building from source is disabled|[Bb]uilding source distributions .*disabled"
 )
-_LOCKED = re.compile(r"[\w.-]+(\[[\w.,-]+\])?(==| @ )\S[^\n]*|    --hash=\S+( \\)?|")
-=======
-# uv's hint where a package has no wheel.
-_HAS_TO_BUILD = "building from source is disabled"
 # Packages by version or address, their hashes, and what uv remarks.
 _LOCKED = re.compile(
     r"[\w.-]+(\[[\w.,-]+\])?(==\S| @ (git\+)?https?://).*|    --hash=\S+( \\)?|#.*|"
 )
->>>>>>> attack
 
 # environments.uv.run_uv_on with where that is.
 Uv = Callable[..., UvAnswer]
@@ -79,7 +73,7 @@ def _built(
     given = {**question.files, **files}
     answer = build_on(*question.command, *options, files=given, seconds=seconds)
     if answer.build_error:
-        raise UserError(f"{answer.build_error}.", "Its own build has to succeed there.")
+        raise UserError(f"{answer.build_error.rstrip('.')}.", said=answer.remarks)
     return replace(compiled, question=question, answer=answer)
 
 
