@@ -170,9 +170,10 @@ def test_packages_of_conda_in_a_folder_of_the_portal_are_sent(tmp_path: Path) ->
     channel.add("core", "2.0", {"share/core.txt": b"core"})
     channel.add("unwanted", "2.0", {"share/unwanted.txt": b"unwanted"})
     channel.index()
-    needed = conda_environment(channel.address, "core")
-    lock = lock_of(needed, {"machine": "x86_64", "glibc": "2.31"})
-    recipe, sources = recipe_of(needed, lock), package_sources(lock, "x86_64")
+    with override_settings(CONDA_CHANNEL_ALIAS=f"file://{tmp_path}"):
+        needed = conda_environment("team", "core")
+        lock = lock_of(needed, {"machine": "x86_64", "glibc": "2.31"})
+        recipe, sources = recipe_of(needed, lock), package_sources(lock, "x86_64")
     names = {Path(name).name for name in sources.files if name.startswith("conda/")}
     assert names == {f"python-{PYTHON}-0.tar.bz2", "core-2.0-0.tar.bz2"}
     sent = {f"file:///aml-build/{name}" for name in sources.files}
