@@ -9,19 +9,15 @@ import time
 
 from django.conf import settings
 
-from aml_portal.errors import UserError
 from environments.compiling import Compiled, Question, compile_packages
 from environments.definition import DEFAULT_PYTHON, Definition
 from environments.formats.pip_lines import name_of
 from environments.programs import ProgramTimeout
+from environments.refusals import refusal
 
 _SECONDS = 20
 # A package after another turns out to have no wheels; then it was not worth the wait.
 _MOST_ROUNDS = 5
-_LONGEST = 600
-_ANSWER = re.compile(
-    r"(?:, | )?we can conclude that your requirements are unsatisfiable"
-)
 _UNUSABLE = re.compile(
     r"(?:versions of )?(?P<name>[\w.-]+\w)(?P<version>\S*) ha(?:s|ve) no usable wheels"
     r"|Building source distributions for `(?P<source>[\w.-]+)` is disabled"
@@ -33,30 +29,6 @@ _OUT_OF_REACH = (
 )
 # Causes that tell a person nothing more.
 _BESIDE = ("client error", "process didn't exit", "failed to ")
-# What uv says, and the sentence that is made of it.
-_SENTENCES = (
-    (
-        r"([\w.-]+) was not found in the (?:package registry|provided package)",
-        "There is no package “{0}” in the package index.",
-    ),
-    (
-        r"there (?:is|are) no versions? of (\S+)",
-        "There is no {0} in the package index.",
-    ),
-    (
-        r"only (\S+) is available and you require (\S+?),",
-        "There is no {1} in the package index, only {0}.",
-    ),
-    (r"([^\s,]+) (?:was|were) yanked", "{0} was yanked by its authors."),
-    (
-        r"(\S+) has no wheels with a matching (?:Python|platform|ABI)",
-        "{0} has no wheel for Python {python} on Linux.",
-    ),
-    (
-        r"depends on Python(\S+)",
-        "The packages need a Python{0}, and this environment has {python}.",
-    ),
-)
 
 
 def check_packages(
@@ -109,12 +81,6 @@ def _asked(question: Question, deadline: float, excluded: dict[str, str]) -> str
     raise refusal(said, question)
 
 
-def refusal(said: str, question: Question) -> UserError:
-    """What is in the way, of what uv said of it."""
-    said = " ".join(said.split())
-    return UserError(_sentence(said, question), _why(said))
-
-
 def _remarks(compiled: Compiled, excluded: dict[str, str]) -> str:
     python = compiled.question.python
     remarks = [f"{line} can't be read, and is left out." for line in compiled.left_out]
@@ -136,33 +102,6 @@ def _remarks(compiled: Compiled, excluded: dict[str, str]) -> str:
         for package in excluded.values()
     ]
     return " ".join(remarks)
-
-
-def _sentence(said: str, question: Question) -> str:
-    for pattern, sentence in _SENTENCES:
-        if match := re.search(pattern, said):
-            return sentence.format(*match.groups(), python=question.python)
-    named = {
-        name_of(word.rstrip(",."))
-        for match in re.finditer(r"you require (\S+)(?: and (\S+), which)?", said)
-        for word in match.groups()
-        if word
-    }
-    asked = [line.partition(";")[0].strip() for line in question.lines]
-    blamed = [line for line in asked if name_of(line) in named] or ["The packages"]
-    *others, last = blamed
-    together = f"{', '.join(others)} and {last}" if others else last
-    return f"{together} can't be installed{' together' if others else ''}."
-
-
-def _why(said: str) -> str:
-    """uv's own reasons, as one paragraph."""
-    text = said.partition("cause: ")[2].partition(" hint: ")[0]
-    text = _ANSWER.sub("", text).strip(" ,.")
-    text = re.sub(r"\{[^{}]*\}", "", text)
-    if len(text) > _LONGEST:
-        text = f"{text[: _LONGEST - 1]}…"
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def _cause(remarks: str) -> str:

@@ -39,6 +39,7 @@ _CODE = re.compile(r"returned a non-zero code: (\d+)")
 _ENGINE = ("Step ", " ---> ", "Removing intermediate container", "[Warning]")
 # Characters of a line that is looked into.
 _LONGEST = 10_000
+# Docker Hub, as a build knows it.
 _HUB = "https://index.docker.io/v1/"
 
 
@@ -131,12 +132,9 @@ class ImageBuilder:
 
     def _sign_ins(self) -> dict[str, dict[str, str]]:
         """That of the target's registry, for what a Dockerfile is FROM."""
-        known = self._settings
-        if not known.registry_user:
-            return {}
-        registry = known.registry or _HUB
-        sign_in = {"username": known.registry_user, "serveraddress": registry}
-        return {registry: {**sign_in, "password": known.registry_password}}
+        registry = self._settings.registry or _HUB
+        sign_in = self._settings.sign_in_to(registry)
+        return {registry: sign_in} if sign_in else {}
 
 
 def _remove_left(client: docker.APIClient, image: Image) -> None:
