@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet, prefetch_related_objects
+from django.utils import timezone
 
 from aml_portal.durations import short_duration
 from aml_portal.errors import UserError
@@ -32,10 +33,12 @@ _STATES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Outlook:
-    """What a run would find on a target."""
+    """What a run would find on a target; `key` is empty while it is not known."""
 
     text: str
     is_ready: bool
+    key: str = ""
+    build: Build | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +60,10 @@ def note(
 ) -> None:
     """Keep what a job on `target` has told of the environment that it needs.
 
-    It may be told twice, and of long ago: what is known to be later stays.
+    It may be told twice, and of long ago: what is known to be later stays. A clock
+    that is ahead must not outdo all that will be told.
     """
+    time = min(time, timezone.now())
     machine, key = target.its_machine, key[:_LONGEST_KEY]
     builds = Build.objects.filter(machine=machine, key=key)
     if state == "removed":
@@ -76,9 +81,11 @@ def note(
 
 
 def give_up(target: ComputeTarget, keys: Collection[str]) -> None:
-    """Nobody builds them there any more; who was killed did not say so."""
+    """Nobody builds them there any more, who was canceled or killed; what was built so
+    far counts for nothing.
+    """
     builds = Build.objects.filter(machine=target.its_machine, key__in=keys)
-    builds.filter(state=Build.State.BUILDING).update(state=Build.State.FAILED)
+    builds.filter(state=Build.State.BUILDING).update(state=Build.State.REMOVED)
 
 
 def outlook(
@@ -163,15 +170,17 @@ def _outlook(
     here = [each for each in known if each.machine_id == machine.pk]
     match here and here[0].state:
         case Build.State.READY:
-            return Outlook(text=f"{what}ready on {machine}", is_ready=True)
+            text = f"{what}ready on {machine}"
+            return Outlook(text=text, is_ready=True, key=key or "", build=here[0])
         case Build.State.BUILDING:
-            return Outlook(text=f"{what}being built on {machine}", is_ready=False)
+            text = f"{what}being built on {machine}"
+            return Outlook(text=text, is_ready=False, key=key or "")
     text = f"{what}will be built on {machine}"
     # Elsewhere it may have been quicker or slower, but not by much.
     took = [each.seconds for each in (*here, *known) if each.seconds is not None]
     if took:
         text += f", which took about {short_duration(took[0])} the last time"
-    return Outlook(text=text, is_ready=False)
+    return Outlook(text=text, is_ready=False, key=key or "")
 
 
 def _lock_for(environment: Environment, target: ComputeTarget) -> Lock | None:

@@ -13,7 +13,7 @@ from environments.compiling import Compiled, Question, compile_packages
 from environments.definition import DEFAULT_PYTHON, Definition
 from environments.formats.pip_lines import name_of
 from environments.programs import ProgramTimeout
-from environments.refusals import refusal
+from environments.refusals import clash_of, refusal
 
 _SECONDS = 20
 # A package after another turns out to have no wheels; then it was not worth the wait.
@@ -49,7 +49,7 @@ def check_packages(
         may_build=may_build,
     )
     try:
-        return _asked(question, time.monotonic() + seconds, excluded={})
+        return _asked(question, time.monotonic() + seconds, excluded={}, clash="")
     except ProgramTimeout:
         return (
             f"The packages could not be checked within {seconds:g} seconds: whether"
@@ -57,7 +57,10 @@ def check_packages(
         )
 
 
-def _asked(question: Question, deadline: float, excluded: dict[str, str]) -> str:
+def _asked(
+    question: Question, deadline: float, excluded: dict[str, str], clash: str
+) -> str:
+    """`clash` is what can't be installed together of what has wheels."""
     compiled = compile_packages(
         question,
         *("--excludes", "excluded.txt"),
@@ -66,7 +69,7 @@ def _asked(question: Question, deadline: float, excluded: dict[str, str]) -> str
         loud=True,
     )
     if compiled.answer.has_succeeded:
-        return _remarks(compiled, excluded)
+        return " ".join(filter(None, (clash, _remarks(compiled, excluded))))
     said = " ".join(compiled.answer.remarks.split())
     # Of wheels of another kind it is known what they are for.
     found = _UNUSABLE.search(said)
@@ -74,7 +77,8 @@ def _asked(question: Question, deadline: float, excluded: dict[str, str]) -> str
         name = found["name"] or found["source"]
         named = {name: f"{name}{found['version'] or ''}"}
         if name not in excluded:
-            return _asked(question, deadline, excluded | named)
+            clash = clash or clash_of(said, question)
+            return _asked(question, deadline, excluded | named, clash)
     if any(words in said for words in _OUT_OF_REACH):
         why = compiled.unreachable or _cause(compiled.answer.remarks)
         return f"The packages could not be checked: {why}"
@@ -97,8 +101,8 @@ def _remarks(compiled: Compiled, excluded: dict[str, str]) -> str:
         for package, reason in _YANKED.findall(compiled.answer.remarks)
     ]
     remarks += [
-        f"{package} has no wheel for Python {python} on Linux that may be used: it is"
-        " built from its source, if at all, where the environment is made."
+        f"{package} has no wheel for Python {python} on Linux: it would be built"
+        " from its source, where the environment is made."
         for package in excluded.values()
     ]
     return " ".join(remarks)

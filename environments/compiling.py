@@ -34,7 +34,11 @@ class Question:
 
     @property
     def files(self) -> dict[str, bytes]:
-        return {_FILE: "\n".join(self.lines).encode()}
+        lines = self.lines
+        if not self.may_build:
+            # uv lets it win over --no-build: the code of what it names would be run.
+            lines = tuple(each for each in lines if not each.startswith("--no-binary"))
+        return {_FILE: "\n".join(lines).encode()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
+from urllib.parse import unquote
 
 from django.conf import settings
 
@@ -108,9 +109,24 @@ def solve(
             egress.check()
             raise UserError(_sentence(answer, [*egress.unreachable.values()]))
     records: list[Record] = answer["records"]
-    if not all(each.get("sha256") for each in records):
-        raise UserError("A channel tells no SHA-256 of its packages.")
+    for each in records:
+        _check_record(each)
     return sorted(records, key=lambda each: str(each["name"]))
+
+
+def _check_record(record: Record) -> None:
+    """A channel says itself where its packages are, and may name files of others."""
+    if not record.get("sha256"):
+        raise UserError("A channel tells no SHA-256 of its packages.")
+    url = str(record["url"])
+    own = f"{channels.alias().rstrip('/')}/"
+    is_own = url.startswith(own) and ".." not in unquote(url)
+    if not is_own and not url.startswith(("https://", "http://")):
+        raise UserError(
+            f"A channel has {record['name']} at {url[:200]}, where no package is"
+            " fetched from.",
+            "Leave out that channel, or ask who keeps it.",
+        )
 
 
 def _version(known: str) -> tuple[str, list[int]]:

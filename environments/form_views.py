@@ -11,13 +11,13 @@ from aml_portal.errors import UserError
 from aml_portal.secret_names import MASKED_NAMES
 from environments.checking import check_packages
 from environments.curated import PREFIX
-from environments.definition import Definition
+from environments.definition import Definition, Kind
 from environments.exporting import TEXTS, as_text
 from environments.formats.docker import of_image
 from environments.formats.pyproject import PYTHONS
 from environments.formats.reading import Read
 from environments.forms import EnvironmentForm, NamedForm, TextForm, initial_of
-from environments.interpreters import capture
+from environments.interpreters import capture, is_elsewhere
 from environments.models import Environment
 from environments.queries import known_packages, unused_name, versions_of
 from environments.reading import read_files
@@ -103,11 +103,24 @@ def _saved(
         return None
     says = "is saved." if is_new else "has this definition already."
     messages.success(request, f"{saved} {says}")
-    remarks = (remark, secret_remark(definition), _passed_over(source, saved))
+    remarks = (
+        *(remark, secret_remark(definition), _elsewhere(definition)),
+        _passed_over(source, saved),
+    )
     for warning in (*form.notes, *remarks):
         if warning:
             messages.warning(request, warning)
     return saved
+
+
+def _elsewhere(definition: Definition) -> str:
+    path = definition.python.interpreter_path
+    if definition.kind != Kind.USER_MANAGED or not is_elsewhere(path):
+        return ""
+    return (
+        f"{path} is not on the portal's machine, so it could not be asked: whether"
+        " a compute target has it shows when a run begins there."
+    )
 
 
 def _passed_over(source: Environment | None, saved: Environment) -> str:
@@ -141,10 +154,10 @@ def _is_clone(request: HttpRequest, source: Environment | None) -> bool:
 def _named(request: HttpRequest, source: Environment | None) -> dict[str, str]:
     if source is None:
         return {}
-    name = source.name
     if _is_clone(request, source):
-        name = unused_name(name.removeprefix(PREFIX).lower())
-    return {"name": name, "description": source.description}
+        # It is about to become something else than is described there.
+        return {"name": unused_name(source.name.removeprefix(PREFIX).lower())}
+    return {"name": source.name, "description": source.description}
 
 
 def _context(

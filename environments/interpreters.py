@@ -1,12 +1,14 @@
 """Asks Python interpreters of the portal's machine what they are and what they have."""
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aml_portal.errors import UserError
+from computes.models import SSH, ComputeTarget
 from environments.definition import Definition
 from environments.formats.reading import Read
 from environments.programs import ProgramTimeout, run_program
@@ -48,6 +50,14 @@ def check_interpreter(path: str) -> InterpreterFacts:
     """
     version, executable = _answer(path, _QUESTION)
     return InterpreterFacts(version=str(version), executable=str(executable))
+
+
+def is_elsewhere(path: str) -> bool:
+    """Whether it can only be on a machine over SSH, which is not asked now."""
+    program = Path(path)
+    if "\0" in path or not program.is_absolute() or os.path.lexists(program):
+        return False
+    return ComputeTarget.objects.reachable().filter(kind=SSH).exists()
 
 
 def capture(path: str) -> Read:

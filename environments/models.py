@@ -190,6 +190,10 @@ class Lock(models.Model):
             found[name] = version or address
         return found
 
+    @property
+    def package_count(self) -> int:
+        return len(self.packages.keys() - {"python"})
+
     def as_requirements(self) -> str:
         """The packages of pip, as pip and uv can install them."""
         return f"# {self}, for Python {self.python}\n{self.text}"

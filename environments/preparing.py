@@ -25,7 +25,7 @@ from environments.images import (
 from environments.indexes import Indexes
 from environments.locks import lock_of
 from environments.models import Environment, Lock
-from environments.uv import program_for, run_uv_on
+from environments.uv import UvAnswer, program_for, run_uv_on
 
 # How keys of environments begin that only install others.
 INSTALLER = "rattler-"
@@ -55,45 +55,62 @@ def preparation(
     Resolves what was not resolved for that machine yet. Raises PortalError.
     """
     if target.its_kind.runs_images:
-        return _of_image(environment, target, host)
+        return _of_image(environment, target, host, job)
     if environment.definition.is_user_managed:
         return Preparation(python=environment.interpreter_on(target))
     facts = _facts(target, host)
     # Beside the folder of the jobs.
     root = Path(host.place(job).folder).parent.parent
-    program, indexes = program_for(facts["machine"]), _indexes(host)
-    uv = _bring(host, program, is_program=True) if program else None
-    there = partial(run_uv_on, host, job, uv=uv, env=indexes.for_uv()) if uv else None
-    lock = lock_of(environment, facts, build_on=there)
+    program = program_for(facts["machine"])
+    lock = _lock(environment, facts, host, job, program)
     spec = {
         "key": lock.key,
         "python": lock.python,
         "lock": lock.text,
         "conda": _conda(lock) if lock.conda else None,
-        "uv": uv,
+        "uv": _bring(host, program, is_program=True) if program else None,
         "keep_bytes": settings.ENVIRONMENTS_MAX_BYTES,
     }
     python = root / "environments" / lock.key / "bin/python"
-    return Preparation(
-        python=str(python), spec=spec, secrets=_secrets(lock, indexes), lock=lock
-    )
+    secrets = _secrets(lock, _indexes(host))
+    return Preparation(python=str(python), spec=spec, secrets=secrets, lock=lock)
 
 
 def _of_image(
-    environment: Environment, target: ComputeTarget, host: Host
+    environment: Environment, target: ComputeTarget, host: Host, job: str
 ) -> Preparation:
     if environment.definition.is_user_managed:
         python = environment.interpreter_on(target)
         image = recipe_of(environment)
         return Preparation(python=python, image=image, sources=proxies())
     facts = _facts(target, host)
-    lock = lock_of(environment, facts)
+    lock = _lock(environment, facts, host, job, program_for(facts["machine"]))
     return Preparation(
         python=f"{FOLDER}/bin/python",
         lock=lock,
         image=recipe_of(environment, lock),
         sources=package_sources(lock, facts["machine"]),
     )
+
+
+def _lock(
+    environment: Environment,
+    facts: Mapping[str, Any],
+    host: Host,
+    job: str,
+    program: Path | None,
+) -> Lock:
+    """Resolved on the host, if packages have to be built to be known."""
+    build_on = partial(_resolve_on, host, job, program) if program else None
+    return lock_of(environment, facts, build_on=build_on)
+
+
+def _resolve_on(
+    host: Host, job: str, program: Path, *arguments: str, **asked: Any
+) -> UvAnswer:
+    uv = _bring(host, program, is_program=True)
+    env = _indexes(host).for_uv()
+    return run_uv_on(host, job, *arguments, uv=uv, env=env, **asked)
 
 
 def _facts(target: ComputeTarget, host: Host) -> Mapping[str, Any]:

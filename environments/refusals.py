@@ -13,6 +13,10 @@ _ANSWER = re.compile(
 # What uv says, and the sentence that is made of it.
 _SENTENCES = (
     (
+        r"memory allocation of \d+ bytes failed",
+        "An index has more to say than the portal takes in.",
+    ),
+    (
         r"([\w.-]+) was not found in the (?:package registry|provided package)",
         "There is no package “{0}” in the package index.",
     ),
@@ -26,7 +30,8 @@ _SENTENCES = (
     ),
     (r"([^\s,]+) (?:was|were) yanked", "{0} was yanked by its authors."),
     (
-        r"(\S+) has no wheels with a matching (?:Python|platform|ABI)",
+        # Of a range of versions, the name alone.
+        r"([\w.-]+(?:==[^\s,]+)?)\S* has no wheels with a matching \w+",
         "{0} has no wheel for Python {python} on Linux.",
     ),
     (
@@ -36,27 +41,52 @@ _SENTENCES = (
 )
 
 
+def clash_of(said: str, question: Question) -> str:
+    """That some versions have no wheels need not be all that is in the way."""
+    blamed = _blamed(said, question)
+    if len(blamed) < 2:
+        return ""
+    named = _listed(blamed)
+    return f"Among the versions with wheels, {named} can't be installed together."
+
+
 def refusal(said: str, question: Question) -> UserError:
     """What is in the way, of what uv said of it."""
-    said = " ".join(said.split())
-    return UserError(_sentence(said, question), _why(said))
+    printed, said = said, " ".join(said.split())
+    sentence = _known_sentence(said, question)
+    if not sentence:
+        blamed = _blamed(said, question)
+        together = " together" if len(blamed) > 1 else ""
+        named = _listed(blamed) or "The packages"
+        sentence = f"{named} can't be installed{together}."
+    elif not re.search(r"\bdepends? on\b", said):
+        # The reason would say the same once more.
+        return UserError(sentence, said=printed)
+    return UserError(sentence, _why(said), said=printed)
 
 
-def _sentence(said: str, question: Question) -> str:
+def _known_sentence(said: str, question: Question) -> str:
     for pattern, sentence in _SENTENCES:
         if match := re.search(pattern, said):
             return sentence.format(*match.groups(), python=question.python)
+    return ""
+
+
+def _blamed(said: str, question: Question) -> list[str]:
+    """The lines that uv names as those which can't be met."""
     named = {
         name_of(word.rstrip(",."))
-        for match in re.finditer(r"you require (\S+)(?: and (\S+), which)?", said)
+        for match in re.finditer(r"you require (\S+)(?: and (\S+),)?", said)
         for word in match.groups()
         if word
     }
     asked = [line.partition(";")[0].strip() for line in question.lines]
-    blamed = [line for line in asked if name_of(line) in named] or ["The packages"]
-    *others, last = blamed
-    together = f"{', '.join(others)} and {last}" if others else last
-    return f"{together} can't be installed{' together' if others else ''}."
+    return [line for line in asked if name_of(line) in named]
+
+
+def _listed(lines: list[str]) -> str:
+    *others, last = lines or [""]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _why(said: str) -> str:

@@ -16,7 +16,10 @@ _CONSTRAINTS = "constraints.txt"
 _HAS_TO_BUILD = re.compile(
     r"building from source is disabled|[Bb]uilding source distributions .*disabled"
 )
-_LOCKED = re.compile(r"[\w.-]+(\[[\w.,-]+\])?(==| @ )\S[^\n]*|    --hash=\S+( \\)?|")
+# Packages by version or address, their hashes, and what uv remarks.
+_LOCKED = re.compile(
+    r"[\w.-]+(\[[\w.,-]+\])?(==\S| @ (git\+)?https?://).*|    --hash=\S+( \\)?|#.*|"
+)
 
 # environments.uv.run_uv_on with where that is.
 Uv = Callable[..., UvAnswer]
@@ -70,9 +73,7 @@ def _built(
     given = {**question.files, **files}
     answer = build_on(*question.command, *options, files=given, seconds=seconds)
     if answer.build_error:
-        raise UserError(f"{answer.build_error}.", "Its own build has to succeed there.")
-    if not all(_LOCKED.fullmatch(line) for line in answer.output.splitlines()):
-        raise UserError("The machine answers with something else than a lock.")
+        raise UserError(f"{answer.build_error.rstrip('.')}.", said=answer.remarks)
     return replace(compiled, question=question, answer=answer)
 
 
@@ -85,6 +86,13 @@ def _lock(compiled: Compiled) -> str:
                 compiled.unreachable, "Try again, or leave out its address."
             )
         raise refusal(answer.remarks, compiled.question)
+    for line in answer.output.splitlines():
+        if not _LOCKED.fullmatch(line):
+            # What an address leads to may ask for files of the portal's machine.
+            raise UserError(
+                f"The packages come to “{line[:200]}”, which can't be fetched.",
+                "Leave out what is named by an address, or ask who keeps it.",
+            )
     if not answer.output.strip():
         return ""
     options = [line for line in lines if line.startswith("-")]

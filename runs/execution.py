@@ -28,6 +28,7 @@ from environments.preparing import Preparation, preparation
 from runs import mirror
 from runs.dispatch import dispatch, enqueue_clean
 from runs.leases import holding, is_held
+from runs.mirror_writer import MirrorWriter
 from runs.models import Run
 from runs.secrets import reveal_secrets
 from runs.sights import look_back
@@ -180,6 +181,8 @@ def _lay_out(run: Run) -> _Staged | None:
     try:
         prepared = preparation(run.environment, run.target, host, run.run_id)
     except UserError as error:
+        if run.status == RunStatus.PREPARING:
+            _put_in_log(run, error.said)
         _fail(run, str(error), EndReason.PREPARE_FAILED)
         return None
     Run.objects.filter(pk=run.pk).update(lock=prepared.lock)
@@ -284,6 +287,16 @@ def _fail(run: Run, sentence: str, why: EndReason = EndReason.SUBMIT_FAILED) -> 
     if run.attempts <= _TRIES_NOTED and why == EndReason.SUBMIT_FAILED:
         run.note(f"The submission is troubled: {sentence}")
     host_of(run.target).prevent(run.run_id, word=str(why), reason=sentence)
+
+
+def _put_in_log(run: Run, said: str) -> None:
+    """What was printed for a run that gets no job which could tell it."""
+    if said:
+        mirrored = MirrorWriter(mirror.mirror_folder(run.run_id))
+        try:
+            mirrored.append(mirror.LOG, 0, said.encode(errors="replace"))
+        finally:
+            mirrored.close()
 
 
 def job_spec(run: Run, prepared: Preparation) -> dict[str, Any]:

@@ -237,7 +237,8 @@ def _run(
     with tempfile.TemporaryFile(dir=root) as words:
         words.write(json.dumps(given).encode() if given else b"")
         words.seek(0)
-        with _started(command, stdin=words, env=surroundings, cwd=root) as process:
+        # Where nobody's uv.toml is found.
+        with _started(command, stdin=words, env=surroundings, cwd="/") as process:
             assert process.stdout
             reason = _pass_on(process.stdout)
     if process.returncode:

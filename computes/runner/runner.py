@@ -649,7 +649,8 @@ class Supervisor:
         """Have the environment built, or wait for who does; False if the job is over.
 
         A process of the job does it, under the same limits, and writes into its log.
-        The script never has what that is given.
+        The script never has what that is given. Nor has it the variables of the
+        script: others get what is built, and uv would listen to them.
         """
         package = os.path.dirname(os.path.abspath(__file__))
         command = [sys.executable, "-I", "-S", package, "prepare", self.job.folder]
@@ -681,11 +682,12 @@ class Supervisor:
         spec, secrets = self.spec, self.secrets
         if not set(spec.get("secrets", ())) <= set(secrets):
             raise SecretsGone
-        hidden = [*secrets.values()]
+        env, given = dict(spec["env"], **secrets), None
         if spec.get("passes_secrets_on") and secrets:
-            given = {"env": secrets}
-            return self._spawn(spec["argv"], spec["cwd"], given=given, hidden=hidden)
-        return self._spawn(spec["argv"], spec["cwd"], env=secrets, hidden=hidden)
+            env, given = spec["env"], {"env": secrets}
+        return self._spawn(
+            spec["argv"], spec["cwd"], env=env, given=given, hidden=[*secrets.values()]
+        )
 
     def _spawn(
         self,
@@ -711,8 +713,8 @@ class Supervisor:
             log = self._mask(log, hidden)
         source = _readable(given, job.folder)
         surroundings = dict(os.environ, PYTHONUNBUFFERED="1")
-        for variables in (self.spec["env"], env or {}, {MARK: self.who["mark"]}):
-            surroundings.update(variables)
+        surroundings.update(env or {})
+        surroundings[MARK] = self.who["mark"]
         try:
             return self._fork(argv, cwd, source, log, surroundings)
         finally:

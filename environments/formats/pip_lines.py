@@ -12,7 +12,7 @@ from aml_portal.errors import UserError
 from aml_portal.secret_names import without_passwords
 
 _LONGEST = 20_000
-_HASH = re.compile(r"\s+--hash[=\s]\s*(\S+)")
+_HASH = re.compile(r"(?<!\s)\s+--hash[=\s]\s*(\S+)")
 _GOOD_HASH = re.compile(r"sha(256|384|512):[0-9a-f]{64,128}")
 _OPTION = re.compile(r"(-[A-Za-z]|--[a-z][a-z-]*)(?:[=\s]\s*(.*))?", re.DOTALL)
 _NAMES = {

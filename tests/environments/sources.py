@@ -22,6 +22,24 @@ def build_wheel(*_):
     raise RuntimeError({words!r})
 """
 
+# That of `made`, which needs `tiny`; it writes where it is built into `told`.
+BUILDS = """
+import os, zipfile
+
+def build_wheel(folder, *_):
+    open({told!r}, "w").write(os.getcwd())
+    name, info = "made-1.0-py3-none-any.whl", "made-1.0.dist-info"
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
+        wheel.writestr("made.py", "")
+        about = ["Metadata-Version: 2.1", "Name: made", "Version: 1.0"]
+        about.append("Requires-Dist: tiny")
+        wheel.writestr(info + "/METADATA", chr(10).join(about))
+        about = ["Wheel-Version: 1.0", "Root-Is-Purelib: true", "Tag: py3-none-any"]
+        wheel.writestr(info + "/WHEEL", chr(10).join(about))
+        wheel.writestr(info + "/RECORD", "")
+    return name
+"""
+
 
 def broken_source(folder: Path, name: str, words: str) -> Path:
     """An archive of source that fails to build, with these words."""

@@ -85,6 +85,7 @@ def test_who_dies_while_it_builds_leaves_no_build_that_goes_on_for_ever(
     lock = locked(environment)
     told(target, lock, "building")
     builds.give_up(target, [lock.key])
+    assert Build.objects.get().state == Build.State.REMOVED
     assert outlook(environment, target) == "will be built on gpu-box"
     told(target, lock, "built", seconds=200)
     builds.give_up(target, [lock.key])

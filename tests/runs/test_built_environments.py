@@ -22,7 +22,7 @@ from runs import execution
 from runs.mirror import log_path
 from runs.status import EndReason, RunStatus
 from tests import factories
-from tests.environments.sources import source, source_files
+from tests.environments.sources import BUILDS, source, source_files
 from tests.environments.wheels import Wheels
 from tests.services.file_server import serve_folder
 from tests.services.git import git, repository
@@ -246,29 +246,11 @@ def test_an_interpreter_that_was_deleted_after_it_was_saved_is_told(
     assert run.error == f"{python} can't be started: No such file or directory."
 
 
-_BUILDS = """
-import os, zipfile
-
-def build_wheel(folder, *_):
-    open({told!r}, "w").write(os.getcwd())
-    name, info = "made-1.0-py3-none-any.whl", "made-1.0.dist-info"
-    with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
-        wheel.writestr("made.py", "")
-        about = ["Metadata-Version: 2.1", "Name: made", "Version: 1.0"]
-        about.append("Requires-Dist: tiny")
-        wheel.writestr(info + "/METADATA", chr(10).join(about))
-        about = ["Wheel-Version: 1.0", "Root-Is-Purelib: true", "Tag: py3-none-any"]
-        wheel.writestr(info + "/WHEEL", chr(10).join(about))
-        wheel.writestr(info + "/RECORD", "")
-    return name
-"""
-
-
 def test_what_has_to_be_built_to_be_known_is_built_where_it_is_needed(
     followed: Monitor, target: ComputeTarget, wheels: Wheels, tmp_path: Path
 ) -> None:
     told = tmp_path / "told"
-    source(wheels.folder, "made", _BUILDS.format(told=str(told)), static=False)
+    source(wheels.folder, "made", BUILDS.format(told=str(told)), static=False)
     needed = environment("made")
     run = started("import made; " + SHOW, target=target, environment=needed)
     followed.wait_for_end(run)
@@ -288,7 +270,7 @@ def test_a_package_comes_from_its_repository_at_the_commit_that_was_locked(
     static: bool,
 ) -> None:
     files = source_files(
-        "made", _BUILDS.format(told=str(tmp_path / "told")), static=static
+        "made", BUILDS.format(told=str(tmp_path / "told")), static=static
     )
     code = repository(tmp_path / "git" / "made", files)
     with (
@@ -311,8 +293,11 @@ def test_a_package_that_can_not_be_built_is_told_before_anything_is_made(
     execution.start_run(run.pk)
     run.refresh_from_db()
     assert run.end_reason == EndReason.PREPARE_FAILED
-    assert run.error.startswith("Failed to build `made==1.0`; The build backend")
-    assert "; RuntimeError: no libfoo.h. Its own build has to" in run.error
+    assert run.error == "Failed to build `made==1.0`; RuntimeError: no libfoo.h."
+    # All that was printed is in the log.
+    log = log_path(run.run_id).read_text()
+    assert "Traceback (most recent call last)" in log
+    assert "RuntimeError: no libfoo.h" in log
 
 
 def test_a_build_that_fails_ends_the_run_with_its_reason(

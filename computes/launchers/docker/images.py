@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import docker
-from docker.auth import resolve_repository_name
+from docker.auth import INDEX_NAME, resolve_repository_name
 from docker.errors import APIError, DockerException, NotFound
 
 from aml_portal.errors import TargetError, UserError
@@ -16,7 +16,6 @@ from computes.launchers.docker.settings import DockerSettings
 
 # Seconds from one piece of the progress to the next.
 _BEAT = 0.5
-_DOCKER_HUB = "docker.io"
 # No image has as many, but an engine may say anything.
 _MOST_LAYERS = 1000
 # What layers say that nobody needs to know.
@@ -97,7 +96,7 @@ def _login(image: str, settings: DockerSettings) -> dict[str, str]:
         registry, _ = resolve_repository_name(image)
     except DockerException as error:
         raise UserError(f"“{image}” is no name of an image: {error}.") from error
-    if registry != (settings.registry or _DOCKER_HUB):
+    if registry != (settings.registry or INDEX_NAME):
         return {}
     return settings.sign_in_to(registry)
 
