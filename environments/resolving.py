@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from aml_portal.errors import UserError
-from environments.checking import refusal
 from environments.compiling import Compiled, Question, compile_packages
 from environments.definition import Definition
+from environments.refusals import refusal
 from environments.uv import UvAnswer
 
 _CONSTRAINTS = "constraints.txt"

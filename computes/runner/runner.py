@@ -703,29 +703,36 @@ class Supervisor:
         It can read `given` from its standard input. Of what it prints, `hidden` is
         masked; without any, it has the log itself.
         """
-        spec, job = self.spec, self.job
-        for name in spec.get("collect", ()):
+        job = self.job
+        for name in self.spec.get("collect", ()):
             with contextlib.suppress(OSError):
-                os.makedirs(os.path.join(job.path(spec["cwd"]), name))
-        surroundings = dict(os.environ, PYTHONUNBUFFERED="1")
-        surroundings.update(env or {})
-        surroundings[MARK] = self.who["mark"]
-        log = os.open(
-            job.path(LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
-        )
+                os.makedirs(os.path.join(job.path(self.spec["cwd"]), name))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        log = os.open(job.path(LOG), flags, 0o600)
         if hidden:
             log = self._mask(log, hidden)
         source = _readable(given, job.folder)
+        surroundings = dict(os.environ, PYTHONUNBUFFERED="1")
+        surroundings.update(env or {})
+        surroundings[MARK] = self.who["mark"]
+        try:
+            return self._fork(argv, cwd, source, log, surroundings)
+        finally:
+            os.close(log)
+            os.close(source)
+
+    def _fork(
+        self, argv: List[str], cwd: str, source: int, log: int, env: Dict[str, str]
+    ) -> int:
         said, say = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
-                self._become(argv, cwd, source, log, surroundings)
+                self._become(argv, cwd, source, log, env)
             except BaseException as error:
                 os.write(say, b"%d" % (getattr(error, "errno", None) or 22))
             os._exit(127)
-        for descriptor in (say, log, source):
-            os.close(descriptor)
+        os.close(say)
         trouble = os.read(said, 16)
         os.close(said)
         if trouble:

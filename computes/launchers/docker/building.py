@@ -131,12 +131,9 @@ class ImageBuilder:
 
     def _sign_ins(self) -> dict[str, dict[str, str]]:
         """That of the target's registry, for what a Dockerfile is FROM."""
-        known = self._settings
-        if not known.registry_user:
-            return {}
-        registry = known.registry or INDEX_URL
-        sign_in = {"username": known.registry_user, "serveraddress": registry}
-        return {registry: {**sign_in, "password": known.registry_password}}
+        registry = self._settings.registry or INDEX_URL
+        sign_in = self._settings.sign_in_to(registry)
+        return {registry: sign_in} if sign_in else {}
 
 
 def _remove_left(client: docker.APIClient, image: Image) -> None:

@@ -96,13 +96,9 @@ def _login(image: str, settings: DockerSettings) -> dict[str, str]:
         registry, _ = resolve_repository_name(image)
     except DockerException as error:
         raise UserError(f"“{image}” is no name of an image: {error}.") from error
-    if not settings.registry_user or registry != (settings.registry or INDEX_NAME):
+    if registry != (settings.registry or INDEX_NAME):
         return {}
-    return {
-        "username": settings.registry_user,
-        "password": settings.registry_password,
-        "serveraddress": registry,
-    }
+    return settings.sign_in_to(registry)
 
 
 def _lines(
