@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
 from aml_portal.errors import UserError
+from aml_portal.row_keys import key_in
 from aml_portal.secret_names import MASKED_NAMES
 from environments.checking import check_packages
 from environments.curated import PREFIX
@@ -23,8 +24,6 @@ from environments.queries import known_packages, unused_name, versions_of
 from environments.reading import read_files
 from environments.rules import secret_remark
 from environments.services import has_changed, save_environment
-
-_LONGEST_KEY = 18
 
 
 @require_http_methods(["GET", "POST"])
@@ -140,10 +139,8 @@ def _passed_over(source: Environment | None, saved: Environment) -> str:
 
 def _source(request: HttpRequest) -> Environment | None:
     """The environment that the new one begins as."""
-    key = request.GET.get("from") or request.GET.get("clone") or ""
-    if not key.isdecimal() or len(key) > _LONGEST_KEY:
-        return None
-    return get_object_or_404(Environment, pk=int(key))
+    key = key_in(request.GET.get("from") or request.GET.get("clone") or "")
+    return None if key is None else get_object_or_404(Environment, pk=key)
 
 
 def _is_clone(request: HttpRequest, source: Environment | None) -> bool:

@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef
 from django.urls import reverse
 from django.utils.functional import cached_property
 
+from aml_portal.row_keys import key_in
 from computes.models import ComputeTarget
 from environments.definition import Definition, Kind
 
@@ -52,10 +53,8 @@ class EnvironmentQuerySet(models.QuerySet["Environment"]):
         People's own come first, then the curated ones.
         """
         newest = models.Q(pk__in=self.newest().values("pk"))
-        wanted = newest | models.Q(labels__isnull=False)
-        if chosen.isdecimal() and len(chosen) < 19:
-            wanted |= models.Q(pk=int(chosen))
-        found = self.usable().filter(wanted).distinct()
+        labelled, this = models.Q(labels__isnull=False), models.Q(pk=key_in(chosen))
+        found = self.usable().filter(newest | labelled | this).distinct()
         return found.order_by("is_curated", "name", "-version")
 
 
