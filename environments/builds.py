@@ -17,8 +17,8 @@ from aml_portal.durations import short_duration
 from aml_portal.errors import UserError
 from computes.models import ComputeTarget
 from environments.images import recipe_of
-from environments.locks import find_lock
-from environments.models import Build, Environment, Lock
+from environments.locks import known_lock
+from environments.models import Build, Environment
 
 # A job may tell anything.
 _LONGEST_KEY = 64
@@ -118,7 +118,7 @@ def key_of(
     """
     image_key, lock = target.its_kind.image_key, None
     if not environment.definition.is_user_managed:
-        lock = _lock_for(environment, target)
+        lock = known_lock(environment, target)
         if lock is None:
             return None
     if image_key:
@@ -181,11 +181,3 @@ def _outlook(
     if took:
         text += f", which took about {short_duration(took[0])} the last time"
     return Outlook(text=text, is_ready=False, key=key or "")
-
-
-def _lock_for(environment: Environment, target: ComputeTarget) -> Lock | None:
-    """As far as the machine is known, and somebody has run it there or on its like."""
-    try:
-        return find_lock(environment, target.facts)
-    except (KeyError, UserError):
-        return None

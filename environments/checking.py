@@ -6,6 +6,9 @@ what only a build could tell is a remark, and what no build could mend is an err
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore
 
 from django.conf import settings
 
@@ -16,10 +19,16 @@ from environments.programs import ProgramTimeout
 from environments.refusals import clash_of, refusal
 
 _SECONDS = 20
+# Each takes what an index makes it take, as long as it may.
+_PLACES = BoundedSemaphore(8)
 # A package after another turns out to have no wheels; then it was not worth the wait.
 _MOST_ROUNDS = 5
+# An index may give any reason, and have withdrawn all that it has.
+_LONGEST_REASON, _MOST_YANKED = 200, 10
+# It begins at the begin of a word: in a long one, which an index may well have, it
+# would be tried at every letter.
 _UNUSABLE = re.compile(
-    r"(?:versions of )?(?P<name>[\w.-]+\w)(?P<version>\S*) ha(?:s|ve) no usable wheels"
+    r"(?<!\S)(?P<name>\S+) ha(?:s|ve) no usable wheels"
     r"|Building source distributions for `(?P<source>[\w.-]+)` is disabled"
 )
 _YANKED = re.compile(r"warning: `(\S+)` is yanked(?: \(reason: \"(.*)\"\))?")
@@ -48,13 +57,26 @@ def check_packages(
         python=python,
         may_build=may_build,
     )
+    deadline = time.monotonic() + seconds
     try:
-        return _asked(question, time.monotonic() + seconds, excluded={}, clash="")
+        with _turn(deadline):
+            return _asked(question, deadline, excluded={}, clash="")
     except ProgramTimeout:
         return (
             f"The packages could not be checked within {seconds:g} seconds: whether"
             " they go together shows where the environment is made."
         )
+
+
+@contextmanager
+def _turn(deadline: float) -> Iterator[None]:
+    """Wait for one of the places. Raises ProgramTimeout."""
+    if not _PLACES.acquire(timeout=max(deadline - time.monotonic(), 0)):
+        raise ProgramTimeout
+    try:
+        yield
+    finally:
+        _PLACES.release()
 
 
 def _asked(
@@ -74,11 +96,12 @@ def _asked(
     # Of wheels of another kind it is known what they are for.
     found = _UNUSABLE.search(said)
     if found and len(excluded) < _MOST_ROUNDS:
-        name = found["name"] or found["source"]
-        named = {name: f"{name}{found['version'] or ''}"}
+        named = found["name"] or found["source"]
+        # Without the version.
+        name = re.split(r"[^\w.-]", named, maxsplit=1)[0]
         if name not in excluded:
             clash = clash or clash_of(said, question)
-            return _asked(question, deadline, excluded | named, clash)
+            return _asked(question, deadline, {**excluded, name: named}, clash)
     if any(words in said for words in _OUT_OF_REACH):
         why = compiled.unreachable or _cause(compiled.answer.remarks)
         return f"The packages could not be checked: {why}"
@@ -97,8 +120,8 @@ def _remarks(compiled: Compiled, excluded: dict[str, str]) -> str:
         ]
     remarks += [
         f"{package} was yanked by its authors"
-        + (f": “{reason.rstrip('.')}”." if reason else ".")
-        for package, reason in _YANKED.findall(compiled.answer.remarks)
+        + (f": “{reason[:_LONGEST_REASON].rstrip('.')}”." if reason else ".")
+        for package, reason in _YANKED.findall(compiled.answer.remarks)[:_MOST_YANKED]
     ]
     remarks += [
         f"{package} has no wheel for Python {python} on Linux: it would be built"

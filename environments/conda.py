@@ -48,8 +48,8 @@ class Platform:
         """Of a machine as computes/runner/facts.py tells it."""
         return cls(
             machine=str(facts["machine"]),
-            glibc=str(facts.get("glibc") or ""),
-            cuda=str(facts.get("cuda") or ""),
+            glibc=_version_in(facts.get("glibc")),
+            cuda=_version_in(facts.get("cuda")),
         )
 
     def __str__(self) -> str:
@@ -95,9 +95,10 @@ def solve(
     specs = list(dependencies.packages)
     if not dependencies.names_python:
         specs.append(f"python={DEFAULT_PYTHON}")
+    named = channels.addresses(dependencies.channels)
     asked = {
         "specs": specs,
-        "channels": channels.addresses(dependencies.channels),
+        "channels": named,
         "subdir": platform.subdir,
         "virtual": platform.virtual_packages,
         "auth": channels.credentials(),
@@ -110,18 +111,24 @@ def solve(
             raise UserError(_sentence(answer, [*egress.unreachable.values()]))
     records: list[Record] = answer["records"]
     for each in records:
-        _check_record(each)
+        _check_record(each, named)
     return sorted(records, key=lambda each: str(each["name"]))
 
 
-def _check_record(record: Record) -> None:
+def _version_in(told: Any) -> str:
+    """What a machine says may be anything."""
+    found = re.match(r"\d{1,4}(?:\.\d{1,4}){0,3}", str(told or ""), re.ASCII)
+    return found[0] if found else ""
+
+
+def _check_record(record: Record, named: Sequence[str]) -> None:
     """A channel says itself where its packages are, and may name files of others."""
     if not record.get("sha256"):
         raise UserError("A channel tells no SHA-256 of its packages.")
     url = str(record["url"])
-    own = f"{channels.alias().rstrip('/')}/"
-    is_own = url.startswith(own) and ".." not in unquote(url)
-    if not is_own and not url.startswith(("https://", "http://")):
+    below = tuple(f"{channel.rstrip('/')}/" for channel in named)
+    is_below = url.startswith(below) and ".." not in unquote(url)
+    if not is_below and not url.startswith(("https://", "http://")):
         raise UserError(
             f"A channel has {record['name']} at {url[:200]}, where no package is"
             " fetched from.",

@@ -1,12 +1,15 @@
 """Locks: which version of each package an environment comes to on a platform."""
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
+from threading import Lock as Lockable
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from aml_portal.errors import UserError
+from computes.models import ComputeTarget
 from environments import conda
 from environments.definition import DEFAULT_PYTHON, Definition
 from environments.models import Environment, Lock
@@ -14,6 +17,10 @@ from environments.programs import ProgramTimeout
 from environments.resolving import Uv, resolve
 
 _SECONDS = 300.0
+# A job with its lock is read whole; those of the largest environments take a tenth.
+_LONGEST = 8_000_000
+# Of all that need the same at once, one asks; by the key of the environment.
+_resolving: defaultdict[int, Lockable] = defaultdict(Lockable)
 # That uv can choose wheels for.
 _MACHINES = ("x86_64", "aarch64")
 
@@ -37,6 +44,14 @@ def find_lock(environment: Environment, facts: Mapping[str, Any]) -> Lock | None
     return serving[-1] if serving else None
 
 
+def known_lock(environment: Environment, target: ComputeTarget) -> Lock | None:
+    """As far as the machine is known, and somebody has run it there or on its like."""
+    try:
+        return find_lock(environment, target.facts)
+    except (KeyError, UserError):
+        return None
+
+
 def lock_of(
     environment: Environment, facts: Mapping[str, Any], *, build_on: Uv | None = None
 ) -> Lock:
@@ -45,10 +60,20 @@ def lock_of(
     With `build_on`, also of packages that have to be built to be known. Raises
     UserError with what can't be resolved.
     """
-    if found := find_lock(environment, facts):
-        return found
+    with _resolving[environment.pk]:
+        return find_lock(environment, facts) or _resolved(environment, facts, build_on)
+
+
+def _resolved(
+    environment: Environment, facts: Mapping[str, Any], build_on: Uv | None
+) -> Lock:
     platform = platform_of(environment, facts)
-    resolved = _resolved(environment.definition, facts, build_on)
+    resolved = _versions(environment.definition, facts, build_on)
+    if sum(map(len, resolved.values())) > _LONGEST:
+        raise UserError(
+            "The packages come to more than any machine can be told.",
+            "Leave out what is not needed, or the index that has so many files.",
+        )
     try:
         with transaction.atomic():
             return Lock.objects.create(
@@ -59,7 +84,7 @@ def lock_of(
         return Lock.objects.get(environment=environment, platform=platform)
 
 
-def _resolved(
+def _versions(
     definition: Definition, facts: Mapping[str, Any], build_on: Uv | None
 ) -> dict[str, str]:
     needs_conda = definition.python.conda_dependencies.needs_conda

@@ -10,14 +10,15 @@ _LONGEST = 600
 _ANSWER = re.compile(
     r"(?:, | )?we can conclude that your requirements are unsatisfiable"
 )
-# What uv says, and the sentence that is made of it.
+# What uv says, and the sentence that is made of it. Each begins at the begin of a word:
+# in a long one, which an index may well have, it would be tried at every letter.
 _SENTENCES = (
     (
         r"memory allocation of \d+ bytes failed",
         "An index has more to say than the portal takes in.",
     ),
     (
-        r"([\w.-]+) was not found in the (?:package registry|provided package)",
+        r"(?<!\S)([\w.-]+) was not found in the (?:package registry|provided package)",
         "There is no package “{0}” in the package index.",
     ),
     (
@@ -28,10 +29,10 @@ _SENTENCES = (
         r"only (\S+) is available and you require (\S+?),",
         "There is no {1} in the package index, only {0}.",
     ),
-    (r"([^\s,]+) (?:was|were) yanked", "{0} was yanked by its authors."),
+    (r"(?<![^\s,])([^\s,]+) (?:was|were) yanked", "{0} was yanked by its authors."),
     (
         # Of a range of versions, the name alone.
-        r"([\w.-]+(?:==[^\s,]+)?)\S* has no wheels with a matching \w+",
+        r"(?<!\S)([\w.-]+(?:==[^\s,]+)?)\S* has no wheels with a matching \w+",
         "{0} has no wheel for Python {python} on Linux.",
     ),
     (

@@ -29,6 +29,8 @@ _QUIETLY = ("--quiet",)
 _PINNED = Path(__file__).with_name("uv.txt")
 _FETCH_SECONDS = 300.0
 _BUILD_FAILED = re.compile(r"^error: Failed to (?:download and )?build", re.MULTILINE)
+# Seconds for a machine to end what has taken too long.
+_TO_END = 30.0
 # The longest answer of a machine that is taken for one.
 _LONGEST = 8 << 20
 
@@ -54,6 +56,9 @@ def program_for(machine: str) -> Path | None:
     """
     if machine == platform.machine():
         return program()
+    if not re.fullmatch(r"\w+", machine, re.ASCII):
+        # It says so itself, and names a folder with it.
+        return None
     kept = settings.PACKAGES_FOLDER / "programs" / f"{_version()}-{machine}" / "uv"
     if not kept.exists() and not _fetch(kept, machine):
         return None
@@ -130,9 +135,11 @@ def run_uv_on(
         "arguments": [*_ALWAYS, *_QUIETLY, *arguments],
         "files": {name: data.decode() for name, data in files.items()},
         "env": dict(env),
+        "seconds": seconds,
     }
     command = [place.python, "-I", "-S", place.runner, "resolve", place.folder]
-    ran = host.run(command, stdin=json.dumps(asked).encode(), seconds=seconds)
+    given = json.dumps(asked).encode()
+    ran = host.run(command, stdin=given, seconds=seconds + _TO_END)
     try:
         said = json.loads(ran.out[:_LONGEST])
         output, remarks, reason = (str(said[key]) for key in ("out", "err", "reason"))

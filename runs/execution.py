@@ -24,6 +24,7 @@ from computes.launchers import ImageLauncher, Launcher, OverdueError, Sight
 from computes.launchers.recipes import PackageSources
 from computes.services import note_trouble
 from computes.targets import host_of, launcher_of
+from environments.locks import known_lock
 from environments.preparing import Preparation, preparation
 from runs import mirror
 from runs.dispatch import dispatch, enqueue_clean
@@ -53,15 +54,15 @@ def submission_lease(run_pk: int) -> str:
 def start_run(run_pk: int) -> bool:
     """Carry out the submission of a run, from wherever an earlier try left it.
 
-    True if an image has to be brought first, which is for `bring_image`: it may take
-    hours, and others are not to wait for it.
+    True if packages have to be resolved or an image has to be brought first, which is
+    for `start_run_slowly`: that may take hours, and others are not to wait for it.
     """
     return _carry_out(run_pk, _submit)
 
 
-def bring_image(run_pk: int) -> None:
-    """As `start_run`, and bring the image that it lacks."""
-    _carry_out(run_pk, _submit_with_image)
+def start_run_slowly(run_pk: int) -> None:
+    """As `start_run`, and see to its packages and the image that it lacks."""
+    _carry_out(run_pk, _submit_slowly)
 
 
 def _carry_out(run_pk: int, submit: Callable[[Run], bool]) -> bool:
@@ -156,7 +157,9 @@ class _Staged:
 
 
 def _submit(run: Run) -> bool:
-    """Submit a run as far as that takes no image that is not there yet; if it does."""
+    """Submit a run as far as that takes nothing slow; whether it does."""
+    if run.handle is None and _has_to_resolve(run):
+        return True
     staged = _lay_out(run)
     if staged is None:
         return False
@@ -166,7 +169,13 @@ def _submit(run: Run) -> bool:
     return False
 
 
-def _submit_with_image(run: Run) -> bool:
+def _has_to_resolve(run: Run) -> bool:
+    if run.environment.definition.is_user_managed:
+        return False
+    return known_lock(run.environment, run.target) is None
+
+
+def _submit_slowly(run: Run) -> bool:
     staged = _lay_out(run)
     if staged and (_finds_image(staged) or _brings_image(staged)):
         _start(staged)

@@ -9,7 +9,7 @@ _log = logging.getLogger(__name__)
 
 def start_run(run_pk: int) -> None:
     if execution.start_run(run_pk):
-        background.carry_out(execution.bring_image, run_pk)
+        background.carry_out(execution.start_run_slowly, run_pk)
 
 
 def clean_run(run_pk: int) -> None:

@@ -44,6 +44,8 @@ Json = Dict[str, Any]
 # Runs a step of a build: _run with the settings of all steps.
 Run = Callable[..., None]
 
+# In bytes; what is longer comes in pieces.
+_LONGEST_LINE = 1 << 16
 # What a file system says that has no locks, such as NFS without its lock service.
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -259,7 +261,7 @@ def _started(command: List[str], **how: Any) -> "subprocess.Popen[bytes]":
 def _pass_on(lines: IO[bytes]) -> str:
     """Print each line as it comes; what of them tells why it failed."""
     reason = Reason()
-    for line in lines:
+    for line in iter(lambda: lines.readline(_LONGEST_LINE), b""):
         sys.stdout.buffer.write(line)
         sys.stdout.flush()
         reason.hear(line.decode(errors="replace"))

@@ -1,8 +1,11 @@
 """What indexes, channels and packages of strangers can't have the portal do."""
 
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from http.server import (
@@ -21,6 +24,7 @@ from environments.checking import check_packages
 from environments.conda import Platform
 from environments.definition import CondaDependencies, Definition
 from environments.resolving import resolve
+from environments.uv import program_for
 from tests.environments.conda_channel import CondaChannel
 from tests.environments.sources import source
 from tests.environments.wheels import Wheels
@@ -188,3 +192,40 @@ def test_an_index_without_end_takes_no_more_memory_than_a_program_may_have(
         with pytest.raises(UserError, match="An index has more to say than"):
             check_packages(Definition.of_packages("far", line), seconds=60)
         server.shutdown()
+
+
+def test_a_name_of_any_length_is_told_at_once() -> None:
+    """What uv says of it has the name, and is searched for what went wrong."""
+    begun = time.monotonic()
+    with pytest.raises(UserError, match="There is no package"):
+        check_packages(Definition.of_packages("9" * 19_000))
+    assert time.monotonic() < begun + 5
+
+
+def test_machines_choose_no_folder_of_the_portal_by_what_they_say_they_are(
+    tmp_path: Path, settings: Settings
+) -> None:
+    settings.PACKAGES_FOLDER = tmp_path / "packages"
+    assert program_for(f"x/../../../../{tmp_path}/made") is None
+    assert not [*tmp_path.glob("made*")]
+    said = {"machine": "x86_64", "glibc": "9" * 9_999, "cuda": "12.4 glibc=1"}
+    assert str(Platform.of(said)) == "linux-64 glibc=9999 cuda=12.4"
+
+
+def test_however_many_save_at_once_few_are_checked_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:
+        place = f"127.0.0.1:{silent.getsockname()[1]}"
+        definition = Definition.of_packages(
+            "far", f"--extra-index-url http://{place}/simple"
+        )
+        silent.settimeout(3)
+        with ThreadPoolExecutor(20) as people:
+            said = [
+                people.submit(check_packages, definition, seconds=5) for _ in range(20)
+            ]
+            asking = set()
+            with suppress(TimeoutError):
+                while True:
+                    asking.add(silent.accept()[0])
+            assert 0 < len(asking) <= 8
+    assert all("within 5 seconds" in each.result() for each in said)

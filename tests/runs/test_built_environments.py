@@ -2,6 +2,7 @@
 
 import platform
 import shutil
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from environments.locks import lock_of
 from environments.models import Build, Environment
 from environments.preparing import preparation
 from environments.services import save_environment
-from runs import execution
+from runs import tasks
 from runs.mirror import log_path
 from runs.status import EndReason, RunStatus
 from tests import factories
@@ -27,7 +28,7 @@ from tests.environments.wheels import Wheels
 from tests.services.file_server import serve_folder
 from tests.services.git import git, repository
 from tests.services.git_server import GitServer, serving
-from tests.services.monitor import Monitor, placed, started
+from tests.services.monitor import Monitor, placed, started, take_up
 from tests.services.package_index import serve_index
 from tests.services.sshd import Sshd
 
@@ -183,7 +184,7 @@ def test_packages_that_can_not_be_had_are_told(
 ) -> None:
     wheels.add("upon", requires=("tiny>=1.5",))
     run = placed(SHOW, environment=environment(*packages))
-    execution.start_run(run.pk)
+    take_up(run)
     run.refresh_from_db()
     assert run.end_reason == EndReason.PREPARE_FAILED
     assert run.error.startswith(words)
@@ -225,7 +226,7 @@ def test_the_certificates_of_the_portal_go_with_it(
 def test_wheels_for_other_platforms_alone_are_told(wheels: Wheels) -> None:
     wheels.add("alien", tag="cp311-cp311-win_amd64")
     run = placed(SHOW, environment=environment("alien"))
-    execution.start_run(run.pk)
+    take_up(run)
     run.refresh_from_db()
     assert run.end_reason == EndReason.PREPARE_FAILED
     assert "alien" in run.error
@@ -290,7 +291,7 @@ def test_a_package_that_can_not_be_built_is_told_before_anything_is_made(
 ) -> None:
     source(wheels.folder, "made", "raise RuntimeError('no libfoo.h')", static=False)
     run = placed(SHOW, environment=environment("made"))
-    execution.start_run(run.pk)
+    take_up(run)
     run.refresh_from_db()
     assert run.end_reason == EndReason.PREPARE_FAILED
     assert run.error == "Failed to build `made==1.0`; RuntimeError: no libfoo.h."
@@ -308,8 +309,26 @@ def test_a_build_that_fails_ends_the_run_with_its_reason(
     # What is locked is not what comes.
     lock_of(needed, {"machine": platform.machine()})
     wheels.add("tiny", "1.0", code="tampered = True")
-    execution.start_run(run.pk)
+    take_up(run)
     monitor.wait_for_end(run)
     assert run.end_reason == EndReason.PREPARE_FAILED
     assert "Hash mismatch for `tiny==1.0`" in run.error
     assert Build.objects.filter(state="failed").exists()
+
+
+def test_no_other_submission_waits_for_an_index_that_says_nothing(
+    monitor: Monitor, wheels: Wheels
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        index = f"--extra-index-url http://127.0.0.1:{silent.getsockname()[1]}/simple"
+        with override_settings(PACKAGE_HOSTS=["127.0.0.1"]):
+            slow = placed(SHOW, environment=environment("tiny", index))
+            tasks.start_run(slow.pk)
+            quick = started("print('done')")
+            monitor.wait_for_end(quick)
+            slow.refresh_from_db()
+            assert slow.status == RunStatus.PREPARING
+            silent.close()
+            monitor.wait_for_end(slow)
+    assert slow.end_reason == EndReason.PREPARE_FAILED
+    assert "127.0.0.1" in slow.error

@@ -14,13 +14,12 @@ from environments.definition import CondaDependencies, Definition, PythonSection
 from environments.locks import lock_of
 from environments.models import Build, Environment
 from environments.services import save_environment
-from runs import execution
 from runs.mirror import log_path
 from runs.status import EndReason, RunStatus
 from tests import factories
 from tests.environments.conda_channel import PYTHON, CondaChannel
 from tests.environments.wheels import Wheels, fetch_pinned
-from tests.services.monitor import Monitor, placed, started
+from tests.services.monitor import Monitor, placed, started, take_up
 from tests.services.sshd import Sshd
 
 pytestmark = [
@@ -140,7 +139,7 @@ def test_packages_that_conda_does_not_have_are_told(
     wheels: Wheels, channel: CondaChannel
 ) -> None:
     run = placed(environment=environment(channel, "numlib=2", "core<2"))
-    execution.start_run(run.pk)
+    take_up(run)
     run.refresh_from_db()
     assert run.end_reason == EndReason.PREPARE_FAILED
     assert run.error == "There is no “core <2” in the channels of this environment."
@@ -156,7 +155,7 @@ def test_a_package_that_is_not_what_was_locked_fails_the_build(
     archive = channel.add("core", "2.0", {"share/core.txt": b"tampered"})
     if what == "gone":
         archive.unlink()
-    execution.start_run(run.pk)
+    take_up(run)
     monitor.wait_for_end(run)
     assert run.end_reason == EndReason.PREPARE_FAILED
     assert "core-2.0-0.tar.bz2" in run.error
@@ -177,6 +176,6 @@ def test_what_conda_has_installed_is_not_installed_once_more_by_pip(
     assert log_path(run.run_id).read_text().endswith("True\n")
     wheels.add("beyond", "1.0", requires=("numlib>=9",))
     run = placed(environment=environment(channel, "numlib", pip="beyond"))
-    execution.start_run(run.pk)
+    take_up(run)
     run.refresh_from_db()
     assert "numlib>=9" in run.error

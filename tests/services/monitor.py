@@ -85,9 +85,9 @@ def started(code: str = "", **changes: object) -> Run:
 
 
 def take_up(run: Run) -> None:
-    """Submit a run to its end, with its image, should that not be there."""
+    """Submit a run to its end, with what that takes of packages and images."""
     if execution.start_run(run.pk):
-        execution.bring_image(run.pk)
+        execution.start_run_slowly(run.pk)
 
 
 def states(run: Run) -> list[str]:
