@@ -34,7 +34,11 @@ class Question:
 
     @property
     def files(self) -> dict[str, bytes]:
-        return {_FILE: "\n".join(self.lines).encode()}
+        lines = self.lines
+        if not self.may_build:
+            # uv lets it win over --no-build: the code of what it names would be run.
+            lines = tuple(each for each in lines if not each.startswith("--no-binary"))
+        return {_FILE: "\n".join(lines).encode()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +60,7 @@ def compile_packages(
     deadline: float,
     loud: bool = False,
 ) -> Compiled:
-    """Raises UvTimeout, and UserError for an address that leads where nobody may go.
+    """Raises ProgramTimeout, and UserError for an address that may not be asked.
 
     As with pip, a page of links is one place more to look at: one that can't be read is
     left out. An index can't be, since its packages would then come from another one.

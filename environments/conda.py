@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
+from urllib.parse import unquote
 
 from django.conf import settings
 
@@ -16,7 +17,7 @@ from environments import channels
 from environments.definition import DEFAULT_PYTHON, CondaDependencies
 from environments.egress import egress_of
 from environments.indexes import Indexes
-from environments.programs import ProgramTimeout, run_program
+from environments.programs import run_program
 
 Record = dict[str, Any]
 
@@ -89,7 +90,7 @@ def solve(
 ) -> list[Record]:
     """The packages, as the index of their channel has them: address, hash, size, ….
 
-    Raises UserError with what can't be, in one sentence.
+    Raises UserError with what can't be, in one sentence, and ProgramTimeout.
     """
     specs = list(dependencies.packages)
     if not dependencies.names_python:
@@ -108,9 +109,24 @@ def solve(
             egress.check()
             raise UserError(_sentence(answer, [*egress.unreachable.values()]))
     records: list[Record] = answer["records"]
-    if not all(each.get("sha256") for each in records):
-        raise UserError("A channel tells no SHA-256 of its packages.")
+    for each in records:
+        _check_record(each)
     return sorted(records, key=lambda each: str(each["name"]))
+
+
+def _check_record(record: Record) -> None:
+    """A channel says itself where its packages are, and may name files of others."""
+    if not record.get("sha256"):
+        raise UserError("A channel tells no SHA-256 of its packages.")
+    url = str(record["url"])
+    own = f"{channels.alias().rstrip('/')}/"
+    is_own = url.startswith(own) and ".." not in unquote(url)
+    if not is_own and not url.startswith(("https://", "http://")):
+        raise UserError(
+            f"A channel has {record['name']} at {url[:200]}, where no package is"
+            " fetched from.",
+            "Leave out that channel, or ask who keeps it.",
+        )
 
 
 def _version(known: str) -> tuple[str, list[int]]:
@@ -138,23 +154,14 @@ def _ask(
     asked: dict[str, Any], seconds: float, variables: Mapping[str, str]
 ) -> dict[str, Any]:
     with TemporaryDirectory(prefix="aml-conda-") as folder:
-        try:
-            _, output, remarks = run_program(
-                [sys.executable, "-I", _SOLVER],
-                folder=Path(folder),
-                environment={
-                    "TMPDIR": folder,
-                    **Indexes.configured().for_uv(),
-                    **variables,
-                },
-                seconds=seconds,
-                given=json.dumps(asked).encode(),
-            )
-        except ProgramTimeout as error:
-            raise UserError(
-                f"The packages could not be resolved within {seconds:.0f} seconds.",
-                "Try again, or name their versions more exactly.",
-            ) from error
+        known = {"TMPDIR": folder, **Indexes.configured().for_uv()}
+        _, output, remarks = run_program(
+            [sys.executable, "-I", _SOLVER],
+            folder=Path(folder),
+            environment={**known, **variables},
+            seconds=seconds,
+            given=json.dumps(asked).encode(),
+        )
     try:
         answer: dict[str, Any] = json.loads(output)
     except ValueError:

@@ -36,7 +36,8 @@ def new(request: HttpRequest) -> HttpResponse:
     form = EnvironmentForm(request.POST or None, initial=initial, base=base)
     if request.method == "POST" and (saved := _saved(request, form, source)):
         return redirect(saved)
-    return render(request, "environments/environment_form.html", _context(form, source))
+    context = _context(request, form, source)
+    return render(request, "environments/environment_form.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -52,7 +53,7 @@ def new_text(request: HttpRequest) -> HttpResponse:
     form = TextForm(request.POST or None, initial=initial, base=base, kind=kind)
     if request.method == "POST" and (saved := _saved(request, form, source)):
         return redirect(saved)
-    context = {**_context(form, source), "texts": TEXTS, "kind": kind}
+    context = {**_context(request, form, source), "texts": TEXTS, "kind": kind}
     return render(request, "environments/environment_text.html", context)
 
 
@@ -66,8 +67,8 @@ def new_import(request: HttpRequest) -> HttpResponse:
     except UserError as error:
         context = {"error": error, "posted": {"what": "files", **request.POST.dict()}}
         return render(request, "environments/environment_import.html", context)
-    initial = {**initial_of(read.definition), "name": read.name}
-    context = {**_context(EnvironmentForm(initial=initial), None), "notes": read.notes}
+    form = EnvironmentForm(initial={**initial_of(read.definition), "name": read.name})
+    context = {**_context(request, form), "notes": read.notes}
     return render(request, "environments/environment_form.html", context)
 
 
@@ -145,21 +146,29 @@ def _source(request: HttpRequest) -> Environment | None:
     return get_object_or_404(Environment, pk=int(key))
 
 
+def _is_clone(request: HttpRequest, source: Environment | None) -> bool:
+    """Whether it gets a name of its own, as what is curated has to."""
+    return source is not None and (source.is_curated or "clone" in request.GET)
+
+
 def _named(request: HttpRequest, source: Environment | None) -> dict[str, str]:
     if source is None:
         return {}
-    if source.is_curated or "clone" in request.GET:
+    if _is_clone(request, source):
         # It is about to become something else than is described there.
         return {"name": unused_name(source.name.removeprefix(PREFIX).lower())}
     return {"name": source.name, "description": source.description}
 
 
-def _context(form: NamedForm, source: Environment | None) -> dict[str, Any]:
+def _context(
+    request: HttpRequest, form: NamedForm, source: Environment | None = None
+) -> dict[str, Any]:
     form.focus_first_error()
     newest = versions_of(source).first() if source else None
     return {
         "form": form,
         "source": source,
+        "is_clone": _is_clone(request, source),
         "newer": newest.version if newest and newest != source else None,
         "pythons": PYTHONS,
         "secret_names": MASKED_NAMES,

@@ -2,8 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from aml_portal.errors import UserError
 from computes.models import SSH, ComputeTarget
 from environments.definition import Definition
 from environments.formats.reading import Read
+from environments.programs import ProgramTimeout, run_program
 
 _TIMEOUT = 10
 # -I keeps the interpreter from importing anything that lies about.
@@ -95,7 +94,7 @@ def _answer(path: str, question: str) -> list[Any]:
     _check_file(program)
     try:
         first, second = json.loads(_ask(program, question))
-    except subprocess.TimeoutExpired as error:
+    except ProgramTimeout as error:
         raise UserError(
             f"{program} did not answer within {_TIMEOUT} seconds.",
             "Give the path of a Python interpreter.",
@@ -109,21 +108,13 @@ def _answer(path: str, question: str) -> list[Any]:
 
 
 def _ask(program: Path, question: str) -> bytes:
-    with subprocess.Popen(
+    _, answer, _ = run_program(
         [program, "-I", "-c", question],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
-        start_new_session=True,
-    ) as process:
-        try:
-            return process.communicate(timeout=_TIMEOUT)[0]
-        except subprocess.TimeoutExpired:
-            # With all that it has started.
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
+        folder=Path("/"),
+        environment={"PATH": "/usr/local/bin:/usr/bin:/bin"},
+        seconds=_TIMEOUT,
+    )
+    return answer
 
 
 def _check_file(program: Path) -> None:

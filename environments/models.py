@@ -10,6 +10,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Exists, OuterRef
 from django.urls import reverse
+from django.utils.functional import cached_property
 
 from computes.models import ComputeTarget
 from environments.definition import Definition, Kind
@@ -173,13 +174,13 @@ class Lock(models.Model):
     def __str__(self) -> str:
         return f"{self.environment} on {self.platform}"
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Names what is built of it; equal ones are the same on the disk."""
         whole = json.dumps([self.platform, self.python, self.text, self.conda])
         return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
-    @property
+    @cached_property
     def packages(self) -> dict[str, str]:
         """The version of each package by its name, that of Python first."""
         found = {"python": self.python}

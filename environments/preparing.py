@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import os
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -138,7 +138,7 @@ def _secrets(lock: Lock, indexes: Indexes) -> dict[str, Any]:
 
 def _indexes(host: Host) -> Indexes:
     """As they are to be reached from there, where no file of the portal is."""
-    indexes = Indexes.configured()
+    indexes = Indexes.configured().signed_in()
     bundle = Path(indexes.ca_bundle)
     if not bundle.is_file():
         return indexes
@@ -147,7 +147,7 @@ def _indexes(host: Host) -> Indexes:
 
 def _bring(host: Host, file: Path, *, is_program: bool = False) -> str:
     """Where a file of the portal's is on the host, which gets it once."""
-    sha256, size = _kept(file)
+    sha256, size = _kept(file, file.stat().st_mtime_ns)
     facts = {"sha256": sha256, "size": size, "executable": is_program}
     source = Source(
         entries=[{"path": file.name, **facts}], objects=settings.TOOLS_FOLDER
@@ -156,14 +156,18 @@ def _bring(host: Host, file: Path, *, is_program: bool = False) -> str:
 
 
 @cache
-def _kept(file: Path) -> tuple[str, int]:
-    """The SHA-256 and the size of a file, which is put where contents are sent from."""
+def _kept(file: Path, _mtime_ns: int) -> tuple[str, int]:
+    """The SHA-256 and the size of a file, which is put where contents are sent from.
+
+    It is read again once it has changed, as certificates do.
+    """
     data = file.read_bytes()
     sha256 = hashlib.sha256(data).hexdigest()
     kept = Path(settings.TOOLS_FOLDER, sha256[:2], sha256[2:])
     if not kept.exists():
         kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = kept.with_name(f"{kept.name}.{os.getpid()}")
+        # Threads may do so at once.
+        fresh = kept.with_name(f"{kept.name}.{uuid.uuid4().hex}")
         fresh.write_bytes(data)
         fresh.replace(kept)
     return sha256, len(data)

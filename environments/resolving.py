@@ -6,17 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from aml_portal.errors import UserError
-from environments.checking import refusal
 from environments.compiling import Compiled, Question, compile_packages
 from environments.definition import Definition
-from environments.uv import UvAnswer, UvTimeout
+from environments.refusals import refusal
+from environments.uv import UvAnswer
 
 _CONSTRAINTS = "constraints.txt"
 # What uv says where a package has no wheel, and of one in a repository.
 _HAS_TO_BUILD = re.compile(
     r"building from source is disabled|[Bb]uilding source distributions .*disabled"
 )
-_LOCKED = re.compile(r"[\w.-]+(\[[\w.,-]+\])?(==| @ )\S[^\n]*|    --hash=\S+( \\)?|")
+# Packages by version or address, their hashes, and what uv remarks.
+_LOCKED = re.compile(
+    r"[\w.-]+(\[[\w.,-]+\])?(==\S| @ (git\+)?https?://).*|    --hash=\S+( \\)?|#.*|"
+)
 
 # environments.uv.run_uv_on with where that is.
 Uv = Callable[..., UvAnswer]
@@ -36,7 +39,8 @@ def resolve(
     `python` is a version such as "3.11", `platform` as uv names it; packages that are
     `installed`, in some version, keep that, and are left out. Nothing is built for it,
     since that would run code of strangers on the portal's machine: if that has to be,
-    `build_on` resolves them, elsewhere. Raises UserError with what can't be.
+    `build_on` resolves them, elsewhere. Raises UserError with what can't be, and
+    ProgramTimeout.
     """
     kept = installed or {}
     lines = definition.python.conda_dependencies.pip
@@ -49,15 +53,9 @@ def resolve(
     constraints = "\n".join(f"{name}=={version}" for name, version in kept.items())
     files = {_CONSTRAINTS: constraints.encode()}
     question = Question(lines=lines, python=python, platform=platform)
-    try:
-        compiled = compile_packages(
-            question, *options, files=files, deadline=time.monotonic() + seconds
-        )
-    except UvTimeout as error:
-        raise UserError(
-            f"The packages could not be resolved within {seconds:.0f} seconds.",
-            "Try again, or name their versions more exactly.",
-        ) from error
+    compiled = compile_packages(
+        question, *options, files=files, deadline=time.monotonic() + seconds
+    )
     if build_on and _HAS_TO_BUILD.search(compiled.answer.remarks):
         compiled = _built(compiled, build_on, options, files, seconds)
     return _lock(compiled)
@@ -76,8 +74,6 @@ def _built(
     answer = build_on(*question.command, *options, files=given, seconds=seconds)
     if answer.build_error:
         raise UserError(f"{answer.build_error.rstrip('.')}.", said=answer.remarks)
-    if not all(_LOCKED.fullmatch(line) for line in answer.output.splitlines()):
-        raise UserError("The machine answers with something else than a lock.")
     return replace(compiled, question=question, answer=answer)
 
 
@@ -90,6 +86,13 @@ def _lock(compiled: Compiled) -> str:
                 compiled.unreachable, "Try again, or leave out its address."
             )
         raise refusal(answer.remarks, compiled.question)
+    for line in answer.output.splitlines():
+        if not _LOCKED.fullmatch(line):
+            # What an address leads to may ask for files of the portal's machine.
+            raise UserError(
+                f"The packages come to “{line[:200]}”, which can't be fetched.",
+                "Leave out what is named by an address, or ask who keeps it.",
+            )
     if not answer.output.strip():
         return ""
     options = [line for line in lines if line.startswith("-")]

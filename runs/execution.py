@@ -188,29 +188,33 @@ def _lay_out(run: Run) -> _Staged | None:
     Run.objects.filter(pk=run.pk).update(lock=prepared.lock)
     secrets = {"env": reveal_secrets(run), "build": prepared.secrets}
     spec = launcher.spec(job_spec(run, prepared), run.configuration.launch)
-    if run.status in (RunStatus.PREPARING, RunStatus.STARTING):
-        # Also what an earlier try laid out is looked at once more, and mended.
-        sent = _stage(run, host, spec)
-    if run.status == RunStatus.PREPARING:
-        transfer = Transfer.of(read_manifest(run.snapshot), sent)
-        run.move(
-            RunStatus.STARTING,
-            reason=f"Portal to {run.target}: {transfer}. The snapshot is laid out.",
-        )
-        run.refresh_from_db(fields=["status"])
-    # A cancel may have come meanwhile; then the monitor sees to it.
-    if run.status != RunStatus.STARTING:
+    if not _is_staged(run, host, spec):
         return None
-    # Where packages come from is for the build alone: it may have passwords.
-    sources = prepared.sources or PackageSources()
     return _Staged(
         run=run,
         host=host,
         launcher=launcher,
         spec=spec,
-        sources=sources,
+        # Where packages come from is for the build alone: it may have passwords.
+        sources=prepared.sources or PackageSources(),
         secrets=secrets,
     )
+
+
+def _is_staged(run: Run, host: Host, spec: dict[str, Any]) -> bool:
+    """Have the job's files laid out; whether the run is still to be started then."""
+    if run.status in (RunStatus.PREPARING, RunStatus.STARTING):
+        # Also what an earlier try laid out is looked at once more, and mended.
+        sent = _stage(run, host, spec)
+        if run.status == RunStatus.PREPARING:
+            transfer = Transfer.of(read_manifest(run.snapshot), sent)
+            run.move(
+                RunStatus.STARTING,
+                reason=f"Portal to {run.target}: {transfer}. The snapshot is laid out.",
+            )
+            run.refresh_from_db(fields=["status"])
+    # A cancel may have come meanwhile; then the monitor sees to it.
+    return run.status == RunStatus.STARTING
 
 
 def _finds_image(staged: _Staged) -> bool:

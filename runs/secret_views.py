@@ -17,6 +17,7 @@ from django.views.decorators.http import (
 )
 
 from aml_portal.errors import UserError
+from computes.hosts import LEAST_SECRET
 from runs.models import NamedSecret
 from runs.requests import PageRequest
 from runs.secrets import keep_secret
@@ -45,8 +46,8 @@ class SecretForm(forms.Form):
                 "autocomplete": "off",
             }
         ),
-        help_text="At least 4 characters, on one line or several. It is kept encrypted,"
-        " and not shown again.",
+        help_text=f"At least {LEAST_SECRET} characters, on one line or several. It is"
+        " kept encrypted, and not shown again.",
     )
 
 

@@ -121,10 +121,8 @@ def _build(environment: Environment, tell: Tell, asked: Json) -> None:
     try:
         with package_cache.used(environment.root):
             _install(environment, asked)
-        seconds, size = (
-            time.monotonic() - begun,
-            package_cache.size_of(environment.folder),
-        )
+        seconds = time.monotonic() - begun
+        size = package_cache.size_of(environment.folder)
         facts = {"bytes": size, "seconds": seconds, "made": time.time()}
         write_json(environment.facts, facts)
     except BaseException:
@@ -239,23 +237,23 @@ def _run(
     with tempfile.TemporaryFile(dir=root) as words:
         words.write(json.dumps(given).encode() if given else b"")
         words.seek(0)
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=words,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=surroundings,
-                cwd=root,
-            )
-        except OSError as error:
-            why = "%s can't be started: %s." % (command[0], error.strerror)
-            raise Failed(why) from None
-        with process:
+        # Where nobody's uv.toml is found.
+        with _started(command, stdin=words, env=surroundings, cwd="/") as process:
             assert process.stdout
             reason = _pass_on(process.stdout)
     if process.returncode:
         raise Failed(reason or "%s ended with %d." % (command[0], process.returncode))
+
+
+def _started(command: List[str], **how: Any) -> "subprocess.Popen[bytes]":
+    """A program whose words can be read; raises Failed."""
+    try:
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **how
+        )
+    except OSError as error:
+        why = "%s can't be started: %s." % (command[0], error.strerror)
+        raise Failed(why) from None
 
 
 def _pass_on(lines: IO[bytes]) -> str:

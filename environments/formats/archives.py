@@ -22,7 +22,10 @@ def unpack(data: bytes, file: str, *, wanted: frozenset[str]) -> dict[str, bytes
             _check(members, file)
             chosen = _topmost(members, wanted)
             return {name: _content(archive, chosen[name], file) for name in chosen}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except UserError:
+        raise
+    except Exception as error:
+        # Whatever the decompressors and zipfile itself make of bytes of strangers.
         raise UserError(f"{file} is not a zip that can be read.") from error
 
 

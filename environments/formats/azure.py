@@ -32,8 +32,11 @@ def read(files: Mapping[str, bytes]) -> Read:
     if conda.FILE in files:
         found = conda.read(files[conda.FILE], conda.FILE)
         dependencies = found.definition.python.conda_dependencies
-        python = replace(python, conda_dependencies=dependencies)
         notes += found.notes
+    else:
+        inline = python.conda_dependencies.to_json()
+        dependencies = conda.dependencies_of(inline, FILE)
+    python = replace(python, conda_dependencies=dependencies)
     base = definition.docker
     if docker.BASE_FILE in files:
         text = text_of(files[docker.BASE_FILE], docker.BASE_FILE)

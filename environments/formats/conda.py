@@ -20,8 +20,10 @@ _MOST = 2_000
 _NAME = r"[A-Za-z0-9][\w-]*(?:[./][\w-]+)*"
 # A MatchSpec of conda: a name, versions and a build; perhaps a channel before it. In
 # brackets it could name a file of the portal's machine as well.
-_VALUE = r"(?:\"[^\"]*\"|'[^']*'|[^\s,\]]+)"
-_BRACKETS = rf"\[(?:,? *(?:version|build|build_number) *= *{_VALUE})*\]"
+_VALUE = r"(?:\"[^\"]*\"|'[^']*'|[^\s,\]\"']+)"
+_PART = rf" *(?:version|build|build_number) *= *{_VALUE} *"
+# In one way only, or a long one that is none would be looked at for ever.
+_BRACKETS = rf"\[(?:{_PART}(?:,{_PART})*)?\]"
 _SPEC = re.compile(
     rf"(?:{_NAME}::)?[A-Za-z0-9_][\w.-]*(?:{_BRACKETS}|[ =<>!~,|*\w.+-]*)", re.ASCII
 )

@@ -9,9 +9,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from aml_portal.errors import UserError
+from aml_portal.secret_names import without_passwords
 
 _LONGEST = 20_000
-_HASH = re.compile(r"\s+--hash[=\s]\s*(\S+)")
+_HASH = re.compile(r"(?<!\s)\s+--hash[=\s]\s*(\S+)")
 _GOOD_HASH = re.compile(r"sha(256|384|512):[0-9a-f]{64,128}")
 _OPTION = re.compile(r"(-[A-Za-z]|--[a-z][a-z-]*)(?:[=\s]\s*(.*))?", re.DOTALL)
 _NAMES = {
@@ -69,7 +70,7 @@ def check_line(line: str, where: str = "") -> str:
     except _Refusal as refusal:
         shown = text if len(text) <= 80 else f"{text[:79]}…"
         # Whoever typed a password has seen it; nobody else has to.
-        begin = f"{where}“{without_password(shown)}”"
+        begin = f"{where}“{without_passwords(shown)}”"
         raise UserError(f"{begin} {refusal.why}", refusal.advice) from None
 
 
@@ -79,10 +80,6 @@ def name_of(line: str) -> str:
         return Requirement(_HASH.sub("", line)).name
     except InvalidRequirement:
         return ""
-
-
-def without_password(text: str) -> str:
-    return re.sub(r"//[^/@\s]*@", "//…@", text)
 
 
 def _option(text: str) -> str:

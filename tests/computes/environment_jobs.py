@@ -1,6 +1,7 @@
 """Jobs that need an environment, and what they leave on their machine."""
 
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,14 @@ def left(tmp_path: Path) -> set[str]:
     return {path.name for path in environments(tmp_path).iterdir()}
 
 
-def job(tmp_path: Path, wheels: Wheels, name: str = "job", **prepare: Any) -> JobFolder:
-    """A job whose `prepare` is as given."""
+def job(
+    tmp_path: Path,
+    wheels: Wheels,
+    name: str = "job",
+    env: Mapping[str, str] = {},
+    **prepare: Any,
+) -> JobFolder:
+    """A job whose `prepare` is as given; `env` are the variables of its script."""
     asked = {
         "key": KEY,
         "python": PYTHON,
@@ -36,7 +43,7 @@ def job(tmp_path: Path, wheels: Wheels, name: str = "job", **prepare: Any) -> Jo
     script = SHOW if asked["lock"] else "import sys; print(sys.prefix)"
     argv = [str(environments(tmp_path) / asked["key"] / "bin/python"), "train.py"]
     folder = tmp_path / "root/jobs" / name
-    made = JobFolder(folder, script, prepare=asked, argv=argv)
+    made = JobFolder(folder, script, prepare=asked, argv=argv, env=dict(env))
     made.give_secrets(build={"env": wheels.settings})
     return made
 

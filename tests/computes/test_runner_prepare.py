@@ -162,3 +162,17 @@ def test_a_machine_with_neither_uv_nor_pip_is_told_what_it_lacks(
         f" {tmp_path}/python3.4: install these, on Debian and Ubuntu as python3-venv."
     )
     assert log(failed) == f"The environment can't be made: {detail}\n"
+
+
+def test_no_variable_of_a_run_has_a_say_in_what_others_get(
+    tmp_path: Path, wheels: Wheels
+) -> None:
+    # A link into the folder of this run, and what there is of another interpreter.
+    variables = {"UV_LINK_MODE": "symlink", "UV_NO_BINARY": "1", "PATH": str(tmp_path)}
+    lock = wheels.lock(wheels.add("tiny", "1.5"))
+    one = job(tmp_path, wheels, lock=lock, env=variables)
+    (environments(tmp_path).parent / "uv.toml").write_text("no-binary = true\n")
+    one.ask("start")
+    assert one.last_word()["exit_code"] == 0, log(one)
+    (module,) = environments(tmp_path).glob(f"{KEY}/lib/*/site-packages/tiny")
+    assert not (module / "__init__.py").is_symlink()

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from aml_portal.errors import UserError
 from computes.models import ComputeTarget
-from environments import builds
+from environments import builds, locks
 from environments.definition import Definition, DockerSection
 from environments.models import Build, Environment, Lock
 from environments.package_changes import PackageChange, package_changes
@@ -113,6 +114,15 @@ def test_targets_on_one_machine_share_what_is_built_there(
     (known,) = builds.builds_of(environment)
     assert known.build.machine == target
     assert not known.is_image
+
+
+def test_what_can_not_be_resolved_in_time_is_told(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "_SECONDS", 0.001)
+    with pytest.raises(UserError, match="could not be resolved within"):
+        locks.lock_of(environment, {"machine": "x86_64"})
+    assert not environment.locks.exists()
 
 
 def test_a_lock_tells_its_packages(environment: Environment) -> None:

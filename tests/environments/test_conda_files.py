@@ -1,12 +1,14 @@
 """`conda.yml`, hand-written and hostile."""
 
 import json
+import time
 
 import pytest
 
 from aml_portal.errors import UserError
 from environments.definition import CondaDependencies, Definition
 from environments.formats import conda
+from environments.formats.pip_lines import check_line
 
 _BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n"
@@ -59,6 +61,16 @@ def test_anchors_and_merge_keys_work() -> None:
 )
 def test_specs_of_conda_are_taken(spec: str) -> None:
     assert dependencies(f"dependencies: [{json.dumps(spec)}]").packages == (spec,)
+
+
+def test_what_is_long_and_nothing_is_refused_at_once() -> None:
+    begun = time.monotonic()
+    for spec in ("far[" + "version=1" * 40, "far[" + "build='1'," * 40):
+        with pytest.raises(UserError):
+            dependencies(f"dependencies: [{json.dumps(spec)}]")
+    with pytest.raises(UserError):
+        check_line(f"far{' ' * 19_000}x")
+    assert time.monotonic() < begun + 2
 
 
 def test_unknown_keys_are_told_and_ignored() -> None:

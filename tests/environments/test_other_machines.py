@@ -74,7 +74,7 @@ def test_pip_does_it_where_there_is_no_uv_for_a_machine(
     assert found.spec["uv"] is None
     # By the same lock, and from the same place.
     assert "tiny==1.5" in found.spec["lock"]
-    assert found.spec["env"]["PIP_FIND_LINKS"] == str(tmp_path)
+    assert found.secrets["env"]["PIP_FIND_LINKS"] == str(tmp_path)
 
 
 def test_a_machine_that_nobody_chooses_wheels_for_is_told(

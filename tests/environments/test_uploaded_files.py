@@ -1,9 +1,11 @@
 """Files as people bring them: told apart, read together, alone and in a zip."""
 
 import io
+import json
 import stat
 import tempfile
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -165,6 +167,19 @@ def test_what_is_no_zip_is_refused(data: bytes, sentence: str) -> None:
         read_files({"a.zip": data})
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_no_damage_to_a_zip_is_more_than_a_refusal(method: int) -> None:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", method) as archive:
+        archive.writestr("ä/requirements.txt", "numpy>=2\n" * 50)
+    for place in range(len(whole.getvalue())):
+        for byte in (0x00, 0x9F, 0xFF):
+            spoilt = bytearray(whole.getvalue())
+            spoilt[place] = byte
+            with suppress(UserError):
+                read_files({"x.zip": bytes(spoilt)})
+
+
 def test_a_zip_of_something_else_is_refused() -> None:
     with pytest.raises(UserError, match="no definition of an environment"):
         read_files({"a.zip": zipped({"train.py": ""})})
@@ -199,6 +214,16 @@ def test_where_a_zip_would_put_its_files_does_not_matter(name: str) -> None:
     else:
         assert found == ("numpy",)
     assert {*Path.cwd().iterdir()} == before
+
+
+def test_lines_in_json_are_kept_as_they_are_in_a_requirements_file() -> None:
+    lines = [" -i  https://h/simple ", "\u2028--no-binary=numpy"]
+    dependencies = {"dependencies": [{"pip": lines}]}
+    text = json.dumps({"python": {"condaDependencies": dependencies}})
+    assert pip_of(azure.read_text(text).definition) == (
+        "--index-url https://h/simple",
+        "--no-binary numpy",
+    )
 
 
 def test_a_link_in_a_zip_leads_nowhere(tmp_path: Path) -> None:

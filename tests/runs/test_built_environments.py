@@ -24,6 +24,7 @@ from runs.status import EndReason, RunStatus
 from tests import factories
 from tests.environments.sources import BUILDS, source, source_files
 from tests.environments.wheels import Wheels
+from tests.services.file_server import serve_folder
 from tests.services.git import git, repository
 from tests.services.git_server import GitServer, serving
 from tests.services.monitor import Monitor, placed, started
@@ -97,6 +98,26 @@ def test_the_first_run_builds_it_and_the_second_finds_it(
     assert again.events.filter(detail="Its environment was there already.").exists()
     assert again.sight == ""
     assert again.lock == run.lock == needed.locks.get()
+
+
+def test_a_netrc_file_of_the_portal_signs_in_to_indexes_elsewhere(
+    followed: Monitor, target: ComputeTarget, tmp_path: Path
+) -> None:
+    wheels, netrc = Wheels(tmp_path / "private/wheels"), tmp_path / "netrc"
+    wheels.add("tiny", "1.5")
+    netrc.write_text("machine 127.0.0.1 login reader password let-me-in\n")
+    with (
+        serve_folder(wheels.as_index(), "reader:let-me-in") as host,
+        override_settings(
+            PYTHON_INDEX=f"http://{host}/simple",
+            PYTHON_NETRC=str(netrc),
+            PYTHON_NO_PROXY="127.0.0.1",
+        ),
+    ):
+        run = started(SHOW, target=target, environment=environment("tiny"))
+        followed.wait_for_end(run)
+    assert run.status == RunStatus.COMPLETED, run.error
+    assert "let-me-in" not in log_path(run.run_id).read_text()
 
 
 def test_an_environment_that_has_vanished_is_built_again_from_the_same_lock(
@@ -188,15 +209,17 @@ def test_a_yanked_version_is_taken_by_who_names_it_and_by_nobody_else(
 def test_the_certificates_of_the_portal_go_with_it(
     sshd: Sshd, tmp_path: Path, wheels: Wheels
 ) -> None:
-    own = tmp_path / "own.pem"
-    own.write_text("the portal's own authority")
+    own, needed = tmp_path / "own.pem", environment("tiny")
     far = factories.machine(sshd, tmp_path / "far")
-    with override_settings(PYTHON_CA_BUNDLE=str(own)):
-        told = preparation(environment("tiny"), far, host_of(far), "job").secrets
-    there = Path(told["env"]["SSL_CERT_FILE"])
-    assert there.is_relative_to(tmp_path / "far")
-    assert told["env"]["PIP_CERT"] == str(there)
-    assert there.read_bytes() == own.read_bytes()
+    # An administrator renews them while the portal runs.
+    for authority in ("the portal's own authority", "the next one"):
+        own.write_text(authority)
+        with override_settings(PYTHON_CA_BUNDLE=str(own)):
+            told = preparation(needed, far, host_of(far), "job").secrets
+        there = Path(told["env"]["SSL_CERT_FILE"])
+        assert there.is_relative_to(tmp_path / "far")
+        assert told["env"]["PIP_CERT"] == str(there)
+        assert there.read_text() == authority
 
 
 def test_wheels_for_other_platforms_alone_are_told(wheels: Wheels) -> None:

@@ -9,14 +9,17 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.utils import timezone
 
 from computes.frames import Frame
 from computes.hosts.local import LocalHost, PipeStream
+from environments.models import Build
 from runs import execution, follower
 from runs.followed import Followed
 from runs.mirror import last_word, log_path, mirror_folder
 from runs.notices import Announcer
 from runs.status import EndReason, RunStatus
+from tests import factories
 from tests.computes.jobs import RUNNER_COMMAND
 from tests.services.monitor import (
     Monitor,
@@ -293,3 +296,24 @@ def test_a_script_that_spoils_its_events_harms_nobody(monitor: Monitor) -> None:
     monitor.wait_for_end(spoilt)
     monitor.wait_for_end(other)
     assert (spoilt.status, other.status) == ("Completed", "Completed")
+
+
+def test_a_script_makes_up_nothing_of_what_is_built_on_its_machine(
+    monitor: Monitor,
+) -> None:
+    ready = Build.objects.create(
+        machine=factories.target().its_machine,
+        key="k",
+        state=Build.State.READY,
+        used_at=timezone.now(),
+    )
+    run = started(
+        "import json, time\n"
+        "with open('../events.jsonl', 'a') as file:\n"
+        "    for key in ('k', *map(str, range(100))):\n"
+        "        event = {'event': 'environment', 'state': 'failed', 'key': key}\n"
+        "        file.write(json.dumps({**event, 'time': time.time()}) + '\\n')\n"
+    )
+    monitor.wait_for_end(run)
+    assert [*Build.objects.values_list("key", "state")] == [("k", "ready")]
+    assert run.target.its_machine == ready.machine
