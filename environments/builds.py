@@ -110,12 +110,24 @@ def outlooks_of(environment: Environment) -> list[tuple[ComputeTarget, Outlook]]
     return [(target, told) for target, told in found if told]
 
 
+def check_target(environment: Environment, target: ComputeTarget) -> None:
+    """Raises UserError if the target has no containers, and the environment asks for
+    one: its image may have what no folder of packages has.
+    """
+    if environment.definition.docker.enabled and not target.its_kind.runs_images:
+        raise UserError(
+            f"{environment} runs in Docker, and {target} has no containers.",
+            "Pick a compute target with Docker, or another environment.",
+        )
+
+
 def key_of(
     environment: Environment, target: ComputeTarget, options: Mapping[str, Any] = {}
 ) -> str | None:
     """What names it on the target: None if that is not known yet, empty if nothing has
     to be built. Raises UserError for what can't be.
     """
+    check_target(environment, target)
     image_key, lock = target.its_kind.image_key, None
     if not environment.definition.is_user_managed:
         lock = known_lock(environment, target)

@@ -108,11 +108,11 @@ class EnvironmentForm(NamedForm):
         widget=forms.RadioSelect,
     )
     python = forms.CharField(
-        label="Python",
+        label="Python version",
         required=False,
         initial=DEFAULT_PYTHON,
         widget=_line(DEFAULT_PYTHON, list="pythons"),
-        help_text=f"A version, from {PYTHONS[-1]} to {PYTHONS[0]}.",
+        help_text=f"From {PYTHONS[-1]} to {PYTHONS[0]}.",
     )
     packages = forms.CharField(
         label="Python packages",

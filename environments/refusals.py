@@ -94,6 +94,8 @@ def _why(said: str) -> str:
     """uv's own reasons, as one paragraph."""
     text = said.partition("cause: ")[2].partition(" hint: ")[0]
     text = _ANSWER.sub("", text).strip(" ,.")
+    # What it was all concluded from is in the sentence already.
+    text = re.sub(r"\. And because you require .*", "", text)
     text = re.sub(r"\{[^{}]*\}", "", text)
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST - 1]}…"

@@ -34,7 +34,7 @@ class SecretForm(forms.Form):
     name = forms.CharField(
         max_length=127,
         widget=forms.TextInput(attrs={"spellcheck": "false", "autocomplete": "off"}),
-        help_text="Such as hf-token. Runs name it so.",
+        help_text="Such as hf-token. Runs refer to it by this name.",
     )
     value = forms.CharField(
         strip=False,
@@ -46,7 +46,7 @@ class SecretForm(forms.Form):
                 "autocomplete": "off",
             }
         ),
-        help_text=f"At least {LEAST_SECRET} characters, of any number of lines. It is"
+        help_text=f"At least {LEAST_SECRET} characters, on one line or several. It is"
         " kept encrypted, and not shown again.",
     )
 

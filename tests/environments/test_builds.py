@@ -58,6 +58,19 @@ def test_an_interpreter_that_is_used_as_it_is_needs_no_build(
     assert builds.outlook(factories.this_python(), target) is None
 
 
+def test_what_runs_in_docker_runs_nowhere_else(target: ComputeTarget) -> None:
+    docker = DockerSection(enabled=True, base_image="python:3.12-slim")
+    definition = replace(Definition.of_packages("tiny"), docker=docker)
+    contained = save_environment(name="contained", definition=definition)
+    said = "contained:1 runs in Docker, and gpu-box has no containers. Pick a"
+    told_before = builds.outlook(contained, target)
+    assert told_before
+    assert told_before.text.startswith(said)
+    assert builds.outlooks_of(contained) == []
+    with pytest.raises(UserError, match="gpu-box has no containers"):
+        factories.submit(environment=contained, target=target)
+
+
 def test_the_outlook_follows_what_jobs_tell(
     environment: Environment, target: ComputeTarget
 ) -> None:
