@@ -17,20 +17,25 @@ run: install assets ## Install what is missing, and run the portal
 .PHONY: test
 test: test-install assets lint check test-js test-python ## Install what tests need, and run all of them
 
-# Both halves wait most of the time, so they do it together.
+# All of them wait most of the time, so they do it together.
 WHOLE_PORTALS := tests/browser tests/faults tests/portal
+RUNS := tests/runs
 
 .PHONY: test-python
-test-python: ## Run the Python tests, in two halves at the same time
-	@$(MAKE) -j2 --output-sync=target test-portals test-parts
+test-python: ## Run the Python tests, in three parts at the same time
+	@$(MAKE) -j3 --output-sync=target test-portals test-runs test-parts
 
 .PHONY: test-portals
 test-portals: ## Run the tests of whole portals: processes, faults, browser
 	$(PYTHON_BIN) -m pytest $(WHOLE_PORTALS)
 
+.PHONY: test-runs
+test-runs: ## Run the tests of runs, on targets of each kind
+	$(PYTHON_BIN) -m pytest $(RUNS)
+
 .PHONY: test-parts
 test-parts: ## Run all other Python tests
-	$(PYTHON_BIN) -m pytest $(addprefix --ignore=,$(WHOLE_PORTALS))
+	$(PYTHON_BIN) -m pytest $(addprefix --ignore=,$(WHOLE_PORTALS) $(RUNS))
 
 .PHONY: test-js
 test-js: ## Run the tests of the JavaScript modules

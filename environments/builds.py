@@ -4,12 +4,13 @@ A machine may have removed what it once had, and nobody told: the next job that 
 then builds it again, and says so.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet, prefetch_related_objects
 from django.utils import timezone
 
 from aml_portal.durations import short_duration
@@ -19,6 +20,8 @@ from environments.images import recipe_of
 from environments.locks import known_lock
 from environments.models import Build, Environment
 
+# A job may tell anything.
+_LONGEST_KEY = 64
 # What a job tells (computes/runner/environment.py), and what that makes of a build.
 _STATES = {
     "building": Build.State.BUILDING,
@@ -30,10 +33,12 @@ _STATES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Outlook:
-    """What a run would find on a target."""
+    """What a run would find on a target; `key` is empty while it is not known."""
 
     text: str
     is_ready: bool
+    key: str = ""
+    build: Build | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,30 +64,28 @@ def note(
     that is ahead must not outdo all that will be told.
     """
     time = min(time, timezone.now())
+    machine, key = target.its_machine, key[:_LONGEST_KEY]
+    builds = Build.objects.filter(machine=machine, key=key)
     if state == "removed":
-        builds = Build.objects.filter(machine=target.its_machine, key=key)
         builds.filter(used_at__lte=time).update(state=Build.State.REMOVED)
-    kept = _STATES.get(state)
-    if kept is None or not key:
+    if not key or state not in _STATES:
         return
-    facts: dict[str, object] = {"state": kept, "used_at": time}
+    told = {"seconds": seconds, "bytes": size}
+    facts: dict[str, object] = {"state": _STATES[state], "used_at": time}
+    facts |= {name: value for name, value in told.items() if value is not None}
     if state == "built":
         facts["built_at"] = time
-    if seconds is not None:
-        facts["seconds"] = seconds
-    if size is not None:
-        facts["bytes"] = size
-    build, is_new = Build.objects.get_or_create(
-        machine=target.its_machine, key=key[:64], defaults=facts
-    )
+    _, is_new = builds.get_or_create(machine=machine, key=key, defaults=facts)
     if not is_new:
-        Build.objects.filter(pk=build.pk, used_at__lte=time).update(**facts)
+        builds.filter(used_at__lte=time).update(**facts)
 
 
 def give_up(target: ComputeTarget, keys: Collection[str]) -> None:
-    """Nobody builds them there any more; who was killed did not say so."""
+    """Nobody builds them there any more, who was canceled or killed; what was built so
+    far counts for nothing.
+    """
     builds = Build.objects.filter(machine=target.its_machine, key__in=keys)
-    builds.filter(state=Build.State.BUILDING).update(state=Build.State.FAILED)
+    builds.filter(state=Build.State.BUILDING).update(state=Build.State.REMOVED)
 
 
 def outlook(
@@ -93,19 +96,29 @@ def outlook(
     `options` are what the run has chosen on its target.
     """
     try:
-        return _outlook(environment, target, options)
+        key = key_of(environment, target, options)
     except UserError as error:
         return Outlook(text=str(error), is_ready=False)
+    return _outlook(target, key, _newest_first({key}))
 
 
 def outlooks_of(environment: Environment) -> list[tuple[ComputeTarget, Outlook]]:
     """The targets on which a run would have it made, and what it would find there."""
-    found = []
-    for target in ComputeTarget.objects.usable().with_way().order_by("name"):
-        with suppress(UserError):
-            if told := _outlook(environment, target, {}):
-                found.append((target, told))
-    return found
+    keys = _keys_of(environment)
+    builds = _newest_first({key for _, key in keys})
+    found = [(target, _outlook(target, key, builds)) for target, key in keys]
+    return [(target, told) for target, told in found if told]
+
+
+def check_target(environment: Environment, target: ComputeTarget) -> None:
+    """Raises UserError if the target has no containers, and the environment asks for
+    one: its image may have what no folder of packages has.
+    """
+    if environment.definition.docker.enabled and not target.its_kind.runs_images:
+        raise UserError(
+            f"{environment} runs in Docker, and {target} has no containers.",
+            "Pick a compute target with Docker, or another environment.",
+        )
 
 
 def key_of(
@@ -114,6 +127,7 @@ def key_of(
     """What names it on the target: None if that is not known yet, empty if nothing has
     to be built. Raises UserError for what can't be.
     """
+    check_target(environment, target)
     image_key, lock = target.its_kind.image_key, None
     if not environment.definition.is_user_managed:
         lock = known_lock(environment, target)
@@ -130,40 +144,52 @@ def build_of(target: ComputeTarget, key: str) -> Build | None:
 
 def builds_of(environment: Environment) -> list[KnownBuild]:
     """Where a version of an environment is, or was."""
-    hosts = {lock.key for lock in environment.locks.all()}
-    images = set()
-    for target in ComputeTarget.objects.usable().with_way():
-        if target.its_kind.runs_images:
-            with suppress(UserError):
-                images.add(key_of(environment, target))
-    builds = Build.objects.filter(key__in=(hosts | images) - {None, ""})
-    builds = builds.select_related("machine").order_by("machine__name", "-used_at")
-    return [KnownBuild(build=each, is_image=each.key not in hosts) for each in builds]
+    keys = _keys_of(environment)
+    images = {key for target, key in keys if target.its_kind.runs_images}
+    folders = {lock.key for lock in environment.locks.all()}
+    builds = _newest_first(folders | images).select_related("machine")
+    return [
+        KnownBuild(build=each, is_image=each.key not in folders)
+        for each in builds.order_by("machine__name", "-used_at")
+    ]
+
+
+def _keys_of(environment: Environment) -> list[tuple[ComputeTarget, str | None]]:
+    """The targets that can have it, by name, and what `key_of` says of each."""
+    prefetch_related_objects([environment], "locks")
+    found = []
+    for target in ComputeTarget.objects.usable().with_way().order_by("name"):
+        with suppress(UserError):
+            found.append((target, key_of(environment, target)))
+    return found
+
+
+def _newest_first(keys: Collection[str | None]) -> QuerySet[Build]:
+    """The builds with these keys on all machines."""
+    wanted = [key for key in keys if key]
+    return Build.objects.filter(key__in=wanted).order_by("-used_at")
 
 
 def _outlook(
-    environment: Environment, target: ComputeTarget, options: Mapping[str, Any]
+    target: ComputeTarget, key: str | None, builds: Iterable[Build]
 ) -> Outlook | None:
-    key = key_of(environment, target, options)
+    """`builds` are those of the key, and perhaps of others; the newest is first."""
     if key == "":
         return None
-    build = build_of(target, key) if key else None
-    what = "image " if target.its_kind.runs_images else ""
     machine = target.its_machine
-    match build and build.state:
+    what = "image " if target.its_kind.runs_images else ""
+    known = [each for each in builds if each.key == key]
+    here = [each for each in known if each.machine_id == machine.pk]
+    match here and here[0].state:
         case Build.State.READY:
-            return Outlook(text=f"{what}ready on {machine}", is_ready=True)
+            text = f"{what}ready on {machine}"
+            return Outlook(text=text, is_ready=True, key=key or "", build=here[0])
         case Build.State.BUILDING:
-            return Outlook(text=f"{what}being built on {machine}", is_ready=False)
+            text = f"{what}being built on {machine}"
+            return Outlook(text=text, is_ready=False, key=key or "")
     text = f"{what}will be built on {machine}"
-    took = build.seconds if build else None
-    if took is None and key:
-        took = _took_elsewhere(key)
-    if took is not None:
-        text += f", which took about {short_duration(took)} the last time"
-    return Outlook(text=text, is_ready=False)
-
-
-def _took_elsewhere(key: str) -> float | None:
-    builds = Build.objects.filter(key=key).exclude(seconds=None)
-    return builds.order_by("-used_at").values_list("seconds", flat=True).first()
+    # Elsewhere it may have been quicker or slower, but not by much.
+    took = [each.seconds for each in (*here, *known) if each.seconds is not None]
+    if took:
+        text += f", which took about {short_duration(took[0])} the last time"
+    return Outlook(text=text, is_ready=False, key=key or "")

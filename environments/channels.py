@@ -4,14 +4,14 @@ What signs in stays out of the addresses, since those are kept in locks and show
 """
 
 from collections.abc import Sequence
+from functools import cache
 from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 
 DEFAULT = ("conda-forge",)
-_PUBLIC = "https://conda.anaconda.org"
-# Of conda itself, and not below the address that all other names are.
-_DEFAULTS = "https://repo.anaconda.com/pkgs/main"
+# What conda itself calls “defaults” has another name among all channels.
+_DEFAULTS = "main"
 
 
 def addresses(names: Sequence[str]) -> list[str]:
@@ -23,7 +23,15 @@ def addresses(names: Sequence[str]) -> list[str]:
 
 def alias() -> str:
     """The address below which channels are that are given by a name."""
-    return str(settings.CONDA_CHANNEL_ALIAS or _PUBLIC)
+    return str(settings.CONDA_CHANNEL_ALIAS or _rattlers_own())
+
+
+@cache
+def _rattlers_own() -> str:
+    # What only who uses channels has to wait for.
+    from rattler import Channel
+
+    return str(Channel("any").base_url).removesuffix("/any/")
 
 
 def credentials() -> dict[str, dict[str, dict[str, str]]]:
@@ -42,7 +50,7 @@ def _address(name: str) -> str:
     if "://" in name:
         return name
     if name == "defaults" and not settings.CONDA_CHANNEL_ALIAS:
-        return _DEFAULTS
+        name = _DEFAULTS
     parts = urlsplit(alias())
     place = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{place}{parts.path.rstrip('/')}/{name}"

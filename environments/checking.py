@@ -12,24 +12,20 @@ from threading import BoundedSemaphore
 
 from django.conf import settings
 
-from aml_portal.errors import UserError
 from environments.compiling import Compiled, Question, compile_packages
 from environments.definition import DEFAULT_PYTHON, Definition
 from environments.formats.pip_lines import name_of
-from environments.uv import UvTimeout
+from environments.programs import ProgramTimeout
+from environments.refusals import clash_of, refusal
 
 _SECONDS = 20
 # Each takes what an index makes it take, as long as it may.
 _PLACES = BoundedSemaphore(8)
 # A package after another turns out to have no wheels; then it was not worth the wait.
 _MOST_ROUNDS = 5
-_LONGEST = 600
 # An index may give any reason, and have withdrawn all that it has.
 _LONGEST_REASON, _MOST_YANKED = 200, 10
-_ANSWER = re.compile(
-    r"(?:, | )?we can conclude that your requirements are unsatisfiable"
-)
-# Each begins at the begin of a word: in a long one, which an index may well have, it
+# It begins at the begin of a word: in a long one, which an index may well have, it
 # would be tried at every letter.
 _UNUSABLE = re.compile(
     r"(?<!\S)(?P<name>\S+) ha(?:s|ve) no usable wheels"
@@ -42,34 +38,6 @@ _OUT_OF_REACH = (
 )
 # Causes that tell a person nothing more.
 _BESIDE = ("client error", "process didn't exit", "failed to ")
-# What uv says, and the sentence that is made of it.
-_SENTENCES = (
-    (
-        r"memory allocation of \d+ bytes failed",
-        "An index has more to say than the portal takes in.",
-    ),
-    (
-        r"(?<!\S)([\w.-]+) was not found in the (?:package registry|provided package)",
-        "There is no package “{0}” in the package index.",
-    ),
-    (
-        r"there (?:is|are) no versions? of (\S+)",
-        "There is no {0} in the package index.",
-    ),
-    (
-        r"only (\S+) is available and you require (\S+?),",
-        "There is no {1} in the package index, only {0}.",
-    ),
-    (r"(?<![^\s,])([^\s,]+) (?:was|were) yanked", "{0} was yanked by its authors."),
-    (
-        r"(?<!\S)(\S+) has no wheels with a matching (?:Python|platform|ABI)",
-        "{0} has no wheel for Python {python} on Linux.",
-    ),
-    (
-        r"depends on Python(\S+)",
-        "The packages need a Python{0}, and this environment has {python}.",
-    ),
-)
 
 
 def check_packages(
@@ -92,8 +60,8 @@ def check_packages(
     deadline = time.monotonic() + seconds
     try:
         with _turn(deadline):
-            return _asked(question, deadline, excluded={})
-    except UvTimeout:
+            return _asked(question, deadline, excluded={}, clash="")
+    except ProgramTimeout:
         return (
             f"The packages could not be checked within {seconds:g} seconds: whether"
             " they go together shows where the environment is made."
@@ -102,16 +70,19 @@ def check_packages(
 
 @contextmanager
 def _turn(deadline: float) -> Iterator[None]:
-    """Wait for one of the places. Raises UvTimeout."""
+    """Wait for one of the places. Raises ProgramTimeout."""
     if not _PLACES.acquire(timeout=max(deadline - time.monotonic(), 0)):
-        raise UvTimeout
+        raise ProgramTimeout
     try:
         yield
     finally:
         _PLACES.release()
 
 
-def _asked(question: Question, deadline: float, excluded: dict[str, str]) -> str:
+def _asked(
+    question: Question, deadline: float, excluded: dict[str, str], clash: str
+) -> str:
+    """`clash` is what can't be installed together of what has wheels."""
     compiled = compile_packages(
         question,
         *("--excludes", "excluded.txt"),
@@ -120,7 +91,7 @@ def _asked(question: Question, deadline: float, excluded: dict[str, str]) -> str
         loud=True,
     )
     if compiled.answer.has_succeeded:
-        return _remarks(compiled, excluded)
+        return " ".join(filter(None, (clash, _remarks(compiled, excluded))))
     said = " ".join(compiled.answer.remarks.split())
     # Of wheels of another kind it is known what they are for.
     found = _UNUSABLE.search(said)
@@ -129,17 +100,12 @@ def _asked(question: Question, deadline: float, excluded: dict[str, str]) -> str
         # Without the version.
         name = re.split(r"[^\w.-]", named, maxsplit=1)[0]
         if name not in excluded:
-            return _asked(question, deadline, {**excluded, name: named})
+            clash = clash or clash_of(said, question)
+            return _asked(question, deadline, {**excluded, name: named}, clash)
     if any(words in said for words in _OUT_OF_REACH):
         why = compiled.unreachable or _cause(compiled.answer.remarks)
         return f"The packages could not be checked: {why}"
     raise refusal(said, question)
-
-
-def refusal(said: str, question: Question) -> UserError:
-    """What is in the way, of what uv said of it."""
-    said = " ".join(said.split())
-    return UserError(_sentence(said, question), _why(said))
 
 
 def _remarks(compiled: Compiled, excluded: dict[str, str]) -> str:
@@ -158,38 +124,11 @@ def _remarks(compiled: Compiled, excluded: dict[str, str]) -> str:
         for package, reason in _YANKED.findall(compiled.answer.remarks)[:_MOST_YANKED]
     ]
     remarks += [
-        f"{package} has no wheel for Python {python} on Linux that may be used: it is"
-        " built from its source, if at all, where the environment is made."
+        f"{package} has no wheel for Python {python} on Linux: it would be built"
+        " from its source, where the environment is made."
         for package in excluded.values()
     ]
     return " ".join(remarks)
-
-
-def _sentence(said: str, question: Question) -> str:
-    for pattern, sentence in _SENTENCES:
-        if match := re.search(pattern, said):
-            return sentence.format(*match.groups(), python=question.python)
-    named = {
-        name_of(word.rstrip(",."))
-        for match in re.finditer(r"you require (\S+)(?: and (\S+), which)?", said)
-        for word in match.groups()
-        if word
-    }
-    asked = [line.partition(";")[0].strip() for line in question.lines]
-    blamed = [line for line in asked if name_of(line) in named] or ["The packages"]
-    *others, last = blamed
-    together = f"{', '.join(others)} and {last}" if others else last
-    return f"{together} can't be installed{' together' if others else ''}."
-
-
-def _why(said: str) -> str:
-    """uv's own reasons, as one paragraph."""
-    text = said.partition("cause: ")[2].partition(" hint: ")[0]
-    text = _ANSWER.sub("", text).strip(" ,.")
-    text = re.sub(r"\{[^{}]*\}", "", text)
-    if len(text) > _LONGEST:
-        text = f"{text[: _LONGEST - 1]}…"
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def _cause(remarks: str) -> str:

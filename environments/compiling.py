@@ -60,7 +60,7 @@ def compile_packages(
     deadline: float,
     loud: bool = False,
 ) -> Compiled:
-    """Raises UvTimeout, and UserError for an address that leads where nobody may go.
+    """Raises ProgramTimeout, and UserError for an address that may not be asked.
 
     As with pip, a page of links is one place more to look at: one that can't be read is
     left out. An index can't be, since its packages would then come from another one.

@@ -17,7 +17,7 @@ from environments import channels
 from environments.definition import DEFAULT_PYTHON, CondaDependencies
 from environments.egress import egress_of
 from environments.indexes import Indexes
-from environments.programs import ProgramTimeout, run_program
+from environments.programs import run_program
 
 Record = dict[str, Any]
 
@@ -90,7 +90,7 @@ def solve(
 ) -> list[Record]:
     """The packages, as the index of their channel has them: address, hash, size, ….
 
-    Raises UserError with what can't be, in one sentence.
+    Raises UserError with what can't be, in one sentence, and ProgramTimeout.
     """
     specs = list(dependencies.packages)
     if not dependencies.names_python:
@@ -161,23 +161,14 @@ def _ask(
     asked: dict[str, Any], seconds: float, variables: Mapping[str, str]
 ) -> dict[str, Any]:
     with TemporaryDirectory(prefix="aml-conda-") as folder:
-        try:
-            _, output, remarks = run_program(
-                [sys.executable, "-I", _SOLVER],
-                folder=Path(folder),
-                environment={
-                    "TMPDIR": folder,
-                    **Indexes.configured().for_uv(),
-                    **variables,
-                },
-                seconds=seconds,
-                given=json.dumps(asked).encode(),
-            )
-        except ProgramTimeout as error:
-            raise UserError(
-                f"The packages could not be resolved within {seconds:.0f} seconds.",
-                "Try again, or name their versions more exactly.",
-            ) from error
+        known = {"TMPDIR": folder, **Indexes.configured().for_uv()}
+        _, output, remarks = run_program(
+            [sys.executable, "-I", _SOLVER],
+            folder=Path(folder),
+            environment={**known, **variables},
+            seconds=seconds,
+            given=json.dumps(asked).encode(),
+        )
     try:
         answer: dict[str, Any] = json.loads(output)
     except ValueError:

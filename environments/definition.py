@@ -5,11 +5,9 @@ dependencies stand inline, as azureml-core 1.61 writes it; a key that is not kno
 is ignored, one that is missing has Azure's default.
 """
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
@@ -236,15 +234,6 @@ class Definition:
                 "precachePackages": spark.precache_packages,
             },
         }
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of what has to be installed; equal ones need no second build.
-
-        As in Azure, neither names nor the environment variables count.
-        """
-        bare = replace(self, environment_variables={}).to_json()
-        return hashlib.sha256(json.dumps(bare, sort_keys=True).encode()).hexdigest()
 
     @property
     def is_user_managed(self) -> bool:

@@ -8,23 +8,22 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
 from aml_portal.errors import UserError
+from aml_portal.row_keys import key_in
 from aml_portal.secret_names import MASKED_NAMES
 from environments.checking import check_packages
 from environments.curated import PREFIX
-from environments.definition import Definition
+from environments.definition import Definition, Kind
 from environments.exporting import TEXTS, as_text
 from environments.formats.docker import of_image
 from environments.formats.pyproject import PYTHONS
 from environments.formats.reading import Read
 from environments.forms import EnvironmentForm, NamedForm, TextForm, initial_of
-from environments.interpreters import capture
+from environments.interpreters import capture, is_elsewhere
 from environments.models import Environment
 from environments.queries import known_packages, unused_name, versions_of
 from environments.reading import read_files
 from environments.rules import secret_remark
 from environments.services import has_changed, save_environment
-
-_LONGEST_KEY = 18
 
 
 @require_http_methods(["GET", "POST"])
@@ -36,7 +35,8 @@ def new(request: HttpRequest) -> HttpResponse:
     form = EnvironmentForm(request.POST or None, initial=initial, base=base)
     if request.method == "POST" and (saved := _saved(request, form, source)):
         return redirect(saved)
-    return render(request, "environments/environment_form.html", _context(form, source))
+    context = _context(request, form, source)
+    return render(request, "environments/environment_form.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -52,7 +52,7 @@ def new_text(request: HttpRequest) -> HttpResponse:
     form = TextForm(request.POST or None, initial=initial, base=base, kind=kind)
     if request.method == "POST" and (saved := _saved(request, form, source)):
         return redirect(saved)
-    context = {**_context(form, source), "texts": TEXTS, "kind": kind}
+    context = {**_context(request, form, source), "texts": TEXTS, "kind": kind}
     return render(request, "environments/environment_text.html", context)
 
 
@@ -66,8 +66,8 @@ def new_import(request: HttpRequest) -> HttpResponse:
     except UserError as error:
         context = {"error": error, "posted": {"what": "files", **request.POST.dict()}}
         return render(request, "environments/environment_import.html", context)
-    initial = {**initial_of(read.definition), "name": read.name}
-    context = {**_context(EnvironmentForm(initial=initial), None), "notes": read.notes}
+    form = EnvironmentForm(initial={**initial_of(read.definition), "name": read.name})
+    context = {**_context(request, form), "notes": read.notes}
     return render(request, "environments/environment_form.html", context)
 
 
@@ -102,11 +102,24 @@ def _saved(
         return None
     says = "is saved." if is_new else "has this definition already."
     messages.success(request, f"{saved} {says}")
-    remarks = (remark, secret_remark(definition), _passed_over(source, saved))
+    remarks = (
+        *(remark, secret_remark(definition), _elsewhere(definition)),
+        _passed_over(source, saved),
+    )
     for warning in (*form.notes, *remarks):
         if warning:
             messages.warning(request, warning)
     return saved
+
+
+def _elsewhere(definition: Definition) -> str:
+    path = definition.python.interpreter_path
+    if definition.kind != Kind.USER_MANAGED or not is_elsewhere(path):
+        return ""
+    return (
+        f"{path} is not on the portal's machine, so it could not be asked: whether"
+        " a compute target has it shows when a run begins there."
+    )
 
 
 def _passed_over(source: Environment | None, saved: Environment) -> str:
@@ -126,27 +139,33 @@ def _passed_over(source: Environment | None, saved: Environment) -> str:
 
 def _source(request: HttpRequest) -> Environment | None:
     """The environment that the new one begins as."""
-    key = request.GET.get("from") or request.GET.get("clone") or ""
-    if not key.isdecimal() or len(key) > _LONGEST_KEY:
-        return None
-    return get_object_or_404(Environment, pk=int(key))
+    key = key_in(request.GET.get("from") or request.GET.get("clone") or "")
+    return None if key is None else get_object_or_404(Environment, pk=key)
+
+
+def _is_clone(request: HttpRequest, source: Environment | None) -> bool:
+    """Whether it gets a name of its own, as what is curated has to."""
+    return source is not None and (source.is_curated or "clone" in request.GET)
 
 
 def _named(request: HttpRequest, source: Environment | None) -> dict[str, str]:
     if source is None:
         return {}
-    name = source.name
-    if source.is_curated or "clone" in request.GET:
-        name = unused_name(name.removeprefix(PREFIX).lower())
-    return {"name": name, "description": source.description}
+    if _is_clone(request, source):
+        # It is about to become something else than is described there.
+        return {"name": unused_name(source.name.removeprefix(PREFIX).lower())}
+    return {"name": source.name, "description": source.description}
 
 
-def _context(form: NamedForm, source: Environment | None) -> dict[str, Any]:
+def _context(
+    request: HttpRequest, form: NamedForm, source: Environment | None = None
+) -> dict[str, Any]:
     form.focus_first_error()
     newest = versions_of(source).first() if source else None
     return {
         "form": form,
         "source": source,
+        "is_clone": _is_clone(request, source),
         "newer": newest.version if newest and newest != source else None,
         "pythons": PYTHONS,
         "secret_names": MASKED_NAMES,

@@ -100,32 +100,33 @@ class EnvironmentForm(NamedForm):
     how = forms.ChoiceField(
         label="How a script gets its Python",
         choices=[
-            (PACKAGES, "Packages: a Python of its own, made where the run goes"),
-            (INTERPRETER, "User-managed: a Python that is there, as it is"),
+            (PACKAGES, "Packages: a Python of its own, built where the run goes"),
+            (INTERPRETER, "User-managed: a Python that is there already"),
         ],
         initial=PACKAGES,
         required=False,
         widget=forms.RadioSelect,
     )
     python = forms.CharField(
-        label="Python",
+        label="Python version",
         required=False,
         initial=DEFAULT_PYTHON,
         widget=_line(DEFAULT_PYTHON, list="pythons"),
-        help_text=f"A version, from {PYTHONS[-1]} to {PYTHONS[0]}.",
+        help_text=f"From {PYTHONS[-1]} to {PYTHONS[0]}.",
     )
     packages = forms.CharField(
         label="Python packages",
         required=False,
         widget=_lines(8, "numpy>=2,<3"),
-        help_text="As in a requirements file: one a line, with versions if they matter."
-        " Everybody can read them: passwords of indexes are settings of the portal.",
+        help_text="As in a requirements file: one per line, with versions where they"
+        " matter. Everybody can read them; an administrator keeps the passwords of"
+        " package indexes in the portal's settings.",
     )
     conda = forms.CharField(
         label="conda packages",
         required=False,
         widget=_lines(2, "cudatoolkit=11.8"),
-        help_text="What only conda has. One a line.",
+        help_text="What only conda has. One per line.",
     )
     channels = forms.CharField(
         label="conda channels",
@@ -139,8 +140,8 @@ class EnvironmentForm(NamedForm):
         max_length=4096,
         required=False,
         widget=_line("/opt/conda/envs/train/bin/python"),
-        help_text="The path of a Python on the portal's machine. Empty: the Python of"
-        " the compute target, and here the portal's own.",
+        help_text="The path of a Python on the compute target. Empty: the target's own"
+        " Python, which on this machine is that of the portal.",
     )
     docker = forms.BooleanField(label="Run in Docker", required=False)
     base_image = forms.CharField(
@@ -151,42 +152,42 @@ class EnvironmentForm(NamedForm):
         required=False,
         strip=False,
         widget=_lines(5, "FROM python:3.12-slim"),
-        help_text="In place of the image: one is built of it.",
+        help_text="Instead of an image: one is built from it.",
     )
     shm_size = forms.CharField(
         label="Shared memory",
         required=False,
         initial=DockerSection().shm_size,
         widget=_line(),
-        help_text="Such as 2g; loaders with many processes need more.",
+        help_text="Such as 2g. Data loaders with many processes need more.",
     )
     arguments = forms.CharField(
         label="Arguments for Docker",
         required=False,
         widget=_lines(2, "--ipc=host"),
-        help_text="One a line.",
+        help_text="One per line.",
     )
     variables = forms.CharField(
         label="Environment variables",
         required=False,
         widget=_lines(4, "NAME=value"),
-        help_text="One a line, as NAME=value. A run's own win over these. Everybody can"
-        " read them: a secret belongs to the run.",
+        help_text="One per line, as NAME=value. A run's own variables win over these."
+        " Everybody can read them; give secrets to the run instead.",
     )
     spark_packages = forms.CharField(
         label="Spark packages",
         required=False,
         widget=_lines(2, "group:artifact:version"),
-        help_text="Maven coordinates, one a line.",
+        help_text="Maven coordinates, one per line.",
     )
     spark_repositories = forms.CharField(
         label="Repositories",
         required=False,
         widget=_lines(2, "https://"),
-        help_text="Where they are looked for, one a line.",
+        help_text="Where to look for them, one per line.",
     )
     precache = forms.BooleanField(
-        label="Fetch them before the run", required=False, initial=True
+        label="Fetch the packages before the run", required=False, initial=True
     )
 
     def clean(self) -> dict[str, Any]:

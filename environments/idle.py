@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from computes.hosts import IdleEnvironment
 from computes.models import ComputeTarget
+from computes.patience import answer_soon
 from computes.targets import host_of
 from environments import builds
 from environments.models import Environment, Lock
@@ -38,16 +39,18 @@ class IdleBuild:
 
 def idle_builds(target: ComputeTarget) -> list[IdleBuild]:
     """Those of the target's machine; unused for longest first. Raises TargetError."""
-    known: dict[str, list[Environment]] = {}
-    for lock in Lock.objects.select_related("environment").order_by("pk"):
-        known.setdefault(lock.key, []).append(lock.environment)
-    return [
-        IdleBuild(found=each, environments=known.get(each.key, []))
-        for each in host_of(target).environments()
-    ]
+    idle = answer_soon(target, host_of(target).environments)
+    known: dict[str, list[Environment]] = {each.key: [] for each in idle}
+    locks = Lock.objects.select_related("environment").order_by("pk")
+    # One by one: the packages of conda take a megabyte of text.
+    for lock in locks.iterator(chunk_size=1) if idle else ():
+        if lock.key in known:
+            known[lock.key].append(lock.environment)
+    return [IdleBuild(found=each, environments=known[each.key]) for each in idle]
 
 
 def remove_build(target: ComputeTarget, key: str) -> None:
     """Remove one of these. Raises TargetError, also if a run has begun to use it."""
-    host_of(target).remove_environment(key)
+    host = host_of(target)
+    answer_soon(target, lambda: host.remove_environment(key))
     builds.note(target, key=key, state="removed", time=timezone.now())

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from django.conf import settings
-
 from computes.launchers.recipes import CONTEXT, ImageRecipe, PackageSources
 from environments import channels
 from environments.indexes import Indexes
@@ -20,8 +18,6 @@ from environments.uv import program
 # The version of rattler that the portal itself solves with, and its hashes.
 RATTLER = Path(__file__).with_name("rattler.txt")
 
-# That of the portal's machine means nothing in a container.
-_OWN = "HOME"
 _PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
 _MARKS = re.compile(r"[-_.+!]+")
 
@@ -80,10 +76,8 @@ def proxies() -> PackageSources:
 
 def _variables(indexes: Indexes, lock: Lock) -> dict[str, str]:
     """Whatever signs in somewhere is here, and in no file that is sent."""
-    netrc = Path(settings.PYTHON_NETRC or Path("~/.netrc").expanduser())
-    indexes = indexes.signed_in(netrc)
+    indexes = indexes.signed_in()
     variables = {**indexes.for_uv(), **indexes.for_pip()}
-    variables.pop(_OWN, None)
     accounts = channels.credentials()
     if lock.conda and accounts:
         variables["AML_CONDA_AUTH"] = json.dumps(accounts)

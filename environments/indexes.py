@@ -5,16 +5,13 @@ command lines are seen by every account of a machine. They hold while an environ
 resolved or built, and nothing of them stays in it.
 """
 
-import re
+import os
 from dataclasses import dataclass, replace
 from netrc import NetrcParseError, netrc
-from pathlib import Path
 from typing import Self
 from urllib.parse import quote, urlsplit
 
 from django.conf import settings
-
-_PASSWORD = re.compile(r"//[^/@\s]+@")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +62,14 @@ class Indexes:
             **self._proxies(),
         )
 
-    def signed_in(self, file: Path) -> Self:
-        """With what a netrc file has for their hosts in the addresses themselves.
+    def signed_in(self) -> Self:
+        """With what the netrc file has for their hosts in the addresses themselves.
 
-        So that where they are needed, nobody has to have the file, and with it the
-        passwords for everything else.
+        So that elsewhere nobody has to have the file, and with it the passwords for
+        everything else.
         """
         try:
-            known = netrc(file)
+            known = netrc(settings.PYTHON_NETRC or os.path.expanduser("~/.netrc"))  # noqa: PTH111
         except (OSError, NetrcParseError):
             return self
         return replace(
@@ -81,11 +78,6 @@ class Indexes:
             extra=tuple(_signed_in(each, known) for each in self.extra),
             find_links=tuple(_signed_in(each, known) for each in self.find_links),
         )
-
-    @staticmethod
-    def covered(text: str) -> str:
-        """The text without what signs in to addresses, to be shown and logged."""
-        return _PASSWORD.sub("//…@", text)
 
     def _proxies(self) -> dict[str, str]:
         return {

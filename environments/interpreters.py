@@ -2,16 +2,16 @@
 
 import json
 import os
-import signal
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aml_portal.errors import UserError
+from computes.models import SSH, ComputeTarget
 from environments.definition import Definition
 from environments.formats.reading import Read
+from environments.programs import ProgramTimeout, run_program
 
 _TIMEOUT = 10
 # -I keeps the interpreter from importing anything that lies about.
@@ -52,6 +52,14 @@ def check_interpreter(path: str) -> InterpreterFacts:
     return InterpreterFacts(version=str(version), executable=str(executable))
 
 
+def is_elsewhere(path: str) -> bool:
+    """Whether it can only be on a machine over SSH, which is not asked now."""
+    program = Path(path)
+    if "\0" in path or not program.is_absolute() or os.path.lexists(program):
+        return False
+    return ComputeTarget.objects.reachable().filter(kind=SSH).exists()
+
+
 def capture(path: str) -> Read:
     """An environment with the packages that the interpreter at `path` has, pinned."""
     version, packages = _answer(path, _PACKAGES)
@@ -86,7 +94,7 @@ def _answer(path: str, question: str) -> list[Any]:
     _check_file(program)
     try:
         first, second = json.loads(_ask(program, question))
-    except subprocess.TimeoutExpired as error:
+    except ProgramTimeout as error:
         raise UserError(
             f"{program} did not answer within {_TIMEOUT} seconds.",
             "Give the path of a Python interpreter.",
@@ -100,21 +108,13 @@ def _answer(path: str, question: str) -> list[Any]:
 
 
 def _ask(program: Path, question: str) -> bytes:
-    with subprocess.Popen(
+    _, answer, _ = run_program(
         [program, "-I", "-c", question],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
-        start_new_session=True,
-    ) as process:
-        try:
-            return process.communicate(timeout=_TIMEOUT)[0]
-        except subprocess.TimeoutExpired:
-            # With all that it has started.
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
+        folder=Path("/"),
+        environment={"PATH": "/usr/local/bin:/usr/bin:/bin"},
+        seconds=_TIMEOUT,
+    )
+    return answer
 
 
 def _check_file(program: Path) -> None:

@@ -13,6 +13,7 @@ from computes.models import ComputeTarget
 from environments import conda
 from environments.definition import DEFAULT_PYTHON, Definition
 from environments.models import Environment, Lock
+from environments.programs import ProgramTimeout
 from environments.resolving import Uv, resolve
 
 _SECONDS = 300.0
@@ -34,10 +35,10 @@ def platform_of(environment: Environment, facts: Mapping[str, Any]) -> str:
 def find_lock(environment: Environment, facts: Mapping[str, Any]) -> Lock | None:
     """The lock for such a machine, if there is one. Raises UserError."""
     platform = platform_of(environment, facts)
-    locks = list(environment.locks.order_by("pk"))
-    exact = [lock for lock in locks if lock.platform == platform]
+    locks = sorted(environment.locks.all(), key=lambda lock: lock.pk)
+    exact = next((lock for lock in locks if lock.platform == platform), None)
     if exact or not environment.definition.python.conda_dependencies.needs_conda:
-        return exact[0] if exact else None
+        return exact
     here = conda.Platform.of(facts)
     serving = [lock for lock in locks if here.serves(lock.platform)]
     return serving[-1] if serving else None
@@ -66,11 +67,8 @@ def lock_of(
 def _resolved(
     environment: Environment, facts: Mapping[str, Any], build_on: Uv | None
 ) -> Lock:
-    platform, definition = platform_of(environment, facts), environment.definition
-    if definition.python.conda_dependencies.needs_conda:
-        resolved = _by_conda(definition, facts, build_on)
-    else:
-        resolved = _by_uv(definition, facts, build_on)
+    platform = platform_of(environment, facts)
+    resolved = _versions(environment.definition, facts, build_on)
     if sum(map(len, resolved.values())) > _LONGEST:
         raise UserError(
             "The packages come to more than any machine can be told.",
@@ -84,6 +82,20 @@ def _resolved(
     except IntegrityError:
         # Another worker was quicker; what it found counts for all.
         return Lock.objects.get(environment=environment, platform=platform)
+
+
+def _versions(
+    definition: Definition, facts: Mapping[str, Any], build_on: Uv | None
+) -> dict[str, str]:
+    needs_conda = definition.python.conda_dependencies.needs_conda
+    resolve_them = _by_conda if needs_conda else _by_uv
+    try:
+        return resolve_them(definition, facts, build_on)
+    except ProgramTimeout as error:
+        raise UserError(
+            f"The packages could not be resolved within {_SECONDS:.0f} seconds.",
+            "Try again, or name their versions more exactly.",
+        ) from error
 
 
 def _by_uv(

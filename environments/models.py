@@ -10,7 +10,9 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Exists, OuterRef
 from django.urls import reverse
+from django.utils.functional import cached_property
 
+from aml_portal.row_keys import key_in
 from computes.models import ComputeTarget
 from environments.definition import Definition, Kind
 
@@ -51,10 +53,8 @@ class EnvironmentQuerySet(models.QuerySet["Environment"]):
         People's own come first, then the curated ones.
         """
         newest = models.Q(pk__in=self.newest().values("pk"))
-        wanted = newest | models.Q(labels__isnull=False)
-        if chosen.isdecimal() and len(chosen) < 19:
-            wanted |= models.Q(pk=int(chosen))
-        found = self.usable().filter(wanted).distinct()
+        labelled, this = models.Q(labels__isnull=False), models.Q(pk=key_in(chosen))
+        found = self.usable().filter(newest | labelled | this).distinct()
         return found.order_by("is_curated", "name", "-version")
 
 
@@ -173,13 +173,13 @@ class Lock(models.Model):
     def __str__(self) -> str:
         return f"{self.environment} on {self.platform}"
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Names what is built of it; equal ones are the same on the disk."""
         whole = json.dumps([self.platform, self.python, self.text, self.conda])
         return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
-    @property
+    @cached_property
     def packages(self) -> dict[str, str]:
         """The version of each package by its name, that of Python first."""
         found = {"python": self.python}
@@ -188,6 +188,10 @@ class Lock(models.Model):
         for name, version, address in _PACKAGE.findall(self.text):
             found[name] = version or address
         return found
+
+    @property
+    def package_count(self) -> int:
+        return len(self.packages.keys() - {"python"})
 
     def as_requirements(self) -> str:
         """The packages of pip, as pip and uv can install them."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import os
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -25,7 +25,7 @@ from environments.images import (
 from environments.indexes import Indexes
 from environments.locks import lock_of
 from environments.models import Environment, Lock
-from environments.uv import program_for, run_uv_on
+from environments.uv import UvAnswer, program_for, run_uv_on
 
 # How keys of environments begin that only install others.
 INSTALLER = "rattler-"
@@ -55,45 +55,62 @@ def preparation(
     Resolves what was not resolved for that machine yet. Raises PortalError.
     """
     if target.its_kind.runs_images:
-        return _of_image(environment, target, host)
+        return _of_image(environment, target, host, job)
     if environment.definition.is_user_managed:
         return Preparation(python=environment.interpreter_on(target))
     facts = _facts(target, host)
     # Beside the folder of the jobs.
     root = Path(host.place(job).folder).parent.parent
-    program, indexes = program_for(facts["machine"]), _indexes(host)
-    uv = _bring(host, program, is_program=True) if program else None
-    there = partial(run_uv_on, host, job, uv=uv, env=indexes.for_uv()) if uv else None
-    lock = lock_of(environment, facts, build_on=there)
+    program = program_for(facts["machine"])
+    lock = _lock(environment, facts, host, job, program)
     spec = {
         "key": lock.key,
         "python": lock.python,
         "lock": lock.text,
         "conda": _conda(lock) if lock.conda else None,
-        "uv": uv,
+        "uv": _bring(host, program, is_program=True) if program else None,
         "keep_bytes": settings.ENVIRONMENTS_MAX_BYTES,
     }
     python = root / "environments" / lock.key / "bin/python"
-    return Preparation(
-        python=str(python), spec=spec, secrets=_secrets(lock, indexes), lock=lock
-    )
+    secrets = _secrets(lock, _indexes(host))
+    return Preparation(python=str(python), spec=spec, secrets=secrets, lock=lock)
 
 
 def _of_image(
-    environment: Environment, target: ComputeTarget, host: Host
+    environment: Environment, target: ComputeTarget, host: Host, job: str
 ) -> Preparation:
     if environment.definition.is_user_managed:
         python = environment.interpreter_on(target)
         image = recipe_of(environment)
         return Preparation(python=python, image=image, sources=proxies())
     facts = _facts(target, host)
-    lock = lock_of(environment, facts)
+    lock = _lock(environment, facts, host, job, program_for(facts["machine"]))
     return Preparation(
         python=f"{FOLDER}/bin/python",
         lock=lock,
         image=recipe_of(environment, lock),
         sources=package_sources(lock, facts["machine"]),
     )
+
+
+def _lock(
+    environment: Environment,
+    facts: Mapping[str, Any],
+    host: Host,
+    job: str,
+    program: Path | None,
+) -> Lock:
+    """Resolved on the host, if packages have to be built to be known."""
+    build_on = partial(_resolve_on, host, job, program) if program else None
+    return lock_of(environment, facts, build_on=build_on)
+
+
+def _resolve_on(
+    host: Host, job: str, program: Path, *arguments: str, **asked: Any
+) -> UvAnswer:
+    uv = _bring(host, program, is_program=True)
+    env = _indexes(host).for_uv()
+    return run_uv_on(host, job, *arguments, uv=uv, env=env, **asked)
 
 
 def _facts(target: ComputeTarget, host: Host) -> Mapping[str, Any]:
@@ -121,7 +138,7 @@ def _secrets(lock: Lock, indexes: Indexes) -> dict[str, Any]:
 
 def _indexes(host: Host) -> Indexes:
     """As they are to be reached from there, where no file of the portal is."""
-    indexes = Indexes.configured()
+    indexes = Indexes.configured().signed_in()
     bundle = Path(indexes.ca_bundle)
     if not bundle.is_file():
         return indexes
@@ -130,7 +147,7 @@ def _indexes(host: Host) -> Indexes:
 
 def _bring(host: Host, file: Path, *, is_program: bool = False) -> str:
     """Where a file of the portal's is on the host, which gets it once."""
-    sha256, size = _kept(file)
+    sha256, size = _kept(file, file.stat().st_mtime_ns)
     facts = {"sha256": sha256, "size": size, "executable": is_program}
     source = Source(
         entries=[{"path": file.name, **facts}], objects=settings.TOOLS_FOLDER
@@ -139,14 +156,18 @@ def _bring(host: Host, file: Path, *, is_program: bool = False) -> str:
 
 
 @cache
-def _kept(file: Path) -> tuple[str, int]:
-    """The SHA-256 and the size of a file, which is put where contents are sent from."""
+def _kept(file: Path, _mtime_ns: int) -> tuple[str, int]:
+    """The SHA-256 and the size of a file, which is put where contents are sent from.
+
+    It is read again once it has changed, as certificates do.
+    """
     data = file.read_bytes()
     sha256 = hashlib.sha256(data).hexdigest()
     kept = Path(settings.TOOLS_FOLDER, sha256[:2], sha256[2:])
     if not kept.exists():
         kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = kept.with_name(f"{kept.name}.{os.getpid()}")
+        # Threads may do so at once.
+        fresh = kept.with_name(f"{kept.name}.{uuid.uuid4().hex}")
         fresh.write_bytes(data)
         fresh.replace(kept)
     return sha256, len(data)

@@ -1,4 +1,4 @@
-"""Runs a program of the portal's own, no longer than it may take."""
+"""Runs a program on the portal's machine, no longer than it may take."""
 
 import os
 import resource
@@ -38,11 +38,13 @@ def run_program(
         start_new_session=True,
     )
     with process:
-        resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY, _MEMORY))
         try:
+            resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY, _MEMORY))
             output, remarks = process.communicate(given, timeout=seconds)
-        except subprocess.TimeoutExpired as error:
-            # With what it may have started.
+        except BaseException as error:
+            # With what it may have started; else it would be waited for.
             os.killpg(process.pid, signal.SIGKILL)
-            raise ProgramTimeout from error
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise ProgramTimeout from error
+            raise
     return process.returncode, output, remarks

@@ -8,7 +8,8 @@ from environments.definition import Definition
 from environments.formats import azure, conda, docker, pyproject, requirements
 from environments.formats.archives import MOST_BYTES, unpack
 from environments.formats.reading import Read, text_of
-from environments.uv import UvTimeout, run_uv
+from environments.programs import ProgramTimeout
+from environments.uv import run_uv
 
 _SECONDS = 20
 _NAMES = frozenset(
@@ -76,7 +77,7 @@ def _locked(files: Mapping[str, bytes]) -> Read:
             files={name: files[name] for name in names},
             seconds=_SECONDS,
         )
-    except UvTimeout as error:
+    except ProgramTimeout as error:
         raise UserError(
             f"{pyproject.LOCK_FILE} could not be read within {_SECONDS} seconds."
         ) from error

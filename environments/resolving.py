@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from aml_portal.errors import UserError
-from environments.checking import refusal
 from environments.compiling import Compiled, Question, compile_packages
 from environments.definition import Definition
-from environments.uv import UvAnswer, UvTimeout
+from environments.refusals import refusal
+from environments.uv import UvAnswer
 
 _CONSTRAINTS = "constraints.txt"
-# uv's hint where a package has no wheel.
-_HAS_TO_BUILD = "building from source is disabled"
+# What uv says where a package has no wheel, and of one in a repository.
+_HAS_TO_BUILD = re.compile(
+    r"building from source is disabled|[Bb]uilding source distributions .*disabled"
+)
 # Packages by version or address, their hashes, and what uv remarks.
 _LOCKED = re.compile(
     r"[\w.-]+(\[[\w.,-]+\])?(==\S| @ (git\+)?https?://).*|    --hash=\S+( \\)?|#.*|"
@@ -37,7 +39,8 @@ def resolve(
     `python` is a version such as "3.11", `platform` as uv names it; packages that are
     `installed`, in some version, keep that, and are left out. Nothing is built for it,
     since that would run code of strangers on the portal's machine: if that has to be,
-    `build_on` resolves them, elsewhere. Raises UserError with what can't be.
+    `build_on` resolves them, elsewhere. Raises UserError with what can't be, and
+    ProgramTimeout.
     """
     kept = installed or {}
     lines = definition.python.conda_dependencies.pip
@@ -50,16 +53,10 @@ def resolve(
     constraints = "\n".join(f"{name}=={version}" for name, version in kept.items())
     files = {_CONSTRAINTS: constraints.encode()}
     question = Question(lines=lines, python=python, platform=platform)
-    try:
-        compiled = compile_packages(
-            question, *options, files=files, deadline=time.monotonic() + seconds
-        )
-    except UvTimeout as error:
-        raise UserError(
-            f"The packages could not be resolved within {seconds:.0f} seconds.",
-            "Try again, or name their versions more exactly.",
-        ) from error
-    if build_on and _HAS_TO_BUILD in compiled.answer.remarks:
+    compiled = compile_packages(
+        question, *options, files=files, deadline=time.monotonic() + seconds
+    )
+    if build_on and _HAS_TO_BUILD.search(compiled.answer.remarks):
         compiled = _built(compiled, build_on, options, files, seconds)
     return _lock(compiled)
 
@@ -76,7 +73,7 @@ def _built(
     given = {**question.files, **files}
     answer = build_on(*question.command, *options, files=given, seconds=seconds)
     if answer.build_error:
-        raise UserError(f"{answer.build_error}.", "Its own build has to succeed there.")
+        raise UserError(f"{answer.build_error.rstrip('.')}.", said=answer.remarks)
     return replace(compiled, question=question, answer=answer)
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from aml_portal.errors import UserError
-from aml_portal.secret_names import looks_secret
+from aml_portal.secret_names import secrets_among
 from environments.definition import Definition, DockerSection, SparkSection
 from environments.formats.conda import check_dependencies
 from environments.formats.docker import check_dockerfile, check_image
@@ -42,8 +42,7 @@ def check_variables(variables: Mapping[str, str]) -> None:
 
 def secret_remark(definition: Definition) -> str:
     """A sentence if variables look like secrets, which everybody could read; or ""."""
-    variables = definition.environment_variables.items()
-    found = [name for name, value in variables if value and looks_secret(name)]
+    found = secrets_among(definition.environment_variables)
     if not found:
         return ""
     are = "looks like a secret" if len(found) == 1 else "look like secrets"

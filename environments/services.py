@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from aml_portal.errors import UserError
 from environments.definition import Definition, Kind
-from environments.interpreters import check_interpreter
+from environments.interpreters import check_interpreter, is_elsewhere
 from environments.models import LATEST, Environment, EnvironmentLabel
 from environments.rules import check_definition
 
@@ -83,10 +83,13 @@ def has_changed(name: str, definition: Definition) -> bool:
 
 
 def _python_version(definition: Definition) -> str:
-    """What is asked for, or what an interpreter says, which has to be there."""
+    """What is asked for, or what an interpreter says, which has to be there; "" for one
+    that another machine may have.
+    """
+    path = definition.python.interpreter_path
     match definition.kind:
         case Kind.USER_MANAGED:
-            return check_interpreter(definition.python.interpreter_path).version
+            return "" if is_elsewhere(path) else check_interpreter(path).version
         case Kind.PACKAGES:
             return definition.python.conda_dependencies.python
     return ""

@@ -18,19 +18,16 @@ from tempfile import TemporaryDirectory
 from django.conf import settings
 
 from aml_portal.errors import TargetError
+from aml_portal.secret_names import without_passwords
 from computes.hosts import Host
 from environments.indexes import Indexes
 from environments.programs import ProgramTimeout, run_program
 
-_QUIETLY = ("--no-config", "--no-progress", "--color", "never", "--quiet")
-_ALWAYS = ("--no-python-downloads", *_QUIETLY)
-
-UvTimeout = ProgramTimeout
+_ALWAYS = ("--no-config", "--no-progress", "--color", "never")
+_QUIETLY = ("--quiet",)
 # Of the version that the portal has itself: its hashes for every kind of machine.
 _PINNED = Path(__file__).with_name("uv.txt")
 _FETCH_SECONDS = 300.0
-
-
 _BUILD_FAILED = re.compile(r"^error: Failed to (?:download and )?build", re.MULTILINE)
 # Seconds for a machine to end what has taken too long.
 _TO_END = 30.0
@@ -83,7 +80,7 @@ def _fetch(kept: Path, machine: str) -> bool:
                 files={_PINNED.name: _PINNED.read_bytes()},
                 seconds=_FETCH_SECONDS,
             )
-        except UvTimeout:
+        except ProgramTimeout:
             return False
         if answer.has_succeeded:
             shutil.move(Path(folder, "bin/uv"), kept)
@@ -99,10 +96,10 @@ def run_uv(
 ) -> UvAnswer:
     """Run uv in a folder of its own that holds `files`; `loud` has it tell warnings.
 
-    Raises UvTimeout.
+    Raises ProgramTimeout.
     """
     indexes = Indexes.configured()
-    always = _ALWAYS[:-1] if loud else _ALWAYS
+    always = (*_ALWAYS, "--no-python-downloads", *(() if loud else _QUIETLY))
     with TemporaryDirectory(prefix="aml-uv-") as folder:
         for name, data in files.items():
             Path(folder, name).write_bytes(data)
@@ -115,7 +112,7 @@ def run_uv(
     return UvAnswer(
         has_succeeded=code == 0,
         output=output.decode(errors="replace"),
-        remarks=indexes.covered(remarks.decode(errors="replace")),
+        remarks=without_passwords(remarks.decode(errors="replace")),
     )
 
 
@@ -135,7 +132,7 @@ def run_uv_on(
     place = host.place(job)
     asked = {
         "uv": uv,
-        "arguments": [*_QUIETLY, *arguments],
+        "arguments": [*_ALWAYS, *_QUIETLY, *arguments],
         "files": {name: data.decode() for name, data in files.items()},
         "env": dict(env),
         "seconds": seconds,
@@ -149,12 +146,12 @@ def run_uv_on(
         has_succeeded = said["code"] == 0
     except (ValueError, TypeError, KeyError) as error:
         raise TargetError(f"uv can't be run there: {ran.complaint}.") from error
-    indexes, is_build = Indexes.configured(), _BUILD_FAILED.search(remarks)
+    is_build = _BUILD_FAILED.search(remarks)
     return UvAnswer(
         has_succeeded=has_succeeded,
         output=output,
-        remarks=indexes.covered(remarks),
-        build_error=indexes.covered(reason) if is_build else "",
+        remarks=without_passwords(remarks),
+        build_error=without_passwords(reason) if is_build else "",
     )
 
 

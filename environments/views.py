@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from aml_portal.errors import UserError
+from aml_portal.row_keys import key_in
 from aml_portal.secret_names import looks_secret
 from environments import services
 from environments.builds import builds_of, outlooks_of
@@ -18,7 +19,6 @@ from environments.models import LATEST, Environment
 from environments.queries import listed, versions_of
 
 _MOST_RUNS = 10
-_LONGEST_NUMBER = 9
 
 
 @require_GET
@@ -80,10 +80,10 @@ def compare_versions(request: HttpRequest, name: str, version: int) -> HttpRespo
     """What this version changed, of the one before it or of `with`."""
     environment = _environment(name, version)
     others = versions_of(environment).exclude(pk=environment.pk)
-    wanted = request.GET.get("with", "")
+    wanted = key_in(request.GET.get("with", ""))
     other = others.filter(version__lt=version).first() or others.first()
-    if wanted.isdecimal() and len(wanted) <= _LONGEST_NUMBER:
-        other = get_object_or_404(others, version=int(wanted))
+    if wanted is not None:
+        other = get_object_or_404(others, version=wanted)
     context: dict[str, Any] = {
         "environment": environment,
         "other": other,

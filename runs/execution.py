@@ -29,6 +29,7 @@ from environments.preparing import Preparation, preparation
 from runs import mirror
 from runs.dispatch import dispatch, enqueue_clean
 from runs.leases import holding, is_held
+from runs.mirror_writer import MirrorWriter
 from runs.models import Run
 from runs.secrets import reveal_secrets
 from runs.sights import look_back
@@ -189,34 +190,40 @@ def _lay_out(run: Run) -> _Staged | None:
     try:
         prepared = preparation(run.environment, run.target, host, run.run_id)
     except UserError as error:
+        if run.status == RunStatus.PREPARING:
+            _put_in_log(run, error.said)
         _fail(run, str(error), EndReason.PREPARE_FAILED)
         return None
     Run.objects.filter(pk=run.pk).update(lock=prepared.lock)
     secrets = {"env": reveal_secrets(run), "build": prepared.secrets}
     spec = launcher.spec(job_spec(run, prepared), run.configuration.launch)
-    if run.status in (RunStatus.PREPARING, RunStatus.STARTING):
-        # Also what an earlier try laid out is looked at once more, and mended.
-        sent = _stage(run, host, spec)
-    if run.status == RunStatus.PREPARING:
-        transfer = Transfer.of(read_manifest(run.snapshot), sent)
-        run.move(
-            RunStatus.STARTING,
-            reason=f"Portal to {run.target}: {transfer}. The snapshot is laid out.",
-        )
-        run.refresh_from_db(fields=["status"])
-    # A cancel may have come meanwhile; then the monitor sees to it.
-    if run.status != RunStatus.STARTING:
+    if not _is_staged(run, host, spec):
         return None
-    # Where packages come from is for the build alone: it may have passwords.
-    sources = prepared.sources or PackageSources()
     return _Staged(
         run=run,
         host=host,
         launcher=launcher,
         spec=spec,
-        sources=sources,
+        # Where packages come from is for the build alone: it may have passwords.
+        sources=prepared.sources or PackageSources(),
         secrets=secrets,
     )
+
+
+def _is_staged(run: Run, host: Host, spec: dict[str, Any]) -> bool:
+    """Have the job's files laid out; whether the run is still to be started then."""
+    if run.status in (RunStatus.PREPARING, RunStatus.STARTING):
+        # Also what an earlier try laid out is looked at once more, and mended.
+        sent = _stage(run, host, spec)
+        if run.status == RunStatus.PREPARING:
+            transfer = Transfer.of(read_manifest(run.snapshot), sent)
+            run.move(
+                RunStatus.STARTING,
+                reason=f"Portal to {run.target}: {transfer}. The snapshot is laid out.",
+            )
+            run.refresh_from_db(fields=["status"])
+    # A cancel may have come meanwhile; then the monitor sees to it.
+    return run.status == RunStatus.STARTING
 
 
 def _finds_image(staged: _Staged) -> bool:
@@ -289,6 +296,16 @@ def _fail(run: Run, sentence: str, why: EndReason = EndReason.SUBMIT_FAILED) -> 
     if run.attempts <= _TRIES_NOTED and why == EndReason.SUBMIT_FAILED:
         run.note(f"The submission is troubled: {sentence}")
     host_of(run.target).prevent(run.run_id, word=str(why), reason=sentence)
+
+
+def _put_in_log(run: Run, said: str) -> None:
+    """What was printed for a run that gets no job which could tell it."""
+    if said:
+        mirrored = MirrorWriter(mirror.mirror_folder(run.run_id))
+        try:
+            mirrored.append(mirror.LOG, 0, said.encode(errors="replace"))
+        finally:
+            mirrored.close()
 
 
 def job_spec(run: Run, prepared: Preparation) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from aml_portal.secret_names import looks_secret
+from aml_portal.secret_names import secrets_among
 from runs.configuration import ScriptRunConfiguration
 
 HIDDEN = "********"
@@ -11,10 +11,7 @@ HIDDEN = "********"
 
 def mask_variables(variables: Mapping[str, str]) -> dict[str, str]:
     """The variables with the values of secret-looking names hidden."""
-    return {
-        name: HIDDEN if value and looks_secret(name) else value
-        for name, value in variables.items()
-    }
+    return {**variables, **dict.fromkeys(secrets_among(variables), HIDDEN)}
 
 
 def masked(configuration: ScriptRunConfiguration) -> ScriptRunConfiguration:

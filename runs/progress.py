@@ -96,7 +96,7 @@ def lose(run: Run, sentence: str) -> None:
 
 def _let_go(run: Run) -> None:
     """What the end of a run means to others."""
-    others = Run.objects.active().filter(environment=run.environment)
+    others = Run.objects.active().filter(environment_id=run.environment_id)
     begun = [each.key for each in environment_events(run.run_id).events]
     if begun and not others.exists():
         builds.give_up(run.target, begun)

@@ -104,7 +104,7 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "configuration": configuration,
         "gpus": gpus_in_words(run.gpu_indexes),
         "launch": run.target.launch_in_words(configuration.launch),
-        "interpreter": run.environment.interpreter_on(run.target),
+        "interpreter": _interpreter(run),
         "job_name": run.properties.get(JOB_NAME, ""),
         "job_url": run.properties.get(JOB_URL, ""),
         "max_duration": _max_duration(run),
@@ -124,6 +124,13 @@ def _advice(run: Run) -> str:
     if run.end_reason == EndReason.GIVEN_UP and not run.is_left_there:
         return "Its target has answered since: the timeline says what became of it."
     return ADVICE.get(EndReason(run.end_reason), "") if run.end_reason else ""
+
+
+def _interpreter(run: Run) -> str:
+    """Empty for one that is made for the environment, and has no place of its own."""
+    if not run.environment.definition.is_user_managed:
+        return ""
+    return run.environment.interpreter_on(run.target)
 
 
 def _max_duration(run: Run) -> str:

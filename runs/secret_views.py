@@ -17,6 +17,7 @@ from django.views.decorators.http import (
 )
 
 from aml_portal.errors import UserError
+from computes.hosts import LEAST_SECRET
 from runs.models import NamedSecret
 from runs.requests import PageRequest
 from runs.secrets import keep_secret
@@ -33,7 +34,7 @@ class SecretForm(forms.Form):
     name = forms.CharField(
         max_length=127,
         widget=forms.TextInput(attrs={"spellcheck": "false", "autocomplete": "off"}),
-        help_text="Such as hf-token. Runs name it so.",
+        help_text="Such as hf-token. Runs refer to it by this name.",
     )
     value = forms.CharField(
         strip=False,
@@ -45,8 +46,8 @@ class SecretForm(forms.Form):
                 "autocomplete": "off",
             }
         ),
-        help_text="At least 4 characters, of any number of lines. It is kept encrypted,"
-        " and not shown again.",
+        help_text=f"At least {LEAST_SECRET} characters, on one line or several. It is"
+        " kept encrypted, and not shown again.",
     )
 
 

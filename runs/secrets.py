@@ -83,7 +83,7 @@ def _check_value(value: str) -> None:
         )
     if size > LONGEST:
         raise UserError(
-            "The value is longer than 32 KiB.",
+            f"The value is longer than {LONGEST // 1024} KiB.",
             "Keep a key that opens the rest, and put that into the snapshot encrypted.",
         )
     if "\0" in value:

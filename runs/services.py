@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from aml_portal.errors import UserError
 from computes.models import ComputeTarget
+from environments.builds import check_target
 from environments.models import Environment
 from runs import mirror
 from runs.configuration import ScriptRunConfiguration
@@ -127,6 +128,7 @@ def _check(owner: "User", submission: Submission) -> None:
             f"The compute target {submission.target.name} is detached.",
             "Pick another one.",
         )
+    check_target(submission.environment, submission.target)
     check_secrets(owner, configuration)
     check_gpus(submission.target, configuration.gpus)
     if submission.environment.archived_at:

@@ -14,7 +14,7 @@ from django.urls import reverse
 from aml_portal.bodies import largest_upload
 from aml_portal.durations import format_duration, spell_duration
 from aml_portal.errors import UserError
-from aml_portal.secret_names import MASKED_NAMES, looks_secret
+from aml_portal.secret_names import MASKED_NAMES, secrets_among
 from aml_portal.sizes import spell_size
 from computes.models import ComputeTarget
 from environments.builds import outlook
@@ -80,8 +80,7 @@ def hidden_variables(request: PageRequest, run: Run) -> list[str]:
     """The variables of `run` whose values are kept from whoever is not its owner."""
     if may_change(request.user, run):
         return []
-    variables = run.configuration.environment_variables
-    return [name for name, value in variables.items() if value and looks_secret(name)]
+    return secrets_among(run.configuration.environment_variables)
 
 
 def _secrets_for(user: User, run: Run) -> dict[str, str]:

@@ -13,6 +13,7 @@ from django.views.decorators.http import (
 )
 
 from aml_portal.errors import UserError
+from aml_portal.row_keys import key_in
 from computes.models import ComputeTarget
 from environments.models import Environment
 from runs.access import get_run
@@ -137,9 +138,8 @@ def submit_example(request: PageRequest) -> HttpResponse:
 def build_environment(request: PageRequest, name: str, version: int) -> HttpResponse:
     """Have an environment built on the `target`, before a run needs it."""
     environment = get_object_or_404(Environment, name=name, version=version)
-    key = request.POST.get("target", "")[:18]
-    targets = ComputeTarget.objects.usable()
-    target = get_object_or_404(targets, pk=int(key) if key.isdecimal() else None)
+    key = key_in(request.POST.get("target", ""))
+    target = get_object_or_404(ComputeTarget.objects.usable(), pk=key)
     try:
         return redirect(build_ahead(environment, target, owner=request.user))
     except UserError as error:

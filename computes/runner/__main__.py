@@ -10,6 +10,10 @@ if sys.argv[1:2] == ["serve"]:
     from server import main as serve  # type: ignore[import-not-found]
 
     sys.exit(serve(sys.argv[2]))
+if sys.argv[1:2] == ["follow"]:
+    from following import main as follow  # type: ignore[import-not-found]
+
+    sys.exit(follow(sys.argv[2]))
 if sys.argv[1:2] == ["prepare"]:
     from building import main as prepare  # type: ignore[import-not-found]
 

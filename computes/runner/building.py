@@ -30,6 +30,7 @@ from typing import IO, Any, Callable, Dict, Iterator, List, Optional
 
 # The folder that Python was given is the first in its path.
 import package_cache  # type: ignore[import-not-found]
+import pins  # type: ignore[import-not-found]
 from environment import (  # type: ignore[import-not-found]
     Environment,
     Tell,
@@ -122,10 +123,8 @@ def _build(environment: Environment, tell: Tell, asked: Json) -> None:
     try:
         with package_cache.used(environment.root):
             _install(environment, asked)
-        seconds, size = (
-            time.monotonic() - begun,
-            package_cache.size_of(environment.folder),
-        )
+        seconds = time.monotonic() - begun
+        size = package_cache.size_of(environment.folder)
         facts = {"bytes": size, "seconds": seconds, "made": time.time()}
         write_json(environment.facts, facts)
     except BaseException:
@@ -194,10 +193,11 @@ def _install_wheels(environment: Environment, asked: Json, run: Run) -> None:
     else:
         pip = [environment.python, "-m", "pip", "install", "--no-input"]
         pip += ["--disable-pip-version-check"]
-    lock = os.path.join(environment.folder, "requirements.txt")
-    with open(lock, "w", encoding="utf-8") as file:
-        file.write(asked["lock"])
-    run([*pip, "--no-deps", "--require-hashes", "-r", lock])
+    for options, part in pins.steps(asked["lock"]):
+        lock = os.path.join(environment.folder, "requirements.txt")
+        with open(lock, "w", encoding="utf-8") as file:
+            file.write(part)
+        run([*pip, *options, lock])
 
 
 def _find_python(version: str) -> str:
@@ -239,24 +239,23 @@ def _run(
     with tempfile.TemporaryFile(dir=root) as words:
         words.write(json.dumps(given).encode() if given else b"")
         words.seek(0)
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=words,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=surroundings,
-                # Where nobody's uv.toml is found.
-                cwd="/",
-            )
-        except OSError as error:
-            why = "%s can't be started: %s." % (command[0], error.strerror)
-            raise Failed(why) from None
-        with process:
+        # Where nobody's uv.toml is found.
+        with _started(command, stdin=words, env=surroundings, cwd="/") as process:
             assert process.stdout
             reason = _pass_on(process.stdout)
     if process.returncode:
         raise Failed(reason or "%s ended with %d." % (command[0], process.returncode))
+
+
+def _started(command: List[str], **how: Any) -> "subprocess.Popen[bytes]":
+    """A program whose words can be read; raises Failed."""
+    try:
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **how
+        )
+    except OSError as error:
+        why = "%s can't be started: %s." % (command[0], error.strerror)
+        raise Failed(why) from None
 
 
 def _pass_on(lines: IO[bytes]) -> str:

@@ -20,9 +20,10 @@ import fcntl
 import json
 import os
 import sys
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, ContextManager, Dict, List, Optional
 
 # The folder that Python was given is the first in its path.
+from locks import locked, open_lock, take  # type: ignore[import-not-found]
 from runner import (  # type: ignore[import-not-found]
     Job,
     Refused,
@@ -52,6 +53,7 @@ class Environment:
         self.folder = os.path.join(root, key)
         self.python = os.path.join(self.folder, "bin", "python")
         self.facts = self.folder + ".json"
+        self._lock = self.folder + ".lock"
         self._with_conda = with_conda
 
     @classmethod
@@ -80,32 +82,18 @@ class Environment:
             return None
         # Whoever builds it finds out why its lock can't be opened.
         with contextlib.suppress(OSError):
-            descriptor = self._open_lock()
+            descriptor: int = open_lock(self._lock)
             with contextlib.suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 # Between the first look and the lock it may have gone.
-                if self.is_ready():
+                if take(descriptor, fcntl.LOCK_SH, wait=False) and self.is_ready():
                     return descriptor
             os.close(descriptor)
         return None
 
-    @contextlib.contextmanager
-    def lock(self, how: int, *, wait: bool = True) -> Iterator[bool]:
+    def lock(self, how: int, *, wait: bool = True) -> ContextManager[bool]:
         """Hold its lock, alone or with others; yields whether it was to be had."""
-        descriptor = self._open_lock()
-        try:
-            try:
-                fcntl.flock(descriptor, how if wait else how | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
-        finally:
-            os.close(descriptor)
-
-    def _open_lock(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        return os.open(self.folder + ".lock", flags, 0o600)
+        held: ContextManager[bool] = locked(self._lock, how, wait=wait)
+        return held
 
     def note_use(self, tell: Tell) -> None:
         with contextlib.suppress(OSError):

@@ -9,13 +9,15 @@ has it, and both fetch it anew when it is needed again.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import glob
 import os
 import shutil
 import stat
-from typing import Iterator, List, NamedTuple, Optional
+from typing import ContextManager, List, NamedTuple, Optional
+
+# The folder that Python was given is the first in its path.
+from locks import locked  # type: ignore[import-not-found]
 
 UV, CONDA = "cache", "cache/conda"
 # The folders of packages, as uv and rattler name them.
@@ -30,15 +32,10 @@ class Package(NamedTuple):
     size: int
 
 
-@contextlib.contextmanager
-def used(root: str) -> Iterator[None]:
+def used(root: str) -> ContextManager[bool]:
     """Have nobody remove packages that are fetched here and not linked yet."""
-    descriptor = _open_lock(root)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        yield
-    finally:
-        os.close(descriptor)
+    held: ContextManager[bool] = locked(_lock_of(root), fcntl.LOCK_SH)
+    return held
 
 
 def trim(root: str, keep_bytes: int) -> None:
@@ -46,20 +43,14 @@ def trim(root: str, keep_bytes: int) -> None:
 
     Those go first that were not used for longest. While others build, nothing is done.
     """
-    descriptor = _open_lock(root)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        packages = sorted(_unused(root))
+    with locked(_lock_of(root), fcntl.LOCK_EX, wait=False) as mine:
+        packages = sorted(_unused(root)) if mine else []
         total = sum(each.size for each in packages)
         for package in packages:
             if total <= keep_bytes:
                 return
             shutil.rmtree(package.path, ignore_errors=True)
             total -= package.size
-    except BlockingIOError:
-        pass
-    finally:
-        os.close(descriptor)
 
 
 def size_of(folder: str) -> int:
@@ -76,15 +67,12 @@ def size_of(folder: str) -> int:
 
 
 def _unused(root: str) -> List[Package]:
-    place = glob.escape(root)
-    paths = [
-        path for each in _PACKAGES for path in glob.glob(os.path.join(place, each))
-    ]
+    # The name of a folder above may have brackets.
+    inside = os.path.join(glob.escape(root), "")
+    paths = [path for each in _PACKAGES for path in glob.glob(inside + each)]
     # A link could lead anywhere.
-    folders = (
-        each for each in paths if os.path.isdir(each) and not os.path.islink(each)
-    )
-    found = (_look_at(path) for path in folders)
+    folders = (path for path in paths if os.path.isdir(path))
+    found = (_look_at(path) for path in folders if not os.path.islink(path))
     return [package for package in found if package]
 
 
@@ -102,6 +90,5 @@ def _look_at(path: str) -> Optional[Package]:
     return Package(used, path, size)
 
 
-def _open_lock(root: str) -> int:
-    path = os.path.join(root, "cache.lock")
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _lock_of(root: str) -> str:
+    return os.path.join(root, "cache.lock")

@@ -1,7 +1,7 @@
 """Runs one job on the machine that owns it, and tells the portal about it.
 
-The one file that is shipped to compute targets: standard library only, Python 3.8 or
-newer. A job is a folder:
+Shipped to compute targets with the others of this folder: standard library only, Python
+3.8 or newer. A job is a folder:
 
     job.json             what to run, written by the portal
     secrets.json         what of that nobody else may see; gone once it is read
@@ -18,9 +18,12 @@ newer. A job is a folder:
 of the portal any more. `supervise` is the same and does not return before the job has
 ended, for those who start it in a container or on another machine that shares the
 folder: a job with "apart" in its job.json, of whose processes nothing can be seen from
-here, so that the lock tells whether its supervisor lives. `follow` sends what grows in
-any number of job folders. Every verb may be called at any time, by any process, again
-and again.
+here, so that the lock tells whether its supervisor lives. Every verb may be called at
+any time, by any process, again and again.
+
+The portal itself imports this file as well, so the others are imported where they are
+needed: by their own names, since the folder that Python was given is the first in its
+path.
 """
 
 from __future__ import annotations
@@ -39,11 +42,8 @@ import signal
 import stat
 import sys
 import time
-from functools import lru_cache
 from typing import (
-    TYPE_CHECKING,
     Any,
-    BinaryIO,
     Callable,
     Dict,
     Iterable,
@@ -51,19 +51,12 @@ from typing import (
     List,
     Optional,
     Sequence,
-    Set,
     Tuple,
 )
-
-if TYPE_CHECKING:
-    import subprocess
-    import threading
 
 Json = Dict[str, Any]
 # The parent, the session and the start time of a process.
 Process = Tuple[int, int, int]
-# The size of a file, and when it was changed.
-Version = Tuple[int, int]
 
 LOG = "logs/std_log.txt"
 EVENTS = "events.jsonl"
@@ -170,7 +163,7 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
-@lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=1024)
 def _is_apart(path: str, version: Tuple[int, int, int]) -> bool:
     """What job.json says of its job; it may be large, and this is asked for often."""
     return bool((read_json(path) or {}).get("apart"))
@@ -193,6 +186,15 @@ class Job:
 
     def exists(self, name: str = "") -> bool:
         return os.path.lexists(self.path(name))
+
+    @property
+    def was_begun(self) -> bool:
+        return self.exists("runner.json") or self.exists("exit.json")
+
+    def make_folder(self) -> None:
+        """Also that of a job that was never staged."""
+        with contextlib.suppress(FileExistsError):
+            os.makedirs(self.path("logs"), mode=0o700)
 
     def unlock(self) -> None:
         """Let the runner in again, should the script have locked the folder."""
@@ -544,6 +546,8 @@ class Supervisor:
     """Starts the script, waits for the end of it and of all that it left behind."""
 
     def __init__(self, job: Job, spec: Json) -> None:
+        from samples import Samples  # type: ignore[import-not-found]
+
         self.job = job
         self.spec = spec
         self.who: Json = {}
@@ -623,7 +627,6 @@ class Supervisor:
         """See to the environment that the script needs; False if the job is over."""
         if not self.spec.get("prepare"):
             return True
-        package = see_siblings()
         from environment import Environment  # type: ignore[import-not-found]
 
         environment = Environment.of(self.job)
@@ -632,7 +635,7 @@ class Supervisor:
         if self.environment is not None:
             environment.note_use(functools.partial(self.job.event, "environment"))
         while self.environment is None:
-            if not self._build(package):
+            if not self._build():
                 return False
             self.environment = environment.hold()
         self.spec = dict(self.spec, env={**environment.variables, **self.spec["env"]})
@@ -642,13 +645,14 @@ class Supervisor:
         self.job.event("prepared", log_bytes=log_bytes)
         return True
 
-    def _build(self, package: str) -> bool:
+    def _build(self) -> bool:
         """Have the environment built, or wait for who does; False if the job is over.
 
         A process of the job does it, under the same limits, and writes into its log.
         The script never has what that is given. Nor has it the variables of the
         script: others get what is built, and uv would listen to them.
         """
+        package = os.path.dirname(os.path.abspath(__file__))
         command = [sys.executable, "-I", "-S", package, "prepare", self.job.folder]
         given, hidden = self.of_build or None, self.of_build.get("hidden", ())
         self.child = self._spawn(command, self.job.folder, given=given, hidden=hidden)
@@ -699,29 +703,36 @@ class Supervisor:
         It can read `given` from its standard input. Of what it prints, `hidden` is
         masked; without any, it has the log itself.
         """
-        spec, job = self.spec, self.job
-        for name in spec.get("collect", ()):
+        job = self.job
+        for name in self.spec.get("collect", ()):
             with contextlib.suppress(OSError):
-                os.makedirs(os.path.join(job.path(spec["cwd"]), name))
-        surroundings = dict(os.environ, PYTHONUNBUFFERED="1")
-        surroundings.update(env or {})
-        surroundings[MARK] = self.who["mark"]
-        log = os.open(
-            job.path(LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
-        )
+                os.makedirs(os.path.join(job.path(self.spec["cwd"]), name))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        log = os.open(job.path(LOG), flags, 0o600)
         if hidden:
             log = self._mask(log, hidden)
         source = _readable(given, job.folder)
+        surroundings = dict(os.environ, PYTHONUNBUFFERED="1")
+        surroundings.update(env or {})
+        surroundings[MARK] = self.who["mark"]
+        try:
+            return self._fork(argv, cwd, source, log, surroundings)
+        finally:
+            os.close(log)
+            os.close(source)
+
+    def _fork(
+        self, argv: List[str], cwd: str, source: int, log: int, env: Dict[str, str]
+    ) -> int:
         said, say = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
-                self._become(argv, cwd, source, log, surroundings)
+                self._become(argv, cwd, source, log, env)
             except BaseException as error:
                 os.write(say, b"%d" % (getattr(error, "errno", None) or 22))
             os._exit(127)
-        for descriptor in (say, log, source):
-            os.close(descriptor)
+        os.close(say)
         trouble = os.read(said, 16)
         os.close(said)
         if trouble:
@@ -731,7 +742,6 @@ class Supervisor:
 
     def _mask(self, log: int, hidden: Sequence[str]) -> int:
         """Have a process write the log, masked; where to write for that."""
-        see_siblings()
         from masking import leave_masker  # type: ignore[import-not-found]
 
         end: int
@@ -784,7 +794,7 @@ class Supervisor:
         Never longer than a second, should that signal be lost.
         """
         now = time.monotonic()
-        waits = [1.0, self.samples.due - now]
+        waits: List[float] = [1.0, self.samples.due - now]
         if limit is not None:
             waits.append(self.begun + limit - now)
         return max(min(waits), 0.01)
@@ -824,7 +834,7 @@ class Supervisor:
 
     def _is_idle(self) -> bool:
         limit = seconds_in(self.spec.get("idle_limit_seconds"))
-        return limit is not None and self.samples.idle_seconds() > limit
+        return limit is not None and bool(self.samples.idle_seconds() > limit)
 
     def _end(self, reason: str, grace: Optional[float] = None) -> Ending:
         if grace is None:
@@ -869,17 +879,6 @@ class SecretsGone(OSError):
     strerror = "its secrets are not here any more"
 
 
-def see_siblings() -> str:
-    """The folder of this file, where Python looks for the others from now on.
-
-    If it was given just this file, it does not.
-    """
-    package = os.path.dirname(os.path.abspath(__file__))
-    if package not in sys.path:
-        sys.path.insert(0, package)
-    return package
-
-
 def _readable(given: Optional[Json], folder: str) -> int:
     """A descriptor to read something from that is in no folder."""
     if given is None:
@@ -904,157 +903,6 @@ def how_ended(status: int) -> Json:
     return {"exit_code": os.WEXITSTATUS(status), "signal": None}
 
 
-# Samples of what the processes use
-
-
-class Samples:
-    """Writes resources.jsonl: often in the first minute, rarely in long runs.
-
-    And knows since when the job is idle: it prints nothing, and uses hardly any of a
-    processor and none of the GPUs that `env` lets it see.
-    """
-
-    BUSY_PERCENT = 1.0
-
-    def __init__(self, job: Job, supervisor: int, env: Json) -> None:
-        self.path = job.path(RESOURCES)
-        self.log = job.path(LOG)
-        self.log_size = 0
-        self.visible_gpus: Optional[str] = env.get("CUDA_VISIBLE_DEVICES")
-        self.supervisor = supervisor
-        self.begun = time.monotonic()
-        self.due = self.begun + 0.2
-        self.busy_at = self.begun
-        # CPU seconds used up to the last sample, and when that was taken.
-        self.last: Optional[Tuple[float, float]] = None
-        # CPU seconds of what has ended, which no process that lives accounts for.
-        self.ended = 0.0
-        self.ticks = os.sysconf("SC_CLK_TCK")
-        self.page = os.sysconf("SC_PAGE_SIZE")
-        self.gpus = GpuReader()
-
-    def count_ended(self, pid: int, seconds: float) -> None:
-        """Take the CPU time of a process that has ended, and of its children."""
-        if pid != self.gpus.pid:
-            self.ended += seconds
-
-    def take_if_due(self) -> None:
-        now = time.monotonic()
-        if now < self.due:
-            return
-        age = now - self.begun
-        self.due = now + (1 if age < 60 else 5 if age < 3600 else 15)
-        sample = self._sample(now)
-        if self.gpus.program:
-            sample["gpus"] = self.gpus.latest
-            self.gpus.ask()
-        if self._is_busy(sample):
-            self.busy_at = now
-        append_line(self.path, json.dumps(sample) + "\n")
-
-    def idle_seconds(self) -> float:
-        return time.monotonic() - self.busy_at
-
-    def _is_busy(self, sample: Json) -> bool:
-        before = self.log_size
-        with contextlib.suppress(OSError):
-            self.log_size = os.stat(self.log).st_size
-        return (
-            self.log_size != before
-            or sample["cpu_percent"] >= self.BUSY_PERCENT
-            or any(self._is_busy_gpu(gpu) for gpu in sample.get("gpus", ()))
-        )
-
-    def _is_busy_gpu(self, gpu: Json) -> bool:
-        visible = self.visible_gpus
-        is_seen = visible is None or str(gpu["index"]) in visible.split(",")
-        return is_seen and bool(gpu["util_percent"])
-
-    def _sample(self, now: float) -> Json:
-        memory, count, ticks = 0, 0, 0
-        for pid in of_script(self.supervisor, below(self.supervisor)):
-            fields = stat_fields(pid)
-            if fields:
-                count += 1
-                memory += int(fields[21]) * self.page
-                # Its own, and that of the children that it has waited for.
-                ticks += sum(int(field) for field in fields[11:15])
-        used = self.ended + ticks / self.ticks
-        percent = 0.0
-        if self.last:
-            before, then = self.last
-            percent = 100.0 * (used - before) / max(now - then, 0.001)
-        self.last = (used, now)
-        return {
-            "time": time.time(),
-            "cpu_percent": round(max(percent, 0.0), 1),
-            "memory_bytes": memory,
-            "processes": count,
-        }
-
-
-class GpuReader:
-    """Asks nvidia-smi, if there is one, in a thread that nobody waits for."""
-
-    FIELDS = ("index", "name", "utilization.gpu", "memory.used", "memory.total")
-    PATIENCE = 10.0
-    LONGEST_ANSWER = 1 << 16
-
-    def __init__(self) -> None:
-        self.program = shutil.which("nvidia-smi") or ""
-        self.latest: List[Json] = []
-        # The process that was asked last.
-        self.pid = 0
-        self._asked = 0.0
-        self._process: Optional[subprocess.Popen[bytes]] = None
-        self._thread: Optional[threading.Thread] = None
-
-    def ask(self) -> None:
-        """Ask again, unless the last question is still open."""
-        import threading
-
-        if self._thread and self._thread.is_alive():
-            if self._process and time.monotonic() - self._asked > self.PATIENCE:
-                self._process.kill()
-            return
-        self._asked = time.monotonic()
-        self._thread = threading.Thread(target=self._ask, daemon=True)
-        self._thread.start()
-
-    def _ask(self) -> None:
-        import subprocess
-
-        command = [
-            self.program,
-            "--query-gpu=" + ",".join(self.FIELDS),
-            "--format=csv,noheader,nounits",
-        ]
-        with contextlib.suppress(OSError, ValueError):
-            with subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            ) as process:
-                self._process, self.pid = process, process.pid
-                assert process.stdout
-                answer = process.stdout.read(self.LONGEST_ANSWER)
-                process.kill()
-            lines = answer.decode().splitlines()
-            self.latest = [self._gpu(line) for line in lines if line.strip()]
-
-    @staticmethod
-    def _gpu(line: str) -> Json:
-        index, name, util, used, total = [part.strip() for part in line.split(",")]
-        return {
-            "index": int(index),
-            "name": name,
-            "util_percent": float(util) if util.replace(".", "").isdigit() else None,
-            "memory_used_bytes": int(used) << 20 if used.isdigit() else None,
-            "memory_total_bytes": int(total) << 20 if total.isdigit() else None,
-        }
-
-
 # The verbs
 
 
@@ -1064,17 +912,13 @@ class Refused(Exception):
 
 def start(job: Job) -> Json:
     """Have the job supervised, once ever; its handle, when it is on the disk."""
-    if not _was_begun(job):
-        spec = job.read("job.json")
-        if spec is None:
-            raise Refused("There is no job.json in %s." % job.folder)
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(job.path("logs"), 0o700)
+    if not job.was_begun:
+        spec = _spec_of(job)
         with job.lock() as lock:
-            if lock is not None and not _was_begun(job):
+            if lock is not None and not job.was_begun:
                 _leave_supervisor(job, spec)
             deadline = time.monotonic() + 30
-            while not _was_begun(job):
+            while not job.was_begun:
                 if time.monotonic() > deadline:
                     raise Refused("The supervisor did not come up.")
                 time.sleep(0.002)
@@ -1083,17 +927,22 @@ def start(job: Job) -> Json:
 
 def supervise(job: Job) -> Json:
     """Supervise the job from its start to its end, once ever; how it ended."""
-    spec = job.read("job.json")
-    if spec is None:
-        raise Refused("There is no job.json in %s." % job.folder)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(job.path("logs"), 0o700)
+    spec = _spec_of(job)
     with job.lock() as lock:
-        if lock is not None and not _was_begun(job):
+        if lock is not None and not job.was_begun:
             supervisor = Supervisor(job, spec)
             supervisor.announce()
             supervisor.run()
     return job.read("exit.json") or {}
+
+
+def _spec_of(job: Job) -> Json:
+    """What a job that is about to begin is told; its log has a folder then."""
+    spec = job.read("job.json")
+    if spec is None:
+        raise Refused("There is no job.json in %s." % job.folder)
+    job.make_folder()
+    return spec
 
 
 def give_secrets(job: Job, secrets: Json) -> Json:
@@ -1102,20 +951,16 @@ def give_secrets(job: Job, secrets: Json) -> Json:
     A job that was begun gets none: nobody would take them away. Of one that begins at
     this moment, that is seen after the file is there, or else it removes that.
     """
-    if not _was_begun(job):
+    if not job.was_begun:
         try:
             job.write(SECRETS, secrets)
         except FileNotFoundError:
             # The supervisor has removed what was not quite written.
-            if not _was_begun(job):
+            if not job.was_begun:
                 raise
-    if _was_begun(job):
+    if job.was_begun:
         job.forget_secrets()
     return {}
-
-
-def _was_begun(job: Job) -> bool:
-    return job.exists("runner.json") or job.exists("exit.json")
 
 
 def _leave_supervisor(job: Job, spec: Json) -> None:
@@ -1132,7 +977,7 @@ def _leave_supervisor(job: Job, spec: Json) -> None:
         os.close(say)
         supervisor.run()
 
-    _in_background(job, supervise)
+    in_background(job, supervise)
     os.close(say)
     with open(said, "rb") as file:
         trouble = file.read().decode()
@@ -1140,7 +985,7 @@ def _leave_supervisor(job: Job, spec: Json) -> None:
         raise Refused("The job folder can't be written to: %s." % trouble)
 
 
-def _in_background(job: Job, work: Callable[[], object]) -> None:
+def in_background(job: Job, work: Callable[[], object]) -> None:
     """Do `work` in a process of its own, which outlives this one."""
     pid = os.fork()
     if pid:
@@ -1174,9 +1019,7 @@ def cancel(job: Job, grace: Optional[float], reason: str) -> Json:
     job.unlock()
     if job.last_word() is not None:
         return {}
-    # The folder of a job that was never staged, too.
-    with contextlib.suppress(FileExistsError):
-        os.makedirs(job.path("logs"), mode=0o700)
+    job.make_folder()
     with job.lock() as lock:
         if lock is None:
             _ask_supervisor(job, grace, reason)
@@ -1184,18 +1027,16 @@ def cancel(job: Job, grace: Optional[float], reason: str) -> Json:
             job.finish("canceled_before_start", detail=reason)
         else:
             # Handed over with the lock.
-            _in_background(job, lambda: _settle(job, grace, "canceled"))
+            in_background(job, lambda: settle(job, grace, "canceled"))
     return {}
 
 
 def prevent(job: Job, word: str, reason: str) -> Json:
     """See to it that the job never starts; one that was started is left alone."""
     job.unlock()
-    with contextlib.suppress(FileExistsError):
-        os.makedirs(job.path("logs"), mode=0o700)
+    job.make_folder()
     with job.lock() as lock:
-        is_new = not job.exists("runner.json") and not job.exists("exit.json")
-        if lock is not None and is_new:
+        if lock is not None and not job.was_begun:
             job.finish(word, detail=reason)
     return {}
 
@@ -1217,7 +1058,7 @@ def _ask_supervisor(job: Job, grace: Optional[float], reason: str) -> None:
         raise trouble
 
 
-def _settle(job: Job, grace: Optional[float], reason: str) -> None:
+def settle(job: Job, grace: Optional[float], reason: str) -> None:
     """End what lives on of a job that lost its supervisor, and write its last word.
 
     The caller holds the lock.
@@ -1272,7 +1113,7 @@ def _orphans(who: Json) -> Dict[int, int]:
     return found
 
 
-def _child_lives(who: Json) -> bool:
+def child_lives(who: Json) -> bool:
     """Whether the script lives on without its supervisor."""
     return not who["apart"] and lives(who.get("child"))
 
@@ -1305,7 +1146,7 @@ def state(job: Job) -> Json:
     if not job.exists("runner.json"):
         return {"state": "not_started"}
     who = job.who()
-    if job.is_supervised() or _child_lives(who) or _orphans(who):
+    if job.is_supervised() or child_lives(who) or _orphans(who):
         return {"state": "running", "asked_to_end": _asked_to_end(job)}
     # It may have written its last word since the first look, and gone.
     return {"state": "lost" if job.last_word() is None else "ended"}
@@ -1329,7 +1170,7 @@ def clean(job: Job) -> Json:
 
 
 def remove_tree(folder: str) -> bool:
-    """Remove a folder whatever scripts have made of it, a link among that; if it went."""
+    """Remove a folder whatever scripts have made of it; whether it has gone."""
 
     def make_writable(_function: object, path: str, _error: object) -> None:
         with contextlib.suppress(OSError):
@@ -1390,7 +1231,7 @@ def end_living(job: Job, grace: Optional[float], reason: str) -> Json:
     """End whatever lives of a job, also if it was said to have ended; soon."""
     if job.exists("runner.json") and job.last_word() is None:
         return cancel(job, grace, reason)
-    _in_background(job, lambda: _end_marked(job, grace))
+    in_background(job, lambda: _end_marked(job, grace))
     return {}
 
 
@@ -1408,366 +1249,6 @@ def _end_marked(job: Job, grace: Optional[float]) -> None:
             return
         ending.step(marked)
         time.sleep(0.02)
-
-
-# Following
-
-
-class HungUp(Exception):
-    """Nobody reads any more what is sent."""
-
-
-class Follower:
-    """Sends what grows in the watched jobs as frames on standard output."""
-
-    # Seconds from one look to the next: so many for each job, since each look costs
-    # something, within these limits.
-    ROUND_OF_EACH = 0.001
-    SHORTEST_ROUND, LONGEST_ROUND = 0.01, 0.05
-    CHUNK = 1 << 18
-    BEAT = 2.0
-
-    def __init__(self, root: str) -> None:
-        self.root = root
-        self.watched: Dict[str, Watched] = {}
-        self.commands = b""
-        self.beat_due = 0.0
-        # One piece of memory for all that is sent, which is the quickest.
-        self.buffer = memoryview(bytearray(self.CHUNK))
-
-    def run(self) -> None:
-        os.set_blocking(0, False)
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(1, 1031, 4 * self.CHUNK)  # F_SETPIPE_SZ, if it is a pipe
-        while self._take_commands():
-            if time.monotonic() >= self.beat_due:
-                self.beat_due = time.monotonic() + self.BEAT
-                self.send({"beat": time.time()})
-            more = False
-            for watched in list(self.watched.values()):
-                more = self._look(watched) or more
-            select.select([0], [], [], 0 if more else self._pause())
-
-    def _look(self, watched: Watched) -> bool:
-        """Look at a job; whatever is wrong with it, the others are looked at."""
-        try:
-            return watched.look()
-        except HungUp:
-            raise
-        except OSError:
-            # What can't be read now is looked at again.
-            return False
-        except Exception as error:
-            self.forget(watched.name)
-            watched.send({"dropped": repr(error)})
-            return False
-
-    def _pause(self) -> float:
-        if not self.watched:
-            return self.BEAT
-        seconds = len(self.watched) * self.ROUND_OF_EACH
-        return min(max(seconds, self.SHORTEST_ROUND), self.LONGEST_ROUND)
-
-    def _take_commands(self) -> bool:
-        """Carry out what has been asked; False once nobody asks any more."""
-        try:
-            data = os.read(0, 1 << 16)
-        except BlockingIOError:
-            return True
-        if not data:
-            return False
-        lines = (self.commands + data).split(b"\n")
-        self.commands = lines.pop()
-        for line in lines:
-            self._command(json.loads(line))
-        return True
-
-    def _command(self, command: Json) -> None:
-        if "watch" in command:
-            name = command["watch"]
-            self.watched[name] = Watched(self, name, command)
-        elif "forget" in command:
-            self.watched.pop(command["forget"], None)
-        elif "cancel" in command:
-            self._cancel(command)
-
-    def _cancel(self, command: Json) -> None:
-        """In the background, since a full disk may keep it waiting."""
-        job = Job(os.path.join(self.root, command["cancel"]))
-        grace, reason = command.get("grace_seconds"), command.get("reason", "")
-        _in_background(job, lambda: cancel(job, grace, reason))
-
-    def send(self, header: Json, payload: Optional[memoryview] = None) -> None:
-        if payload is not None:
-            header["size"] = len(payload)
-        parts = [memoryview(json.dumps(header).encode() + b"\n")]
-        if payload:
-            parts.append(payload)
-        try:
-            while parts:
-                sent = os.writev(1, parts)
-                while parts and sent >= len(parts[0]):
-                    sent -= len(parts.pop(0))
-                if parts:
-                    parts[0] = parts[0][sent:]
-        except OSError:
-            raise HungUp from None
-
-    def forget(self, name: str) -> None:
-        self.watched.pop(name, None)
-
-
-class Watched:
-    """What of one job was sent."""
-
-    SLOW = 0.25
-    # After news in its events, a job is looked at closely for so many seconds.
-    CLOSELY = 2.0
-
-    def __init__(self, follower: Follower, name: str, command: Json) -> None:
-        self.follower = follower
-        self.name = name
-        self.job = Job(os.path.join(follower.root, name))
-        self.offsets = dict.fromkeys(STREAMS, 0)
-        self.offsets.update(command.get("have", {}))
-        self.outputs = Outputs(self, command.get("files", {}))
-        self.slow_due = 0.0
-        self.closely_until = 0.0
-        self.last_word: Optional[Json] = None
-        self.noted_orphan = False
-
-    def send(self, header: Json, payload: Optional[memoryview] = None) -> None:
-        self.follower.send(dict({"job": self.name}, **header), payload)
-
-    def look(self) -> bool:
-        """Send what grew; whether there is more of it at once."""
-        now = time.monotonic()
-        slow = now >= self.slow_due
-        if slow:
-            self.slow_due = now + self.SLOW
-            self.job.unlock()
-            if not self.job.exists():
-                self.send({"missing": True})
-                self.follower.forget(self.name)
-                return False
-            if self.last_word is None:
-                self._check_supervisor()
-        # Read before the files: once it is there, they are complete.
-        if self.last_word is None and (slow or now < self.closely_until):
-            self.last_word = self.job.last_word()
-        ended = self.last_word
-        more = False
-        for name in STREAMS if slow or ended else (LOG, EVENTS):
-            more = self._send_growth(name) or more
-        if slow or ended or self.outputs.work:
-            more = self.outputs.step(final=ended is not None) or more
-        if ended is not None and not more:
-            self.send({"final": True}, memoryview(json.dumps(ended).encode()))
-            self.follower.forget(self.name)
-        return more
-
-    def _send_growth(self, name: str) -> bool:
-        path, offset = self.job.path(name), self.offsets[name]
-        try:
-            if os.stat(path).st_size <= offset:
-                return False
-            descriptor = open_below(self.job.folder, name, os.O_RDONLY)
-            with open(descriptor, "rb", buffering=0) as file:
-                data = self.read(file, offset, Follower.CHUNK)
-        except OSError:
-            return False
-        if not data:
-            return False
-        self.send({"file": name, "offset": offset}, data)
-        self.offsets[name] += len(data)
-        if name == EVENTS:
-            self.closely_until = time.monotonic() + self.CLOSELY
-        return len(data) == Follower.CHUNK
-
-    def read(self, file: BinaryIO, offset: int, size: int) -> memoryview:
-        """At most `size` bytes of a file, which are good until the next call."""
-        buffer = self.follower.buffer[:size]
-        return buffer[: os.preadv(file.fileno(), [buffer], offset)]
-
-    def _check_supervisor(self) -> None:
-        """See to a job whose supervisor is gone."""
-        who = self.job.who()
-        if self.job.is_supervised() or not self.job.exists("runner.json"):
-            return
-        if self.job.last_word() is not None:
-            return
-        with self.job.lock() as lock:
-            if lock is None:
-                return
-            if not _child_lives(who):
-                # In the background, since what the script left takes its time to end.
-                _in_background(self.job, lambda: _settle(self.job, None, "lost"))
-            elif not self.noted_orphan:
-                self.noted_orphan = True
-                self.job.event("note", detail="The runner is gone; the script lives.")
-
-
-class Outputs:
-    """The files that the script leaves, sent as whole versions when they are quiet.
-
-    The work is done a little at a time, so that a large file of one job does not keep
-    the logs of the others waiting.
-    """
-
-    QUIET = 1.0
-    # A file that is never quiet, say a table that grows, is sent every so often if it
-    # is small.
-    PATIENCE, SMALL = 3.0, 1 << 22
-    AT_ONCE = 0.02
-
-    def __init__(self, watched: Watched, have: Dict[str, List[int]]) -> None:
-        self.watched = watched
-        self.sent: Dict[str, Version] = {
-            name: (version[0], version[1]) for name, version in have.items()
-        }
-        # Since when a file is not as it was sent.
-        self.changed: Dict[str, float] = {}
-        # Files and folders that the last look could not look into.
-        self.unseen: Set[str] = set()
-        self.due = 0.0
-        self.work: Optional[Iterator[None]] = None
-        self.is_final = False
-        self.begun = 0.0
-
-    def step(self, *, final: bool) -> bool:
-        """Do a little of what there is to do; whether some of it is left.
-
-        With `final`, all that the job left is sent before this is False.
-        """
-        if self.work is None:
-            if not final and time.monotonic() < self.due:
-                return False
-            self.begun = time.monotonic()
-            self.is_final = final
-            self.work = self._send_changes(final=final)
-        until = time.monotonic() + self.AT_ONCE
-        for _ in self.work:
-            if time.monotonic() > until:
-                return True
-        self.work = None
-        # Looking and sending take at most about a tenth of the time.
-        self.due = time.monotonic() + max(1.0, 10 * (time.monotonic() - self.begun))
-        # A look that began before the end may have missed what came after.
-        return final and not self.is_final
-
-    def _send_changes(self, *, final: bool) -> Iterator[None]:
-        found = {}
-        for name, version in self._walk():
-            found[name] = version
-            yield
-        gone = [
-            name
-            for name in self.sent
-            if name not in found and not self._is_unseen(name)
-        ]
-        for name in gone:
-            del self.sent[name]
-        self.changed = {name: at for name, at in self.changed.items() if name in found}
-        if gone:
-            self.watched.send({"removed": gone})
-        for name, version in found.items():
-            if self.sent.get(name) != version and (
-                final or self._is_ripe(name, version)
-            ):
-                for _ in self._send_file(name, version):
-                    yield
-
-    def _is_unseen(self, name: str) -> bool:
-        """Whether the file may be there, in a folder that can't be looked into."""
-        while name and name not in self.unseen:
-            name = os.path.dirname(name)
-        return bool(name)
-
-    def _is_ripe(self, name: str, version: Version) -> bool:
-        since = self.changed.setdefault(name, time.monotonic())
-        quiet = time.time() - version[1] / 1e9 >= self.QUIET
-        waited = time.monotonic() - since >= self.PATIENCE
-        return quiet or (waited and version[0] <= self.SMALL)
-
-    def _walk(self) -> Iterator[Tuple[str, Version]]:
-        work = self.watched.job.path("work")
-        self.unseen = set()
-        if os.path.islink(work):
-            return
-        for top in ("outputs", "logs"):
-            folder = os.path.join(work, top)
-            if os.path.islink(folder):
-                continue
-            for parent, _, names in os.walk(folder, onerror=self._pass_over):
-                for path in (os.path.join(parent, name) for name in names):
-                    version = self._version_of(path)
-                    if version:
-                        yield os.path.relpath(path, work), version
-
-    def _version_of(self, path: str) -> Optional[Version]:
-        """What version of a file is there; None of what is none, or not seen."""
-        try:
-            facts = os.lstat(path)
-        except OSError as error:
-            self._pass_over(error)
-            return None
-        is_file = stat.S_ISREG(facts.st_mode)
-        return (facts.st_size, facts.st_mtime_ns) if is_file else None
-
-    def _pass_over(self, error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError):
-            work = self.watched.job.path("work")
-            name = os.path.relpath(error.filename, work)
-            self.unseen.add(name)
-            self._give_up(name, error.strerror or str(error))
-
-    def _send_file(self, name: str, version: Version) -> Iterator[None]:
-        try:
-            folder, path = self.watched.job.folder, "work/%s" % name
-            descriptor = open_below(folder, path, os.O_RDONLY)
-        except OSError as error:
-            self._give_up(name, error.strerror or str(error))
-            return
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                for _ in self._send_pieces(name, version, file):
-                    yield
-
-    def _give_up(self, name: str, why: str) -> None:
-        """Say why a file is not sent, once there is no other look at it."""
-        if self.is_final:
-            self.watched.send({"output": name, "left_out": why})
-
-    def _send_pieces(
-        self, name: str, version: Version, file: BinaryIO
-    ) -> Iterator[None]:
-        size, mtime_ns = version
-        header = {"output": name, "total": size, "mtime_ns": mtime_ns}
-        offset, last = 0, False
-        while not last:
-            data = self._read_piece(file, version, offset)
-            if data is None:
-                self.watched.send({"output": name, "torn": True})
-                self._give_up(name, "it still changed when it was read")
-                return
-            last = offset + len(data) >= size
-            self.watched.send(dict(header, offset=offset, last=last), data)
-            offset += len(data)
-            yield
-        self.sent[name] = version
-        self.changed.pop(name, None)
-
-    def _read_piece(
-        self, file: BinaryIO, version: Version, offset: int
-    ) -> Optional[memoryview]:
-        """The next bytes; None if they are no longer those of the version."""
-        try:
-            data = self.watched.read(file, offset, version[0] - offset)
-            facts = os.fstat(file.fileno())
-        except OSError:
-            return None
-        same = (facts.st_size, facts.st_mtime_ns) == version
-        return data if same and (data or not version[0]) else None
 
 
 # The command line
@@ -1788,16 +1269,12 @@ ENDINGS: Dict[str, Callable[[Job, Optional[float], str], Json]] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="runner.py", description=__doc__)
-    parser.add_argument("verb", choices=[*VERBS, *ENDINGS, "prevent", "follow"])
+    parser.add_argument("verb", choices=[*VERBS, *ENDINGS, "prevent"])
     parser.add_argument("folder")
     parser.add_argument("--grace", type=float)
     parser.add_argument("--reason", default="")
     parser.add_argument("--word", default="")
     asked = parser.parse_args()
-    if asked.verb == "follow":
-        with contextlib.suppress(HungUp):
-            Follower(asked.folder).run()
-        return 0
     job = Job(asked.folder)
     try:
         if asked.verb in ENDINGS:
@@ -1811,7 +1288,3 @@ def main() -> int:
         return 1
     sys.stdout.write(json.dumps(answer) + "\n")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,6 +9,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from aml_portal.errors import UserError
+from aml_portal.secret_names import without_passwords
 
 _LONGEST = 20_000
 _HASH = re.compile(r"(?<!\s)\s+--hash[=\s]\s*(\S+)")
@@ -69,7 +70,7 @@ def check_line(line: str, where: str = "") -> str:
     except _Refusal as refusal:
         shown = text if len(text) <= 80 else f"{text[:79]}…"
         # Whoever typed a password has seen it; nobody else has to.
-        begin = f"{where}“{without_password(shown)}”"
+        begin = f"{where}“{without_passwords(shown)}”"
         raise UserError(f"{begin} {refusal.why}", refusal.advice) from None
 
 
@@ -79,10 +80,6 @@ def name_of(line: str) -> str:
         return Requirement(_HASH.sub("", line)).name
     except InvalidRequirement:
         return ""
-
-
-def without_password(text: str) -> str:
-    return re.sub(r"//[^/@\s]*@", "//…@", text)
 
 
 def _option(text: str) -> str:

@@ -203,7 +203,6 @@ class LogView extends HTMLElement {
     this.rows.head = new Head(head);
     // Nobody who reads further up is to lose the place.
     this.rows.head.isFolded = !this.#isLoaded || this.viewport.sticks;
-
     if (!head.lines) this.viewport.moveToStart();
   }
 

@@ -12,7 +12,7 @@ from typing import Any
 from computes.runner import RUNNER, runner
 from tests.waiting import eventually
 
-RUNNER_COMMAND = [sys.executable, "-I", "-S", str(RUNNER)]
+RUNNER_COMMAND = [sys.executable, "-I", "-S", str(RUNNER.parent)]
 
 
 class JobFolder:

@@ -15,28 +15,32 @@ from tests.waiting import eventually
 class Place:
     """A host, its job folders as the tests may look at them, and the portal's store.
 
-    `keeps` says that it has objects of its own, which it has to be sent.
+    `keeps` says that it has objects of its own, which it has to be sent. The `job` is
+    the one that it has.
     """
 
     host: Host
     jobs: Path
     objects: Path
     keeps: bool
+    job: str = "job"
 
     def stage(self, files: dict[str, bytes], **changes: Any) -> set[str]:
-        return set(self.host.stage("job", spec(**changes), self.source(files)))
+        return set(
+            self.host.stage(self.job, spec(id=self.job, **changes), self.source(files))
+        )
 
     def source(self, files: dict[str, bytes]) -> Source:
         return source(self.objects, files)
 
     def last_word(self) -> dict[str, Any]:
-        path = self.jobs / "job/exit.json"
+        path = self.jobs / self.job / "exit.json"
         eventually(path.exists, "the job has ended")
         word: dict[str, Any] = json.loads(path.read_bytes())
         return word
 
     def log(self) -> str:
-        path = self.jobs / "job/logs/std_log.txt"
+        path = self.jobs / self.job / "logs/std_log.txt"
         return path.read_text() if path.exists() else ""
 
 

@@ -110,3 +110,23 @@ def test_what_is_kept_of_the_words_of_a_build_is_bounded() -> None:
         reason.hear(" " * 9 + "and more " * 1000)
     assert len(pickle.dumps(reason)) < 50_000
     assert str(reason).startswith("xxx")
+
+
+def test_what_a_build_prints_first_tells_why_if_nothing_else_does() -> None:
+    reason = Reason()
+    for line in (
+        "error: Failed to build `sklearn==0.0`",
+        "  cause: The build backend returned an error",
+        "  cause: Call to `setuptools.build_meta.build_wheel` failed (exit status: 1)",
+        "",
+        "         [stderr]",
+        "         The 'sklearn' package is deprecated,",
+        "         use 'scikit-learn'.",
+        "",
+        "         More is told elsewhere.",
+    ):
+        reason.hear(line)
+    assert str(reason) == (
+        "Failed to build `sklearn==0.0`;"
+        " The 'sklearn' package is deprecated, use 'scikit-learn'."
+    )

@@ -55,7 +55,8 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
+    """Below a folder whose name a pattern would read otherwise."""
+    return Machine(tmp_path / "team [a]")
 
 
 def test_those_not_used_for_longest_go_first_and_none_in_use(machine: Machine) -> None:

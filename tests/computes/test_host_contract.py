@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -143,18 +144,20 @@ def test_a_job_is_canceled_with_a_reason(place: Place) -> None:
 
 def test_what_lives_there_is_told_and_ended(place: Place) -> None:
     code = b"import time; print(1, flush=True); time.sleep(600)"
+    # Other tests have jobs on this machine, too.
+    place = replace(place, job=f"job-{uuid4().hex}")
     place.stage({"train.py": code}, portal="ours")
-    place.host.start("job")
+    place.host.start(place.job)
     eventually(place.log, "the script is at work")
-    (living,) = [each for each in place.host.living() if each.job == "job"]
+    (living,) = [each for each in place.host.living() if each.job == place.job]
     (process,) = living.processes
     assert living.portal == "ours"
     assert process.name.endswith("train.py")
-    place.host.end_living("job", grace_seconds=1.5, reason="Enough.")
+    place.host.end_living(place.job, grace_seconds=1.5, reason="Enough.")
     assert place.last_word()["receipt"]["grace_seconds"] == 1.5
-    assert "job" not in {each.job for each in place.host.living()}
+    assert place.job not in {each.job for each in place.host.living()}
     # Of what is gone there is nothing to be ended.
-    place.host.end_living("job", grace_seconds=0, reason="Enough.")
+    place.host.end_living(place.job, grace_seconds=0, reason="Enough.")
 
 
 def test_environments_that_no_job_uses_are_told_and_removed(place: Place) -> None:

@@ -186,7 +186,7 @@ def test_a_python_without_pidfd_cancels_as_well(make_job: MakeJob) -> None:
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
     job = make_job(IGNORES_SIGTERM)
-    command = [sys.executable, "-I", "-S", "-c", code, str(RUNNER), "start"]
+    command = [sys.executable, "-I", "-S", "-c", code, str(RUNNER.parent), "start"]
     subprocess.run([*command, str(job.path)], check=True, capture_output=True)
     job.says("ready")
     job.ask("cancel", "--grace", "0.2")

@@ -22,6 +22,24 @@ def build_wheel(*_):
     raise RuntimeError({words!r})
 """
 
+# That of `made`, which needs `tiny`; it writes where it is built into `told`.
+BUILDS = """
+import os, zipfile
+
+def build_wheel(folder, *_):
+    open({told!r}, "w").write(os.getcwd())
+    name, info = "made-1.0-py3-none-any.whl", "made-1.0.dist-info"
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
+        wheel.writestr("made.py", "")
+        about = ["Metadata-Version: 2.1", "Name: made", "Version: 1.0"]
+        about.append("Requires-Dist: tiny")
+        wheel.writestr(info + "/METADATA", chr(10).join(about))
+        about = ["Wheel-Version: 1.0", "Root-Is-Purelib: true", "Tag: py3-none-any"]
+        wheel.writestr(info + "/WHEEL", chr(10).join(about))
+        wheel.writestr(info + "/RECORD", "")
+    return name
+"""
+
 
 def broken_source(folder: Path, name: str, words: str) -> Path:
     """An archive of source that fails to build, with these words."""
@@ -33,12 +51,8 @@ def source(folder: Path, name: str, backend: str, *, static: bool = True) -> Pat
 
     If it is not `static`, it has to be built to know what else it needs.
     """
-    project = _PROJECT + (_STATIC.format(name=name) if static else "")
     top = f"{name}-1.0"
-    files = {
-        "pyproject.toml": project,
-        "backend.py": backend,
-    }
+    files = source_files(name, backend, static=static)
     if static:
         files["PKG-INFO"] = f"Metadata-Version: 2.2\nName: {name}\nVersion: 1.0\n"
     archive = folder / f"{top}.tar.gz"
@@ -48,3 +62,9 @@ def source(folder: Path, name: str, backend: str, *, static: bool = True) -> Pat
             member.size = len(text.encode())
             out.addfile(member, io.BytesIO(text.encode()))
     return archive
+
+
+def source_files(name: str, backend: str, *, static: bool = True) -> dict[str, str]:
+    """The same as files, such as of a repository."""
+    project = _PROJECT + (_STATIC.format(name=name) if static else "")
+    return {"pyproject.toml": project, "backend.py": backend}

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from aml_portal.errors import UserError
 from computes.models import ComputeTarget
-from environments import builds
+from environments import builds, locks
 from environments.definition import Definition, DockerSection
 from environments.models import Build, Environment, Lock
 from environments.package_changes import PackageChange, package_changes
@@ -57,6 +58,19 @@ def test_an_interpreter_that_is_used_as_it_is_needs_no_build(
     assert builds.outlook(factories.this_python(), target) is None
 
 
+def test_what_runs_in_docker_runs_nowhere_else(target: ComputeTarget) -> None:
+    docker = DockerSection(enabled=True, base_image="python:3.12-slim")
+    definition = replace(Definition.of_packages("tiny"), docker=docker)
+    contained = save_environment(name="contained", definition=definition)
+    said = "contained:1 runs in Docker, and gpu-box has no containers. Pick a"
+    told_before = builds.outlook(contained, target)
+    assert told_before
+    assert told_before.text.startswith(said)
+    assert builds.outlooks_of(contained) == []
+    with pytest.raises(UserError, match="gpu-box has no containers"):
+        factories.submit(environment=contained, target=target)
+
+
 def test_the_outlook_follows_what_jobs_tell(
     environment: Environment, target: ComputeTarget
 ) -> None:
@@ -84,6 +98,7 @@ def test_who_dies_while_it_builds_leaves_no_build_that_goes_on_for_ever(
     lock = locked(environment)
     told(target, lock, "building")
     builds.give_up(target, [lock.key])
+    assert Build.objects.get().state == Build.State.REMOVED
     assert outlook(environment, target) == "will be built on gpu-box"
     told(target, lock, "built", seconds=200)
     builds.give_up(target, [lock.key])
@@ -112,6 +127,15 @@ def test_targets_on_one_machine_share_what_is_built_there(
     (known,) = builds.builds_of(environment)
     assert known.build.machine == target
     assert not known.is_image
+
+
+def test_what_can_not_be_resolved_in_time_is_told(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "_SECONDS", 0.001)
+    with pytest.raises(UserError, match="could not be resolved within"):
+        locks.lock_of(environment, {"machine": "x86_64"})
+    assert not environment.locks.exists()
 
 
 def test_a_lock_tells_its_packages(environment: Environment) -> None:
@@ -190,12 +214,11 @@ def test_a_dockerfile_is_built_and_an_image_by_its_name_is_not(
 
 
 def test_where_it_can_not_be_built_is_told_and_not_offered(
-    target: ComputeTarget,
+    environment: Environment, target: ComputeTarget
 ) -> None:
     engine = docker(target, "engine", "no image")
-    tiny = save_environment(name="tiny", definition=Definition.of_packages("tiny"))
-    locked(tiny)
-    assert "“no image” is no name of an image." in outlook(tiny, engine)
-    offered = [each for each, _ in builds.outlooks_of(tiny)]
+    locked(environment)
+    assert "“no image” is no name of an image." in outlook(environment, engine)
+    offered = [each for each, _ in builds.outlooks_of(environment)]
     assert target in offered
     assert engine not in offered

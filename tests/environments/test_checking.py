@@ -8,6 +8,7 @@ import pytest
 from django.test import override_settings
 
 from aml_portal.errors import UserError
+from aml_portal.secret_names import without_passwords
 from environments.checking import check_packages
 from environments.definition import Definition
 from environments.indexes import Indexes
@@ -29,6 +30,8 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     wheels.add("newer", tag="cp313-cp313-manylinux_2_28_x86_64")
     gone = wheels.add("gone", "1.0")
     (wheels.folder / "source-1.0.tar.gz").write_bytes(b"")
+    wheels.add("old", "2.0", requires=("numbers>=2",))
+    (wheels.folder / "old-1.0.tar.gz").write_bytes(b"")
     yanked = {gone.name: "It lost data."}
     with (
         serve_index(wheels.folder, yanked) as address,
@@ -82,8 +85,23 @@ def test_an_impossible_set_is_told_in_a_sentence(
     with pytest.raises(UserError) as refused:
         check(*lines)
     assert sentence in refused.value.message
-    # And why, in uv's own words.
-    assert refused.value.advice
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("lost", "on nowhere"),
+        ("numbers>=2,<1", "which are incompatible"),
+        ("nowhere", ""),
+        ("model==3.0", ""),
+        ("windows", ""),
+    ],
+)
+def test_why_is_told_in_uvs_words_unless_it_says_the_same(line: str, why: str) -> None:
+    with pytest.raises(UserError) as refused:
+        check(line)
+    assert why in refused.value.advice
+    assert bool(why) == bool(refused.value.advice)
 
 
 def test_a_yanked_version_is_remarked() -> None:
@@ -92,6 +110,14 @@ def test_a_yanked_version_is_remarked() -> None:
 
 def test_what_has_only_source_is_remarked_and_not_built() -> None:
     assert "source==1.0 has no wheel for Python 3.11" in check("source", "model")
+
+
+def test_what_only_an_old_version_without_wheels_could_meet_is_remarked() -> None:
+    remark = check("old", "numbers<2")
+    assert remark.startswith(
+        "Among the versions with wheels, old and numbers<2 can't be installed together."
+    )
+    assert "old==1.0 has no wheel for Python 3.11 on Linux" in remark
 
 
 def test_an_index_that_is_not_there_is_remarked() -> None:
@@ -123,7 +149,7 @@ def test_passwords_are_in_no_command_line_and_in_no_answer(tmp_path: Path) -> No
     )
     for variables in (indexes.for_uv(), indexes.for_pip()):
         assert "ada:s3cret" in str(variables)
-        assert "s3cret" not in indexes.covered(str(variables))
+        assert "s3cret" not in without_passwords(str(variables))
         assert variables["HTTPS_PROXY"] == "http://c:s3cret@p:3128"
     assert indexes.for_uv()["UV_FIND_LINKS"] == "/wheels,https://h/w"
     assert indexes.for_pip()["PIP_FIND_LINKS"] == "/wheels https://h/w"

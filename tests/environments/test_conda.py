@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from django.test import override_settings
+from rattler import Channel
 
 from aml_portal.errors import UserError
 from environments import channels, conda
@@ -34,6 +35,12 @@ def channel(tmp_path: Path) -> CondaChannel:
     channel.add_module("numlib", "2.0", ["core >=2"])
     channel.index()
     return channel
+
+
+@pytest.fixture(autouse=True)
+def _alias(tmp_path: Path) -> Iterator[None]:
+    with override_settings(CONDA_CHANNEL_ALIAS=f"file://{tmp_path}/conda"):
+        yield
 
 
 def solved(*packages: str, channel: str, platform: Platform = HERE) -> dict[str, str]:
@@ -178,11 +185,12 @@ def test_a_private_channel_is_signed_in_to_and_no_lock_has_the_password(
 
 def test_names_are_those_of_the_public_channels_by_default() -> None:
     with override_settings(CONDA_CHANNEL_ALIAS=""):
-        assert channels.addresses(["anaconda", "nodefaults", "https://x.test/y"]) == [
-            "https://conda.anaconda.org/anaconda",
-            "https://x.test/y",
-        ]
-        assert channels.addresses([]) == ["https://conda.anaconda.org/conda-forge"]
+        public = Channel("fast").base_url.removesuffix("/")
+        named = ["fast", "nodefaults", "https://x.test/y"]
+        assert channels.addresses(named) == [public, "https://x.test/y"]
+        (forge,) = channels.addresses([])
+        assert forge.endswith("/conda-forge")
+        assert forge.startswith("https://")
         assert channels.credentials() == {}
 
 

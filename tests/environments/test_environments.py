@@ -79,6 +79,19 @@ def test_an_unknown_interpreter_is_refused_where_it_was_typed(client: Client) ->
     assert not Environment.objects.filter(name="mine").exists()
 
 
+def test_an_interpreter_of_another_machine_is_taken_on_trust(client: Client) -> None:
+    ComputeTarget.objects.create(name="gpu-box", kind="ssh", host_key="known")
+    asked = form(interpreter_path="/opt/conda/bin/python-of-gpu-box")
+    page = client.post(NEW, asked, follow=True).content.decode()
+    assert "mine:1 is saved" in page
+    assert "python-of-gpu-box is not on the portal&#x27;s machine" in page
+    assert Environment.objects.get(name="mine").python_version == ""
+    # What is there has to be one, and a path has to be whole.
+    for wrong in ("/etc/hostname", "/etc", "bin/python"):
+        assert client.post(NEW, form(interpreter_path=wrong)).status_code == 200
+    assert Environment.objects.filter(name="mine").count() == 1
+
+
 @pytest.mark.parametrize(
     "line", ["1A=x", "A B=x", "A-B=x", "=x", "no equals", "É=x", "A;B=x"]
 )

@@ -174,6 +174,7 @@ def test_a_curated_one_is_cloned_under_a_name_of_its_own(client: Client) -> None
     load_curated()
     source = Environment.objects.get(name="AzureML-Scikit-learn")
     page = client.get(NEW, {"clone": source.pk}).content.decode()
+    assert source.description not in page
     assert 'value="scikit-learn"' in page
     assert "scikit-learn==1.9.1" in page
     save_environment(name="scikit-learn", definition=source.definition)

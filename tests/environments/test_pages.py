@@ -7,7 +7,9 @@ import zipfile
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
 from environments.curated import load_curated
@@ -15,6 +17,7 @@ from environments.definition import Definition
 from environments.models import Environment
 from environments.reading import read_files
 from environments.services import label_environment, save_environment
+from tests import factories
 from tests.factories import ended_run, person, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -82,6 +85,27 @@ def test_the_list_asks_as_much_for_many_as_for_one(
         label_environment(saved(name=name), "production")
     with django_assert_num_queries(6):
         client.get(LIST)
+
+
+def test_a_version_asks_as_much_for_many_targets_as_for_one(client: Client) -> None:
+    page = saved("numpy").get_absolute_url()
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as asked:
+            client.get(page)
+        return len(asked)
+
+    add_machine("first")
+    once = queries()
+    for name in ("second", "third"):
+        add_machine(name)
+    assert queries() == once
+
+
+def add_machine(name: str) -> None:
+    machine = factories.target(name=name)
+    machine.facts = {"machine": "x86_64", "glibc": "2.36"}
+    machine.save()
 
 
 def test_a_version_shows_its_definition_and_its_runs(client: Client) -> None:

@@ -16,6 +16,17 @@ class Wheels:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
+    def as_index(self) -> Path:
+        """A folder to be served as an index, with a page of links for each package."""
+        folder = self.folder.parent
+        for path in self.folder.iterdir():
+            page = folder / "simple" / path.name.split("-")[0] / "index.html"
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(
+                f'<a href="/{self.folder.name}/{path.name}">{path.name}</a>'
+            )
+        return folder
+
     def add(
         self,
         name: str,

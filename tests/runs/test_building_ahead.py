@@ -33,7 +33,7 @@ pytestmark = [
 @pytest.fixture
 def wheels(tmp_path: Path) -> Iterator[Wheels]:
     wheels = Wheels(tmp_path / "wheels")
-    # Another one for each test: those on this machine share what is built there.
+    # Packages of its own for each test, since all build into one folder.
     wheels.add("tiny", "1.0", code=f"PLACE = {str(tmp_path)!r}")
     with override_settings(
         PYTHON_INDEX=f"file://{tmp_path}/none", PYTHON_FIND_LINKS=[str(wheels.folder)]

@@ -23,8 +23,11 @@ from runs import tasks
 from runs.mirror import log_path
 from runs.status import EndReason, RunStatus
 from tests import factories
-from tests.environments.sources import source
+from tests.environments.sources import BUILDS, source, source_files
 from tests.environments.wheels import Wheels
+from tests.services.file_server import serve_folder
+from tests.services.git import git, repository
+from tests.services.git_server import GitServer, serving
 from tests.services.monitor import Monitor, placed, started, take_up
 from tests.services.package_index import serve_index
 from tests.services.sshd import Sshd
@@ -96,6 +99,26 @@ def test_the_first_run_builds_it_and_the_second_finds_it(
     assert again.events.filter(detail="Its environment was there already.").exists()
     assert again.sight == ""
     assert again.lock == run.lock == needed.locks.get()
+
+
+def test_a_netrc_file_of_the_portal_signs_in_to_indexes_elsewhere(
+    followed: Monitor, target: ComputeTarget, tmp_path: Path
+) -> None:
+    wheels, netrc = Wheels(tmp_path / "private/wheels"), tmp_path / "netrc"
+    wheels.add("tiny", "1.5")
+    netrc.write_text("machine 127.0.0.1 login reader password let-me-in\n")
+    with (
+        serve_folder(wheels.as_index(), "reader:let-me-in") as host,
+        override_settings(
+            PYTHON_INDEX=f"http://{host}/simple",
+            PYTHON_NETRC=str(netrc),
+            PYTHON_NO_PROXY="127.0.0.1",
+        ),
+    ):
+        run = started(SHOW, target=target, environment=environment("tiny"))
+        followed.wait_for_end(run)
+    assert run.status == RunStatus.COMPLETED, run.error
+    assert "let-me-in" not in log_path(run.run_id).read_text()
 
 
 def test_an_environment_that_has_vanished_is_built_again_from_the_same_lock(
@@ -187,15 +210,17 @@ def test_a_yanked_version_is_taken_by_who_names_it_and_by_nobody_else(
 def test_the_certificates_of_the_portal_go_with_it(
     sshd: Sshd, tmp_path: Path, wheels: Wheels
 ) -> None:
-    own = tmp_path / "own.pem"
-    own.write_text("the portal's own authority")
+    own, needed = tmp_path / "own.pem", environment("tiny")
     far = factories.machine(sshd, tmp_path / "far")
-    with override_settings(PYTHON_CA_BUNDLE=str(own)):
-        told = preparation(environment("tiny"), far, host_of(far), "job").secrets
-    there = Path(told["env"]["SSL_CERT_FILE"])
-    assert there.is_relative_to(tmp_path / "far")
-    assert told["env"]["PIP_CERT"] == str(there)
-    assert there.read_bytes() == own.read_bytes()
+    # An administrator renews them while the portal runs.
+    for authority in ("the portal's own authority", "the next one"):
+        own.write_text(authority)
+        with override_settings(PYTHON_CA_BUNDLE=str(own)):
+            told = preparation(needed, far, host_of(far), "job").secrets
+        there = Path(told["env"]["SSL_CERT_FILE"])
+        assert there.is_relative_to(tmp_path / "far")
+        assert told["env"]["PIP_CERT"] == str(there)
+        assert there.read_text() == authority
 
 
 def test_wheels_for_other_platforms_alone_are_told(wheels: Wheels) -> None:
@@ -222,29 +247,11 @@ def test_an_interpreter_that_was_deleted_after_it_was_saved_is_told(
     assert run.error == f"{python} can't be started: No such file or directory."
 
 
-_BUILDS = """
-import os, zipfile
-
-def build_wheel(folder, *_):
-    open({told!r}, "w").write(os.getcwd())
-    name, info = "made-1.0-py3-none-any.whl", "made-1.0.dist-info"
-    with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
-        wheel.writestr("made.py", "")
-        about = ["Metadata-Version: 2.1", "Name: made", "Version: 1.0"]
-        about.append("Requires-Dist: tiny")
-        wheel.writestr(info + "/METADATA", chr(10).join(about))
-        about = ["Wheel-Version: 1.0", "Root-Is-Purelib: true", "Tag: py3-none-any"]
-        wheel.writestr(info + "/WHEEL", chr(10).join(about))
-        wheel.writestr(info + "/RECORD", "")
-    return name
-"""
-
-
 def test_what_has_to_be_built_to_be_known_is_built_where_it_is_needed(
     followed: Monitor, target: ComputeTarget, wheels: Wheels, tmp_path: Path
 ) -> None:
     told = tmp_path / "told"
-    source(wheels.folder, "made", _BUILDS.format(told=str(told)), static=False)
+    source(wheels.folder, "made", BUILDS.format(told=str(told)), static=False)
     needed = environment("made")
     run = started("import made; " + SHOW, target=target, environment=needed)
     followed.wait_for_end(run)
@@ -255,6 +262,30 @@ def test_what_has_to_be_built_to_be_known_is_built_where_it_is_needed(
     assert told.read_text().startswith(f"{there}/environments/cache/")
 
 
+@pytest.mark.parametrize("static", [True, False])
+def test_a_package_comes_from_its_repository_at_the_commit_that_was_locked(
+    followed: Monitor,
+    target: ComputeTarget,
+    wheels: Wheels,
+    tmp_path: Path,
+    static: bool,
+) -> None:
+    files = source_files(
+        "made", BUILDS.format(told=str(tmp_path / "told")), static=static
+    )
+    code = repository(tmp_path / "git" / "made", files)
+    with (
+        serving(GitServer(code.parent)) as server,
+        override_settings(PACKAGE_HOSTS=["127.0.0.1"]),
+    ):
+        needed = environment("tiny", f"made @ git+{server.url}/made/.git")
+        run = started("import made; " + SHOW, target=target, environment=needed)
+        followed.wait_for_end(run)
+    assert run.status == RunStatus.COMPLETED, run.error
+    commit = git(code, "rev-parse", "HEAD").strip()
+    assert f"made @ git+{server.url}/made/.git@{commit}" in needed.locks.get().text
+
+
 def test_a_package_that_can_not_be_built_is_told_before_anything_is_made(
     wheels: Wheels,
 ) -> None:
@@ -263,8 +294,11 @@ def test_a_package_that_can_not_be_built_is_told_before_anything_is_made(
     take_up(run)
     run.refresh_from_db()
     assert run.end_reason == EndReason.PREPARE_FAILED
-    assert run.error.startswith("Failed to build `made==1.0`; The build backend")
-    assert "; RuntimeError: no libfoo.h. Its own build has to" in run.error
+    assert run.error == "Failed to build `made==1.0`; RuntimeError: no libfoo.h."
+    # All that was printed is in the log.
+    log = log_path(run.run_id).read_text()
+    assert "Traceback (most recent call last)" in log
+    assert "RuntimeError: no libfoo.h" in log
 
 
 def test_a_build_that_fails_ends_the_run_with_its_reason(

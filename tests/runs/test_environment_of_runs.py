@@ -85,6 +85,7 @@ def test_the_page_tells_what_the_run_found_and_what_is_there_now(
     assert "It was built for this run, in 12 s." in shown
     assert "5.0 MB" in shown
     assert lock.key[:12] in shown
+    assert "1, on Python 3.11" in shown
     again = run_with(lock)
     tell(again, "hit", bytes=5_000_000)
     assert "It was there already: nothing" in panel(client, again, "overview")
@@ -142,12 +143,14 @@ def test_the_submit_page_tells_whether_a_build_is_ahead(client: Client) -> None:
         page = text_of(client.post("/runs/new/preview/", typed))
         found = re.search(r'id="environment-outlook"[^>]*>(.*?)</p>', page, re.DOTALL)
         assert found
-        return found[1]
+        return plain(found[1]).strip()
 
-    assert outlook(lock.environment) == "Will be built on local"
+    key = f"· key {lock.key[:12]}"
+    assert outlook(lock.environment) == f"Will be built on local {key}"
     run = run_with(lock)
-    tell(run, "built", seconds=40)
-    assert outlook(lock.environment) == "Ready on local"
+    tell(run, "built", seconds=40, bytes=5_000_000)
+    ready = rf"Ready on local · 5\.0 MB · built [-\d]+ [\d:]+ {key}"
+    assert re.fullmatch(ready, outlook(lock.environment))
     assert outlook(factories.this_python()) == ""
 
 

@@ -16,6 +16,7 @@ from environments.locks import lock_of
 from environments.models import Build
 from runs.status import EndReason, RunStatus
 from tests import factories
+from tests.environments.sources import BUILDS, source
 from tests.environments.wheels import Wheels
 from tests.factories import docker_target
 from tests.runs.built_images import (
@@ -101,6 +102,18 @@ def test_the_first_run_builds_it_and_the_second_finds_it(
     monitor.wait_for_end(again)
     assert log_of(again) == f"1.5 {FOLDER}\n"
     assert "Its environment was there already." in notes(again)
+
+
+def test_what_has_to_be_built_to_be_known_is_built_for_an_image_too(
+    monitor: Monitor, target: ComputeTarget, wheels: Wheels
+) -> None:
+    source(wheels.folder, "made", BUILDS.format(told="/dev/null"), static=False)
+    needed = environment("made")
+    run = started("import made; " + SHOW, target=target, environment=needed)
+    monitor.wait_for_end(run)
+    assert run.status == RunStatus.COMPLETED, run.error
+    assert log_of(run).splitlines()[-1] == f"1.5 {FOLDER}"
+    assert needed.locks.get().packages.keys() == {"python", "made", "tiny"}
 
 
 def test_nothing_of_where_packages_come_from_stays(

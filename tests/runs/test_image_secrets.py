@@ -47,16 +47,6 @@ def client(docker_engine: DockerEngine) -> Iterator[docker.DockerClient]:
     remove_built(client)
 
 
-def index_of(wheels: Wheels) -> Path:
-    """The folder as an index has it, with a page of links for each package."""
-    folder = wheels.folder.parent
-    for path in wheels.folder.iterdir():
-        page = folder / "simple" / path.name.split("-")[0] / "index.html"
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(f'<a href="/wheels/{path.name}">{path.name}</a>')
-    return folder
-
-
 @pytest.mark.parametrize("place", ["address", "netrc"])
 def test_a_private_index_is_used_and_forgotten(
     monitor: Monitor,
@@ -69,7 +59,7 @@ def test_a_private_index_is_used_and_forgotten(
     wheels.add("tiny", "1.5", code=f"# {'x' * 100}")
     netrc = tmp_path / "netrc"
     netrc.write_text(f"machine other.invalid login me password {ELSEWHERE}\n")
-    with serve_folder(index_of(wheels), ACCOUNT) as host:
+    with serve_folder(wheels.as_index(), ACCOUNT) as host:
         if place == "netrc":
             login = f"machine 127.0.0.1 login reader password {PASSWORD}\n"
             netrc.write_text(netrc.read_text() + login)
@@ -103,7 +93,7 @@ def test_a_build_that_fails_leaves_no_password(
     wheels.add("tiny", "1.5")
     target, needed = docker_target(docker_engine, network="host"), environment("tiny")
     with (
-        serve_folder(index_of(wheels), ACCOUNT) as host,
+        serve_folder(wheels.as_index(), ACCOUNT) as host,
         override_settings(PYTHON_INDEX=f"http://{ACCOUNT}@{host}/simple"),
     ):
         lock_of(needed, {"machine": platform.machine()})
@@ -180,9 +170,10 @@ def test_packages_of_conda_in_a_folder_of_the_portal_are_sent(tmp_path: Path) ->
     channel.add("core", "2.0", {"share/core.txt": b"core"})
     channel.add("unwanted", "2.0", {"share/unwanted.txt": b"unwanted"})
     channel.index()
-    needed = conda_environment(channel.address, "core")
-    lock = lock_of(needed, {"machine": "x86_64", "glibc": "2.31"})
-    recipe, sources = recipe_of(needed, lock), package_sources(lock, "x86_64")
+    with override_settings(CONDA_CHANNEL_ALIAS=f"file://{tmp_path}"):
+        needed = conda_environment("team", "core")
+        lock = lock_of(needed, {"machine": "x86_64", "glibc": "2.31"})
+        recipe, sources = recipe_of(needed, lock), package_sources(lock, "x86_64")
     names = {Path(name).name for name in sources.files if name.startswith("conda/")}
     assert names == {f"python-{PYTHON}-0.tar.bz2", "core-2.0-0.tar.bz2"}
     sent = {f"file:///aml-build/{name}" for name in sources.files}
@@ -196,7 +187,9 @@ def test_passwords_are_in_no_file_that_is_sent(tmp_path: Path) -> None:
         f"machine other.invalid login me password {ELSEWHERE}\n"
     )
     needed = save_environment(name="none", definition=Definition.of_packages("tiny"))
-    lock = needed.locks.create(platform="x86_64-manylinux_2_28", python="3.11")
+    lock = needed.locks.create(
+        platform="x86_64-manylinux_2_28", python="3.11", text="tiny==1.0\n"
+    )
     with override_settings(
         PYTHON_CA_BUNDLE="",
         PYTHON_INDEX="https://a.invalid/simple",
@@ -210,7 +203,7 @@ def test_passwords_are_in_no_file_that_is_sent(tmp_path: Path) -> None:
     context_of(image, sources, context, python="python3")
     with tarfile.open(fileobj=io.BytesIO(context.getvalue())) as archive:
         names = archive.getnames()
-    assert set(names) == {"Dockerfile", "lock.txt", "uv"}
+    assert set(names) == {"Dockerfile", "lock-0.txt", "uv"}
     assert PASSWORD.encode() not in context.getvalue()
     told = arguments_of(image, sources)
     assert told["UV_DEFAULT_INDEX"] == f"https://reader:{PASSWORD}@a.invalid/simple"

@@ -7,7 +7,6 @@ from typing import Any
 
 import docker
 from django.conf import settings as portal
-from docker.errors import NotFound
 
 from aml_portal.durations import spell_duration
 from aml_portal.errors import PortalError, TargetError
@@ -17,7 +16,7 @@ from computes.launchers.docker.breaking_off import broken_off_if
 from computes.launchers.docker.building import ImageBuilder
 from computes.launchers.docker.clearing import note_use, remove_unused
 from computes.launchers.docker.engine import asking_alone
-from computes.launchers.docker.images import is_there, pull
+from computes.launchers.docker.images import facts_of, is_there, pull
 from computes.launchers.docker.locks import lock_of
 from computes.launchers.docker.recipes import BASE, Image
 from computes.launchers.docker.settings import DockerSettings
@@ -101,7 +100,7 @@ class ImageBringer:
 
     def _size(self, image: Image) -> int | None:
         """If it is there, built on what the name of its base stands for now."""
-        found, base = _inspect(self._client, image.name), self._base_id(image)
+        found, base = facts_of(self._client, image.name), self._base_id(image)
         if found is None or (base and _labels(found).get(BASE) != base):
             return None
         return int(found["Size"])
@@ -145,7 +144,7 @@ class ImageBringer:
             self._tell(masker.end())
 
     def _base_id(self, image: Image) -> str:
-        base = _inspect(self._client, image.base.name) if image.base else None
+        base = facts_of(self._client, image.base.name) if image.base else None
         return str(base["Id"]) if base else ""
 
     @contextmanager
@@ -181,14 +180,6 @@ class ImageBringer:
     def _tell(self, words: bytes) -> None:
         if words:
             self._host.write_log(self._job, words)
-
-
-def _inspect(client: docker.APIClient, name: str) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = client.inspect_image(name)  # type: ignore[no-untyped-call]
-    except NotFound:
-        return None
-    return found
 
 
 def _labels(image: dict[str, Any]) -> dict[str, str]:

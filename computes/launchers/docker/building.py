@@ -9,6 +9,7 @@ from typing import Any
 
 import docker
 from django.conf import settings as portal
+from docker.auth import INDEX_URL
 from docker.errors import APIError
 
 from aml_portal.errors import PortalError, UserError
@@ -39,7 +40,6 @@ _CODE = re.compile(r"returned a non-zero code: (\d+)")
 _ENGINE = ("Step ", " ---> ", "Removing intermediate container", "[Warning]")
 # Characters of a line that is looked into.
 _LONGEST = 10_000
-_HUB = "https://index.docker.io/v1/"
 
 
 class ImageBuilder:
@@ -131,12 +131,9 @@ class ImageBuilder:
 
     def _sign_ins(self) -> dict[str, dict[str, str]]:
         """That of the target's registry, for what a Dockerfile is FROM."""
-        known = self._settings
-        if not known.registry_user:
-            return {}
-        registry = known.registry or _HUB
-        sign_in = {"username": known.registry_user, "serveraddress": registry}
-        return {registry: {**sign_in, "password": known.registry_password}}
+        registry = self._settings.registry or INDEX_URL
+        sign_in = self._settings.sign_in_to(registry)
+        return {registry: sign_in} if sign_in else {}
 
 
 def _remove_left(client: docker.APIClient, image: Image) -> None:

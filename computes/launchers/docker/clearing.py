@@ -9,8 +9,9 @@ from typing import Any
 import docker
 from django.conf import settings as portal
 from django.utils.dateparse import parse_datetime
-from docker.errors import APIError, NotFound
+from docker.errors import APIError
 
+from computes.launchers.docker.images import facts_of
 from computes.launchers.docker.locks import lock_of
 from computes.launchers.docker.recipes import (
     BASE,
@@ -83,11 +84,12 @@ def prune(client: docker.APIClient, *labels: str) -> None:
 def _all(client: docker.APIClient) -> Iterator[_Built]:
     """The images of environments that this portal has built."""
     for each in _images(client, label=[KEY, f"{PORTAL}={portal.PORTAL_ID}"]):
-        with suppress(NotFound):
-            key, base = each["Labels"][KEY], each["Labels"].get(BASE, "")
-            facts = _inspect(client, f"{REPOSITORY}:{key}")
+        key, base = each["Labels"][KEY], each["Labels"].get(BASE, "")
+        facts = facts_of(client, f"{REPOSITORY}:{key}")
+        # One that was built anew has left its name to the newer one.
+        if facts and facts["Id"] == each["Id"]:
             yield _Built(
-                id=facts["Id"],
+                id=each["Id"],
                 base=base,
                 key=key,
                 used=_used(facts),
@@ -100,11 +102,6 @@ def _images(client: docker.APIClient, **filters: Any) -> list[dict[str, Any]]:
     return found
 
 
-def _inspect(client: docker.APIClient, name: str) -> dict[str, Any]:
-    facts: dict[str, Any] = client.inspect_image(name)  # type: ignore[no-untyped-call]
-    return facts
-
-
 def _used(facts: dict[str, Any]) -> datetime:
     """When it got its name last, or else when it was made."""
     times = (facts.get("Metadata") or {}).get("LastTagTime"), facts.get("Created")
@@ -115,9 +112,8 @@ def _used(facts: dict[str, Any]) -> datetime:
 
 
 def _size(client: docker.APIClient, image: str) -> int:
-    with suppress(NotFound):
-        return int(_inspect(client, image)["Size"]) if image else 0
-    return 0
+    facts = facts_of(client, image) if image else None
+    return int(facts["Size"]) if facts else 0
 
 
 def _remove(client: docker.APIClient, key: str) -> bool:

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import docker
-from docker.auth import resolve_repository_name
+from docker.auth import INDEX_NAME, resolve_repository_name
 from docker.errors import APIError, DockerException, NotFound
 
 from aml_portal.errors import TargetError, UserError
@@ -15,7 +16,6 @@ from computes.launchers.docker.settings import DockerSettings
 
 # Seconds from one piece of the progress to the next.
 _BEAT = 0.5
-_DOCKER_HUB = "docker.io"
 # No image has as many, but an engine may say anything.
 _MOST_LAYERS = 1000
 # What layers say that nobody needs to know.
@@ -35,14 +35,20 @@ _AWAY = ("dial tcp", "timeout", "no such host", "tls:", "x509", "connection rese
 Tell = Callable[[bytes], None]
 
 
+def facts_of(client: docker.APIClient, image: str) -> dict[str, Any] | None:
+    """What the engine knows of an image, by its name or id; None if it is not there."""
+    try:
+        facts: dict[str, Any] = client.inspect_image(image)  # type: ignore[no-untyped-call]
+    except NotFound:
+        return None
+    return facts
+
+
 def is_there(client: docker.APIClient, image: str) -> bool:
     try:
-        client.inspect_image(image)  # type: ignore[no-untyped-call]
-    except NotFound:
-        return False
+        return facts_of(client, image) is not None
     except APIError as error:
         raise refusal(image, words_of(error)) from error
-    return True
 
 
 def is_foreign(client: docker.APIClient, image: str) -> bool:
@@ -50,11 +56,8 @@ def is_foreign(client: docker.APIClient, image: str) -> bool:
 
     It may work all the same, where the machine emulates that one.
     """
-    try:
-        facts = client.inspect_image(image)  # type: ignore[no-untyped-call]
-    except NotFound:
-        return False
-    return bool(facts["Architecture"] != client.version()["Arch"])
+    facts = facts_of(client, image)
+    return bool(facts and facts["Architecture"] != client.version()["Arch"])
 
 
 def pull(
@@ -93,13 +96,9 @@ def _login(image: str, settings: DockerSettings) -> dict[str, str]:
         registry, _ = resolve_repository_name(image)
     except DockerException as error:
         raise UserError(f"“{image}” is no name of an image: {error}.") from error
-    if not settings.registry_user or registry != (settings.registry or _DOCKER_HUB):
+    if registry != (settings.registry or INDEX_NAME):
         return {}
-    return {
-        "username": settings.registry_user,
-        "password": settings.registry_password,
-        "serveraddress": registry,
-    }
+    return settings.sign_in_to(registry)
 
 
 def _lines(

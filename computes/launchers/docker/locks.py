@@ -1,6 +1,7 @@
 """One process or thread at a time for each image that is built on an engine."""
 
 import fcntl
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import docker
 from django.conf import settings as portal
+
+from computes.runner.locks import open_lock, take
 
 
 @contextmanager
@@ -19,13 +22,8 @@ def lock_of(client: docker.APIClient, key: str) -> Iterator[Callable[[], bool]]:
     name = f"{client.info()['ID']}-{key}".replace(":", "").replace("/", "").lower()
     folder = Path(portal.BUILDS_FOLDER)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / f"{name[:200]}.lock").open("a") as file:
-        yield partial(_take, file.fileno())
-
-
-def _take(descriptor: int) -> bool:
+    descriptor = open_lock(str(folder / f"{name[:200]}.lock"))
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        yield partial(take, descriptor, fcntl.LOCK_EX, wait=False)
+    finally:
+        os.close(descriptor)

@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Self
 
@@ -12,7 +12,7 @@ from django.conf import settings as portal
 
 from computes.launchers.docker.settings import check_image
 from computes.launchers.recipes import CONTEXT, FOLDER, ImageRecipe, PackageSources
-from computes.runner import RUNNER
+from computes.runner import RUNNER, pins
 
 REPOSITORY = "aml-environment"
 # Of an image that was built: what it is, what it was built on, and for whom.
@@ -36,7 +36,7 @@ _SURROUNDINGS = {
 }
 # The environment of what installs packages of conda.
 _INSTALLER = f"{CONTEXT}/installer"
-_LOCK, _CONDA = "lock.txt", "conda.json"
+_LOCK, _CONDA = "lock-{}.txt", "conda.json"
 # What installs them.
 _PROGRAM = RUNNER.with_name("conda.py")
 
@@ -88,7 +88,8 @@ def context_of(
         commands = _commands(recipe, sources, python)
         lines = _lines(image, image.base, sources, commands)
         _add(archive, "Dockerfile", "\n".join(lines))
-        _add(archive, _LOCK, recipe.lock)
+        for number, (_, part) in enumerate(pins.steps(recipe.lock)):
+            _add(archive, _LOCK.format(number), part)
         if recipe.conda:
             _add(archive, _CONDA, _conda_of(recipe))
             _add(archive, _PROGRAM.name, _PROGRAM.read_text())
@@ -116,13 +117,14 @@ def _commands(
     tools = _Tools(uv=f"{CONTEXT}/uv" if "uv" in sources.files else "", python=python)
     if recipe.conda:
         yield tools.make(_INSTALLER, ">=3.10")
-        yield tools.install(_INSTALLER, "rattler.txt")
+        yield tools.install(_INSTALLER, [*pins.HASHED, f"{CONTEXT}/rattler.txt"])
         conda = [f"{CONTEXT}/{_PROGRAM.name}", f"{CONTEXT}/{_CONDA}"]
         yield [f"{_INSTALLER}/bin/python", "-I", *conda]
     else:
         yield tools.make(FOLDER, recipe.python)
-    if recipe.lock.strip():
-        yield tools.install(FOLDER, _LOCK)
+    for number, (options, _) in enumerate(pins.steps(recipe.lock)):
+        lock = f"{CONTEXT}/{_LOCK.format(number)}"
+        yield tools.install(FOLDER, [*options, lock])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,14 +140,14 @@ class _Tools:
         make = [self.uv, "venv", "--no-project", "--allow-existing"]
         return [*make, "--python", version, folder]
 
-    def install(self, folder: str, lock: str) -> list[str]:
+    def install(self, folder: str, what: Sequence[str]) -> list[str]:
         python = f"{folder}/bin/python"
         install = [python, "-m", "pip", "install"]
         if self.uv:
             # A Python of conda may say that it is managed by others.
             install = [self.uv, "pip", "install", "--break-system-packages"]
             install += ["--python", python, "--compile-bytecode"]
-        return [*install, "--no-deps", "--require-hashes", "-r", f"{CONTEXT}/{lock}"]
+        return [*install, *what]
 
 
 def _conda_of(recipe: ImageRecipe) -> str:
