@@ -15,16 +15,21 @@ What makes them is building.py, in a process of its own.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
-import shutil
 import sys
 from typing import Any, Callable, ContextManager, Dict, List, Optional
 
 # The folder that Python was given is the first in its path.
 from locks import locked, open_lock, take  # type: ignore[import-not-found]
-from runner import Job, Refused, read_json  # type: ignore[import-not-found]
+from runner import (  # type: ignore[import-not-found]
+    Job,
+    Refused,
+    read_json,
+    remove_tree,
+)
 
 Json = Dict[str, Any]
 # Told what becomes of an environment, as fields of an event.
@@ -112,8 +117,8 @@ class Environment:
         """Remove all of it; who calls this has the lock alone."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.facts)
-        if os.path.lexists(self.folder):
-            shutil.rmtree(self.folder)
+        if not remove_tree(self.folder):
+            raise OSError(errno.EACCES, "It could not be removed", self.folder)
 
 
 def known(root: str) -> List[Environment]:

@@ -70,7 +70,9 @@ def _unused(root: str) -> List[Package]:
     # The name of a folder above may have brackets.
     inside = os.path.join(glob.escape(root), "")
     paths = [path for each in _PACKAGES for path in glob.glob(inside + each)]
-    found = (_look_at(path) for path in paths if os.path.isdir(path))
+    # A link could lead anywhere.
+    folders = (path for path in paths if os.path.isdir(path))
+    found = (_look_at(path) for path in folders if not os.path.islink(path))
     return [package for package in found if package]
 
 

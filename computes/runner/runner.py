@@ -1164,6 +1164,14 @@ def clean(job: Job) -> Json:
     if state(job)["state"] == "running":
         raise Refused("The job still runs: cancel it first.")
 
+    if not remove_tree(job.folder):
+        raise Refused("%s could not be removed." % job.folder)
+    return {}
+
+
+def remove_tree(folder: str) -> bool:
+    """Remove a folder whatever scripts have made of it; whether it has gone."""
+
     def make_writable(_function: object, path: str, _error: object) -> None:
         with contextlib.suppress(OSError):
             os.chmod(os.path.dirname(path), 0o700)
@@ -1175,11 +1183,9 @@ def clean(job: Job) -> Json:
                 os.unlink(path)
 
     for _ in range(3):
-        if job.exists():
-            shutil.rmtree(job.folder, onerror=make_writable)
-    if job.exists():
-        raise Refused("%s could not be removed." % job.folder)
-    return {}
+        if os.path.lexists(folder):
+            shutil.rmtree(folder, onerror=make_writable)
+    return not os.path.lexists(folder)
 
 
 # What lives of jobs, whatever became of them otherwise

@@ -123,3 +123,22 @@ def test_what_a_build_that_was_killed_has_left_goes_with_the_next_build(
     assert states(last) == ["building", "built", "removed"]
     assert left(machine.folder) >= {"last", "last.json"}
     assert not half.exists()
+
+
+def test_what_a_script_has_spoilt_is_removed_all_the_same(machine: Machine) -> None:
+    machine.run("locked", package="tiny")
+    (folder,) = environments(machine.folder).glob("locked/lib")
+    outside = machine.folder / "outside"
+    outside.mkdir()
+    (outside / "kept").touch()
+    (environments(machine.folder) / "linked").symlink_to(outside)
+    (environments(machine.folder) / "linked.json").write_text("{}")
+    folder.chmod(0o500)
+    machine.run("other", keep=_LITTLE)
+    assert machine.built == {"other"}
+    assert {"locked", "linked"}.isdisjoint(left(machine.folder))
+    assert (outside / "kept").exists()
+    # Its place can be taken again.
+    (environments(machine.folder) / "taken").symlink_to(outside)
+    machine.run("taken")
+    assert (outside / "kept").exists()
