@@ -116,7 +116,8 @@ def check_target(environment: Environment, target: ComputeTarget) -> None:
     """
     if environment.definition.docker.enabled and not target.its_kind.runs_images:
         raise UserError(
-            f"{environment} runs in Docker, and {target} has no containers.",
+            f"The environment {environment} runs in Docker, and {target} has no"
+            " containers.",
             "Pick a compute target with Docker, or another environment.",
         )
 

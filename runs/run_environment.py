@@ -29,6 +29,7 @@ class RunEnvironment:
     lock: Lock | None
     build: Build | None
     told: EnvironmentEvents
+    is_over: bool
     is_image: bool
     before: Run | None
     changes: list[PackageChange]
@@ -38,6 +39,8 @@ class RunEnvironment:
         last = self.told.last
         if last is None:
             return "It is not known yet whether it has to be built."
+        if self.is_over and last.state in ("building", "waiting"):
+            return "The run ended before it was built."
         if last.state == "failed" or self.told.seconds is None:
             return _SENTENCES.get(last.state, "")
         return f"It was built for this run, in {short_duration(self.told.seconds)}."
@@ -57,6 +60,7 @@ def run_environment(run: Run) -> RunEnvironment | None:
         lock=run.lock,
         build=build_of(run.target, key),
         told=told,
+        is_over=not run.is_active,
         is_image=run.target.its_kind.runs_images,
         before=before,
         changes=package_changes(before.lock if before else None, run.lock),

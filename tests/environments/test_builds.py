@@ -62,7 +62,7 @@ def test_what_runs_in_docker_runs_nowhere_else(target: ComputeTarget) -> None:
     docker = DockerSection(enabled=True, base_image="python:3.12-slim")
     definition = replace(Definition.of_packages("tiny"), docker=docker)
     contained = save_environment(name="contained", definition=definition)
-    said = "contained:1 runs in Docker, and gpu-box has no containers. Pick a"
+    said = "The environment contained:1 runs in Docker, and gpu-box has no containers."
     told_before = builds.outlook(contained, target)
     assert told_before
     assert told_before.text.startswith(said)

@@ -91,6 +91,15 @@ def test_the_page_tells_what_the_run_found_and_what_is_there_now(
     assert "It was there already: nothing" in panel(client, again, "overview")
 
 
+def test_a_run_that_is_canceled_builds_nothing_any_more(client: Client) -> None:
+    run = run_with(locked("tiny", "tiny==1.5\n"))
+    tell(run, "building")
+    run.end(EndReason.CANCELED)
+    shown = panel(client, run, "overview")
+    assert "The run ended before it was built." in shown
+    assert "It is being built." not in shown
+
+
 def test_a_run_on_an_interpreter_as_it_is_has_no_such_part(client: Client) -> None:
     run = factories.submit("")
     assert "environment-title" not in panel(client, run, "overview")
