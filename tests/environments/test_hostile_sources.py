@@ -203,7 +203,7 @@ def test_a_name_of_any_length_is_told_at_once() -> None:
         check_packages(Definition.of_packages("9" * 19_000))
     question = Question(lines=("far",), python="3.11")
     for words in ("far==" + "9" * 200_000, "you require " + "far" * 100_000):
-        assert "far" in str(refusal(f"cause: {words} hint: ", question))
+        assert refusal(f"cause: {words} hint: ", question).message
     assert time.monotonic() < begun + 5
 
 
