@@ -16,7 +16,7 @@ from environments.compiling import Compiled, Question, compile_packages
 from environments.definition import DEFAULT_PYTHON, Definition
 from environments.formats.pip_lines import name_of
 from environments.programs import ProgramTimeout
-from environments.refusals import clash_of, refusal
+from environments.refusals import as_line, clash_of, refusal
 
 _SECONDS = 20
 # Each takes what an index makes it take, as long as it may.
@@ -92,7 +92,7 @@ def _asked(
     )
     if compiled.answer.has_succeeded:
         return " ".join(filter(None, (clash, _remarks(compiled, excluded))))
-    said = " ".join(compiled.answer.remarks.split())
+    said = as_line(compiled.answer.remarks)
     # Of wheels of another kind it is known what they are for.
     found = _UNUSABLE.search(said)
     if found and len(excluded) < _MOST_ROUNDS:

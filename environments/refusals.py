@@ -7,6 +7,7 @@ from environments.compiling import Question
 from environments.formats.pip_lines import name_of
 
 _LONGEST = 600
+_LONGEST_WORD = 300
 _ANSWER = re.compile(
     r"(?:, | )?we can conclude that your requirements are unsatisfiable"
 )
@@ -42,6 +43,13 @@ _SENTENCES = (
 )
 
 
+def as_line(said: str) -> str:
+    """What uv has said; of words, which an index may make as long as it likes, no more
+    is searched than any name has.
+    """
+    return " ".join(word[:_LONGEST_WORD] for word in said.split())
+
+
 def clash_of(said: str, question: Question) -> str:
     """That some versions have no wheels need not be all that is in the way."""
     blamed = _blamed(said, question)
@@ -53,7 +61,7 @@ def clash_of(said: str, question: Question) -> str:
 
 def refusal(said: str, question: Question) -> UserError:
     """What is in the way, of what uv said of it."""
-    printed, said = said, " ".join(said.split())
+    printed, said = said, as_line(said)
     sentence = _known_sentence(said, question)
     if not sentence:
         blamed = _blamed(said, question)

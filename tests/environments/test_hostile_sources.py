@@ -21,8 +21,10 @@ from pytest_django.fixtures import Settings
 from aml_portal.errors import UserError
 from environments import conda, programs
 from environments.checking import check_packages
+from environments.compiling import Question
 from environments.conda import Platform
 from environments.definition import CondaDependencies, Definition
+from environments.refusals import refusal
 from environments.resolving import resolve
 from environments.uv import program_for
 from tests.environments.conda_channel import CondaChannel
@@ -199,6 +201,9 @@ def test_a_name_of_any_length_is_told_at_once() -> None:
     begun = time.monotonic()
     with pytest.raises(UserError, match="There is no package"):
         check_packages(Definition.of_packages("9" * 19_000))
+    question = Question(lines=("far",), python="3.11")
+    for words in ("far==" + "9" * 200_000, "you require " + "far" * 100_000):
+        assert refusal(f"cause: {words} hint: ", question).message
     assert time.monotonic() < begun + 5
 
 
