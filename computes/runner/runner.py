@@ -753,6 +753,9 @@ class Supervisor:
         self, argv: List[str], cwd: str, source: int, log: int, env: Dict[str, str]
     ) -> None:
         os.setsid()
+        if self.environment is not None:
+            # Nobody removes it either if this process is killed and that one is not.
+            os.set_inheritable(self.environment, True)
         os.dup2(source, 0)
         os.dup2(log, 1)
         os.dup2(log, 2)

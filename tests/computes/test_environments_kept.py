@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.computes.environment_jobs import environments, job, left, states
-from tests.computes.jobs import JobFolder
+from tests.computes.jobs import JobFolder, is_alive
 from tests.environments.wheels import Wheels
 from tests.waiting import eventually
 
@@ -69,6 +69,20 @@ def test_those_not_used_for_longest_go_first_and_none_in_use(machine: Machine) -
     assert states(last) == ["building", "built", "removed", "removed"]
     (used.work / "go").touch()
     assert used.last_word()["exit_code"] == 0
+
+
+def test_one_stays_that_a_script_uses_whose_supervisor_was_killed(
+    machine: Machine,
+) -> None:
+    used = machine.use("in-use")
+    used.kill_supervisor()
+    machine.run("last", keep=_LITTLE)
+    assert machine.built == {"in-use", "last"}
+    (used.work / "go").touch()
+    script = used.lines("events.jsonl")[-1]["pid"]
+    eventually(lambda: not is_alive(script), "the script has ended")
+    machine.run("very-last", keep=_LITTLE)
+    assert machine.built == {"very-last"}
 
 
 def test_one_that_was_used_again_stays_longer(machine: Machine) -> None:
