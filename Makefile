@@ -17,20 +17,25 @@ run: install assets ## Install what is missing, and run the portal
 .PHONY: test
 test: test-install assets lint check test-js test-python ## Install what tests need, and run all of them
 
-# Both halves wait most of the time, so they do it together.
+# All of them wait most of the time, so they do it together.
 WHOLE_PORTALS := tests/browser tests/faults tests/portal
+RUNS := tests/runs
 
 .PHONY: test-python
-test-python: ## Run the Python tests, in two halves at the same time
-	@$(MAKE) -j2 --output-sync=target test-portals test-parts
+test-python: ## Run the Python tests, in three parts at the same time
+	@$(MAKE) -j3 --output-sync=target test-portals test-runs test-parts
 
 .PHONY: test-portals
 test-portals: ## Run the tests of whole portals: processes, faults, browser
 	$(PYTHON_BIN) -m pytest $(WHOLE_PORTALS)
 
+.PHONY: test-runs
+test-runs: ## Run the tests of runs, on targets of each kind
+	$(PYTHON_BIN) -m pytest $(RUNS)
+
 .PHONY: test-parts
 test-parts: ## Run all other Python tests
-	$(PYTHON_BIN) -m pytest $(addprefix --ignore=,$(WHOLE_PORTALS))
+	$(PYTHON_BIN) -m pytest $(addprefix --ignore=,$(WHOLE_PORTALS) $(RUNS))
 
 .PHONY: test-js
 test-js: ## Run the tests of the JavaScript modules
@@ -56,9 +61,11 @@ format: ## Bring code and templates into shape
 	$(PYTHON_BIN) -m ruff format .
 	$(PYTHON_BIN) -m djlint --quiet --reformat templates
 
+PICTURED := $(addprefix tests/browser/test_,whole_path.py every_kind.py environments_built.py)
+
 .PHONY: pictures
 pictures: test-install assets ## Take the pictures of docs/pictures anew
-	$(PYTHON_BIN) -m pytest tests/browser/test_whole_path.py tests/browser/test_every_kind.py --pictures
+	$(PYTHON_BIN) -m pytest $(PICTURED) --pictures
 
 .PHONY: bench
 bench: test-install assets ## Measure, and write benchmarks/results.md
@@ -73,6 +80,7 @@ install: ## Make .venv with what the portal and its example need
 test-install: ## Add what the tests need, system packages too
 	@scripts/install test $(TEST_REQUIREMENTS)
 	@command -v chromium >/dev/null || scripts/apt-install "The browser tests" chromium fonts-liberation
+	@$(PYTHON_BIN) -m tests.services.azureml
 	@test -x /usr/sbin/sshd -a -x /usr/bin/fish -a -x /sbin/ip || scripts/apt-install "The tests of SSH" openssh-server fish iproute2 procps python3
 	@test -x /usr/sbin/dockerd -a -x /usr/bin/docker-registry -a -x /bin/busybox || \
 		scripts/apt-install "The tests of Docker" docker.io docker-registry busybox-static

@@ -15,6 +15,7 @@ def prepare() -> None:
     """Bring database and static files up to date; quick when they are."""
     if _has_new_migrations():
         call_command("migrate", interactive=False, verbosity=0)
+    call_command("load_curated")
     if not settings.DEBUG:
         collect_static()
     if not User.objects.exists():

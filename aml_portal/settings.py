@@ -102,6 +102,36 @@ SNAPSHOT_LARGE_FILE_BYTES = env_int(
 SNAPSHOT_MAX_FILES = env_int("AML_PORTAL_SNAPSHOT_MAX_FILES", 50_000, minimum=1)
 WORKERS = env_int("AML_PORTAL_WORKERS", 1, minimum=1)
 
+# Where packages come from: environments/indexes.py hands it on. Without a setting of
+# the portal's own, what uv and pip would themselves look at counts.
+PYTHON_INDEX = (
+    env_secret("AML_PORTAL_PYTHON_INDEX")
+    or env_str("UV_DEFAULT_INDEX")
+    or env_str("PIP_INDEX_URL")
+)
+PYTHON_EXTRA_INDEXES = env_secret("AML_PORTAL_PYTHON_EXTRA_INDEXES").split()
+PYTHON_FIND_LINKS = env_secret("AML_PORTAL_PYTHON_FIND_LINKS").split()
+PYTHON_CA_BUNDLE = env_str("AML_PORTAL_PYTHON_CA_BUNDLE") or env_str("SSL_CERT_FILE")
+PYTHON_PROXY = env_secret("AML_PORTAL_PYTHON_PROXY") or env_str("HTTPS_PROXY")
+PYTHON_NO_PROXY = env_str("AML_PORTAL_PYTHON_NO_PROXY") or env_str("NO_PROXY")
+PYTHON_NETRC = env_str("NETRC")
+# Hosts that definitions may name although they are in a private network.
+PACKAGE_HOSTS = env_hosts("AML_PORTAL_PACKAGE_HOSTS")
+# Below it, channels of conda are that are given by a name.
+CONDA_CHANNEL_ALIAS = env_secret("AML_PORTAL_CONDA_CHANNEL_ALIAS")
+# What uv and rattler keep of the packages that it has looked at.
+PACKAGES_FOLDER = DATA / "packages"
+# Programs that machines are sent, such as uv.
+TOOLS_FOLDER = DATA / "sent-tools"
+# What keeps two processes from building the same image at once.
+BUILDS_FOLDER = DATA / "builds"
+# How long one may take, in seconds, unless its run may take less.
+IMAGE_MAX_SECONDS = env_int("AML_PORTAL_IMAGE_MAX_SECONDS", 2 * 60 * 60, minimum=1)
+# On each machine, those environments that were not used for longest give way.
+ENVIRONMENTS_MAX_BYTES = env_int(
+    "AML_PORTAL_ENVIRONMENTS_MAX_BYTES", 50_000_000_000, minimum=0
+)
+
 INSTALLED_APPS = [
     "aml_portal.apps.PortalAdminConfig",
     "django.contrib.auth",
@@ -261,6 +291,8 @@ LOGGING = {
         "django": {"handlers": [], "level": "INFO"},
         # It tells of each connection, and the portal tells of what is wrong with one.
         "paramiko": {"level": "CRITICAL"},
+        # Threads ask a Docker engine at once, and just one connection to it is kept.
+        "urllib3.connectionpool": {"level": "ERROR"},
     },
 }
 

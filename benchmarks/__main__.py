@@ -1,15 +1,14 @@
 """Measure all, and write benchmarks/results.md; or some, named as arguments."""
 
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 
 from benchmarks import (
     big_log,
+    environments,
     first_line,
     folders,
     history,
@@ -25,7 +24,8 @@ from benchmarks import (
     to_target,
     uploads,
 )
-from tests.services.portal import Portal, prepare_data
+from benchmarks.portals import running_portal
+from tests.services.portal import Portal
 
 _RESULTS = Path(__file__).parent / "results.md"
 Measure = Callable[[Portal, httpx.Client], report.Section | list[report.Section]]
@@ -43,6 +43,7 @@ _MEASURES: dict[str, Measure] = {
     "in_docker": in_docker.measure,
     "on_slurm": on_slurm.measure,
     "on_spark": on_spark.measure,
+    "environments": lambda *_: environments.measure(),
     "to_target": lambda *_: to_target.measure(),
     "startup": lambda *_: startup.measure(),
 }
@@ -50,7 +51,7 @@ _MEASURES: dict[str, Measure] = {
 
 def main(names: list[str]) -> None:
     sections: list[report.Section] = []
-    with _portal() as portal:
+    with running_portal() as portal:
         client = portal.sign_in()
         for name in names or _MEASURES:
             print(f"Measuring {name}", flush=True)
@@ -60,17 +61,6 @@ def main(names: list[str]) -> None:
                 sections.append(section)
     if not names:
         report.write(sections, _RESULTS)
-
-
-@contextmanager
-def _portal() -> Iterator[Portal]:
-    with tempfile.TemporaryDirectory(prefix="aml-bench-") as prepared:
-        portal = Portal(prepare_data(Path(prepared)))
-        portal.start()
-        try:
-            yield portal
-        finally:
-            portal.remove()
 
 
 if __name__ == "__main__":

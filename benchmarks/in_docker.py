@@ -1,13 +1,12 @@
 """Runs in containers: from the submission to the first line."""
 
-import statistics
 import subprocess
 import time
 
 import httpx
 
-from benchmarks.report import Figure, Section, spread
-from benchmarks.targets import ONE_LINE, first_line
+from benchmarks.report import Section
+from benchmarks.targets import ONE_LINE, first_line, first_line_figure, in_turn
 from tests.services.docker_engine import DockerEngine
 from tests.services.docker_images import PYTHON, load_images
 from tests.services.docker_targets import NAME, attach
@@ -20,10 +19,12 @@ def measure(portal: Portal, client: httpx.Client) -> Section:
     with DockerEngine() as engine:
         load_images(engine.client(), PYTHON)
         target = attach(client, engine)
-        first = [first_line(portal, client, target) for _ in range(_ROUNDS + 1)][1:]
-        bare = [_bare(engine) for _ in range(_ROUNDS)]
+        first, bare = in_turn(
+            _ROUNDS,
+            lambda: first_line(portal, client, target),
+            lambda: _bare(engine),
+        )
         client.post(f"/compute/{NAME}/detach/", data={"if_active": "cancel"})
-    median = statistics.median
     return Section(
         title="In Docker",
         how=(
@@ -31,15 +32,7 @@ def measure(portal: Portal, client: httpx.Client) -> Section:
             " submission over HTTP to the line in the mirror; against `docker run` with"
             " the same image and limits to the same line."
         ),
-        figures=[
-            Figure(
-                what="submission → first line",
-                value=spread(first),
-                against=f"`docker run` {spread(bare)}",
-                ratio=f"{median(first) / median(bare):.1f}",
-                aim="at most 500 ms more",
-            )
-        ],
+        figures=[first_line_figure(first, bare, against="docker run")],
     )
 
 

@@ -1,6 +1,5 @@
 """Runs on a Slurm cluster: from the submission to the first line."""
 
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -9,8 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.report import Figure, Section, spread
-from benchmarks.targets import first_line
+from benchmarks.report import Section
+from benchmarks.targets import first_line, first_line_figure, in_turn
 from tests.services.portal import Portal
 from tests.services.slurm import Slurm
 from tests.services.slurm_targets import NAME, attach
@@ -21,10 +20,12 @@ _ROUNDS = 12
 def measure(portal: Portal, client: httpx.Client) -> Section:
     with Slurm() as slurm:
         target = attach(client, slurm)
-        first = [first_line(portal, client, target) for _ in range(_ROUNDS + 1)][1:]
-        bare = [_bare(slurm) for _ in range(_ROUNDS)]
+        first, bare = in_turn(
+            _ROUNDS,
+            lambda: first_line(portal, client, target),
+            lambda: _bare(slurm),
+        )
         client.post(f"/compute/{NAME}/detach/", data={"if_active": "cancel"})
-    median = statistics.median
     return Section(
         title="On Slurm",
         how=(
@@ -32,15 +33,7 @@ def measure(portal: Portal, client: httpx.Client) -> Section:
             " line in the mirror; against `sbatch` with a script of the same line to"
             " that line in its output. Slurm needs about a second to begin a job."
         ),
-        figures=[
-            Figure(
-                what="submission → first line",
-                value=spread(first),
-                against=f"`sbatch` {spread(bare)}",
-                ratio=f"{median(first) / median(bare):.1f}",
-                aim="at most 500 ms more",
-            )
-        ],
+        figures=[first_line_figure(first, bare, against="sbatch")],
     )
 
 

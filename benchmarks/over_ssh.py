@@ -1,7 +1,6 @@
 """Runs on a machine over SSH: to the first line, and two hundred at once."""
 
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -13,18 +12,17 @@ from pathlib import Path
 import httpx
 
 from benchmarks.idle import cpu_seconds
-from benchmarks.report import Figure, Section, milliseconds, percentile, spread
-from benchmarks.targets import key_of
+from benchmarks.report import Figure, Section, milliseconds, percentile
+from benchmarks.targets import first_line, first_line_figure, in_turn
 from tests.services.portal import Portal
 from tests.services.runs import SubmittedRun, submit, upload
 from tests.services.sshd import Sshd
-from tests.waiting import eventually
+from tests.services.targets import ready_key
 
 _ROUNDS = 12
 _COUNT = 200
 _SECONDS = 20
 _NAME = "far"
-_ONE_LINE = "import time\nprint('the first line', flush=True)\ntime.sleep(0.5)\n"
 # Prints the time twice a second, once all runs are there.
 _MANY_LINES = f"""
 import pathlib, sys, time
@@ -38,11 +36,13 @@ for _ in range({2 * _SECONDS}):
 
 def measure(portal: Portal, client: httpx.Client) -> Section:
     with _attached(client) as (sshd, root):
-        target = key_of(client, _NAME)
-        first = [_first_line(portal, client, target) for _ in range(_ROUNDS + 1)][1:]
-        bare = [_bare(sshd) for _ in range(_ROUNDS)]
+        target = ready_key(client, _NAME)
+        first, bare = in_turn(
+            _ROUNDS,
+            lambda: first_line(portal, client, target),
+            lambda: _bare(sshd),
+        )
         late, busy = _many(portal, client, target, root)
-    median = statistics.median
     return Section(
         title="On a machine over SSH",
         how=(
@@ -53,13 +53,7 @@ def measure(portal: Portal, client: httpx.Client) -> Section:
             " process compares it with its own."
         ),
         figures=[
-            Figure(
-                what="submission → first line",
-                value=spread(first),
-                against=f"`ssh host python` {spread(bare)}",
-                ratio=f"{median(first) / median(bare):.1f}",
-                aim="at most 500 ms more",
-            ),
+            first_line_figure(first, bare, against="ssh host python"),
             Figure(
                 what=f"print → socket beside {_COUNT} runs",
                 value=(
@@ -89,25 +83,13 @@ def _attached(client: httpx.Client) -> Iterator[tuple[Sshd, Path]]:
             "root": made,
             "python": sys.executable,
             "max_runs": str(_COUNT),
+            "takes_runs": "on",
         }
         client.post("/compute/new/ssh/", data=form).raise_for_status()
         key = {"host_key": sshd.host_key}
         client.post(f"/compute/{_NAME}/host-key/", data=key).raise_for_status()
-        eventually(lambda: "Ready" in client.get(f"/compute/{_NAME}/").text, "checked")
         yield sshd, Path(made)
         client.post(f"/compute/{_NAME}/detach/", data={"if_active": "cancel"})
-
-
-def _first_line(portal: Portal, client: httpx.Client, target: str) -> float:
-    snapshot = upload(client, {"train.py": _ONE_LINE})
-    begin = time.perf_counter()
-    run = submit(portal, client, snapshot=snapshot, target=target)
-    while not run.log():
-        time.sleep(0.001)
-    taken = time.perf_counter() - begin
-    run.wait_for_end()
-    assert run.column("target_id") == int(target)
-    return taken
 
 
 def _bare(sshd: Sshd) -> float:

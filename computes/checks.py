@@ -15,7 +15,8 @@ from django.conf import settings
 from aml_portal.errors import PortalError, TargetError
 from aml_portal.sizes import spell_size
 from computes.hosts import Host, Source
-from computes.launchers import Launcher, Sight
+from computes.launchers import ImageLauncher, Launcher, OverdueError, Sight
+from computes.launchers.recipes import PackageSources
 
 _log = logging.getLogger(__name__)
 
@@ -129,8 +130,12 @@ def _job(asked: Checks) -> str:
     try:
         with TemporaryDirectory() as empty:
             host.stage(job, spec, Source(entries=[], objects=Path(empty)))
+        if isinstance(launcher, ImageLauncher) and not launcher.find_image(job, spec):
+            launcher.bring_image(job, spec, PackageSources(), lambda: True)
         launcher.start(job, spec)
         return _outcome(asked, job)
+    except OverdueError:
+        return "A run will tell, once its image is there."
     finally:
         host.cancel(job, grace_seconds=0, reason="The check is over.")
         launcher.end(job)

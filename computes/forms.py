@@ -24,6 +24,7 @@ GPUS_HELP = (
 
 _DEFAULTS = SshSettings()
 _MOST_PORTS = 65535
+_FORGET = "forget_secrets"
 _SHORTEST_LIMIT = 60
 
 
@@ -124,6 +125,25 @@ class AttachForm(LimitsForm):
             for name in self.secret_names:
                 hint = f"{self.fields[name].help_text} Empty: what is kept stays."
                 self.fields[name].help_text = hint.strip()
+            if self.secret_names and self.instance.secrets:
+                self._offer_to_forget()
+
+    def _offer_to_forget(self) -> None:
+        """Empty fields keep what is kept: so it takes one more to have it forgotten."""
+        self.fields[_FORGET] = forms.BooleanField(
+            label="Forget the secrets that are kept",
+            required=False,
+            help_text="All of them, but for those that are given anew here.",
+        )
+        names = [*self.fields]
+        last = max(names.index(name) for name in self.secret_names)
+        self.order_fields([*names[: last + 1], _FORGET])
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        if self.cleaned_data.get(_FORGET):
+            self.instance.secrets = None
+        return cleaned
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
@@ -147,6 +167,7 @@ class AttachForm(LimitsForm):
     def _own(self) -> set[str]:
         """The fields that are settings."""
         others = {*(self._meta.fields or ()), *self.secret_names, *self.limits}
+        others.add(_FORGET)
         return {*self.fields} - others
 
     @property

@@ -14,6 +14,7 @@ from django.utils.module_loading import import_string
 
 from computes.hosts import Host
 from computes.launchers import Launcher
+from computes.launchers.recipes import ImageRecipe
 from computes.run_options import RunOptionsForm
 
 HasFile = Callable[[str], bool]
@@ -48,6 +49,13 @@ class Kind:
     # Whether the portal picks GPUs of the machine for each run, else the launcher has
     # them picked, by their number alone.
     picks_gpus: bool = True
+    # Where an environment is an image there, which its launcher builds: what names it,
+    # by the target, the recipe and what a run has chosen; empty for one as it is.
+    image_key: Callable[[Any, ImageRecipe, Mapping[str, Any]], str] | None = None
+
+    @property
+    def runs_images(self) -> bool:
+        return self.image_key is not None
 
 
 def kinds() -> Mapping[str, Kind]:

@@ -56,7 +56,31 @@ def save_ssh(
         _check_secrets(secrets)
     if how.agent:
         check_agent()
-    return save_target(target, settings=how.to_json(), secrets=secrets)
+    with transaction.atomic():
+        _check_loses_no_runs(target, how)
+        return save_target(target, settings=how.to_json(), secrets=secrets)
+
+
+def _check_loses_no_runs(machine: ComputeTarget, how: SshSettings) -> None:
+    """Raise UserError if the jobs of runs would be looked for where they are not.
+
+    Those of all targets on the machine. Until the transaction has ended, no further run
+    gets a place on one of them.
+    """
+    if not machine.pk:
+        return
+    on_it = Q(pk=machine.pk) | Q(machine=machine)
+    rows = ComputeTarget.objects.select_for_update().filter(on_it).order_by("pk")
+    targets = {target.pk: target for target in rows}
+    if targets[machine.pk].ssh.whereabouts == how.whereabouts:
+        return
+    if count := sum(target.runs.placed().count() for target in targets.values()):
+        runs = "1 run is" if count == 1 else f"{count} runs are"
+        raise UserError(
+            f"{runs} at work on {machine}, and would be lost with another address,"
+            " port, user name or working folder.",
+            "Wait for their end, cancel them, or give them up; then change it.",
+        )
 
 
 def save_target(

@@ -32,6 +32,11 @@ class SshSettings:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    @property
+    def whereabouts(self) -> tuple[str, int, str, str]:
+        """Where jobs are: with another one of these they would not be found."""
+        return self.address, self.port, self.user, self.root
+
     def __str__(self) -> str:
         return f"{self.user}@{self.address}" + (f":{self.port}" * (self.port != 22))
 

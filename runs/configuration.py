@@ -26,12 +26,14 @@ class ScriptRunConfiguration:
     arguments reach the script as they are: no shell sees them. `gpus` is how many GPUs
     it needs on a node. `framework` follows from the target's kind, in Azure ML's words.
     `launch` is what that kind alone understands, as its form has cleaned it, such as
-    the image of a container.
+    the image of a container. `secrets` are variables, too: each has the name of a
+    secret, whose value the owner of the run keeps.
     """
 
     script: str
     arguments: tuple[str, ...] = ()
     environment_variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
     max_run_duration_seconds: int | None = DEFAULT_MAX_DURATION
     grace_seconds: int = DEFAULT_GRACE
     gpus: int = 0
@@ -52,6 +54,7 @@ class ScriptRunConfiguration:
             raise UserError("No script was chosen.", "Pick one from the files.")
         _check_arguments(self.arguments)
         _check_variables(self.environment_variables)
+        _check_secrets(self.secrets, self.environment_variables)
         _check_durations(self.max_run_duration_seconds, self.grace_seconds)
         if not 0 <= self.gpus <= MOST_GPUS:
             raise UserError(
@@ -82,11 +85,7 @@ def _check_arguments(arguments: tuple[str, ...]) -> None:
 
 def _check_variables(variables: Mapping[str, str]) -> None:
     for name, value in variables.items():
-        if not _VARIABLE.fullmatch(name):
-            raise UserError(
-                f"“{name}” is not a name for an environment variable.",
-                "Use letters, digits and underscores, not beginning with a digit.",
-            )
+        _check_variable(name)
         if "\0" in value:
             raise UserError(
                 f"The value of {name} contains a NUL character.", "Remove it."
@@ -95,6 +94,27 @@ def _check_variables(variables: Mapping[str, str]) -> None:
             raise UserError(
                 f"The value of {name} is longer than 128 KiB.",
                 "Put it into a file of the snapshot.",
+            )
+
+
+def _check_variable(name: str) -> None:
+    if not _VARIABLE.fullmatch(name):
+        raise UserError(
+            f"“{name}” is not a name for an environment variable.",
+            "Use letters, digits and underscores, not beginning with a digit.",
+        )
+
+
+def _check_secrets(secrets: Mapping[str, str], variables: Mapping[str, str]) -> None:
+    for name, secret in secrets.items():
+        _check_variable(name)
+        if not secret:
+            raise UserError(
+                f"The variable {name} has no secret.", "Choose one, or remove the row."
+            )
+        if name in variables:
+            raise UserError(
+                f"The variable {name} has a value and a secret.", "Remove one of them."
             )
 
 

@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 # Of fewer runs nothing can be told.
 FEWEST = 5
+# Nobody is told who has so many ahead: what it takes to play them through grows with
+# each, and a page waits for it.
+FARTHEST = 1000
 _ROUNDS = 50
 # Four of five outcomes lie between these.
 _EARLY, _LATE = _ROUNDS // 10, _ROUNDS - 1 - _ROUNDS // 10
@@ -49,10 +52,11 @@ def start_spans(
 
     `history` has the seconds that the last runs took, `waiting` how many GPUs each run
     asks for, in the order of the queue. A run that has taken longer than all before it
-    is not expected to end.
+    is not expected to end. Who has FARTHEST others ahead is not told.
     """
     if len(history) < FEWEST:
         return [None for _ in waiting]
+    near = waiting[:FARTHEST]
     took = sorted(history)
     rounds = []
     for number in range(_ROUNDS):
@@ -62,8 +66,9 @@ def start_spans(
         ends = [(_rest(took, each.elapsed, chance), each) for each in at_work]
         free = _freed([end for end, each in ends if each.has_place], places)
         devices = _freed([end for end, each in ends for _ in range(each.gpus)], gpus)
-        rounds.append(_starts(free, devices, waiting, took, chance))
-    return [_span(sorted(starts)) for starts in zip(*rounds, strict=True)]
+        rounds.append(_starts(free, devices, near, took, chance))
+    spans = [_span(sorted(starts)) for starts in zip(*rounds, strict=True)]
+    return spans + [None for _ in waiting[FARTHEST:]]
 
 
 def _freed(ends: list[float], count: int) -> list[float]:

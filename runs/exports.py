@@ -4,12 +4,17 @@ The keys and their defaults are those of azureml-core 1.61; a key is left out wh
 that package would write its own default.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import yaml
 
+from computes.models import ComputeTarget
+from environments.definition import Definition, DockerSection, SparkSection
+from environments.models import Environment
 from runs.configuration import DEFAULT_MAX_DURATION, ScriptRunConfiguration
+from runs.masking import HIDDEN, mask_variables
 
 PYSPARK = "PySpark"
 
@@ -18,15 +23,15 @@ def as_runconfig(
     configuration: ScriptRunConfiguration,
     *,
     target: str,
-    environment: str,
-    version: int | None,
-    interpreter: str,
-    environment_variables: dict[str, str],
+    environment: Mapping[str, Any],
     priority: int = 0,
 ) -> str:
-    """The text of a `.runconfig` file, as `RunConfiguration.load` reads it."""
+    """The text of a `.runconfig` file, as `RunConfiguration.load` reads it.
+
+    `environment` is an `environment_section`.
+    """
     nodes, tasks, image = _shape(configuration)
-    docker = {"docker": {"baseImage": image}} if image else {}
+    docker = {**environment.get("docker", {}), "baseImage": image} if image else {}
     content: dict[str, Any] = {
         "script": configuration.script,
         "arguments": list(configuration.arguments),
@@ -36,17 +41,12 @@ def as_runconfig(
         "maxRunDurationSeconds": configuration.max_run_duration_seconds,
         "nodeCount": nodes,
         **({"priority": int(priority)} if priority else {}),
-        "environment": {
-            "name": environment,
-            "version": None if version is None else str(version),
-            "environmentVariables": environment_variables,
-            "python": {
-                "userManagedDependencies": True,
-                "interpreterPath": interpreter,
-            },
-            **docker,
+        "environment": {**environment, **({"docker": docker} if docker else {})},
+        "environmentVariables": {
+            **configuration.environment_variables,
+            # That format knows no references.
+            **dict.fromkeys(configuration.secrets, HIDDEN),
         },
-        "environmentVariables": dict(configuration.environment_variables),
         "history": {
             "outputCollection": True,
             "snapshotProject": True,
@@ -64,6 +64,31 @@ def as_runconfig(
         content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000
     )
     return text
+
+
+def environment_section(
+    environment: Environment | None, target: ComputeTarget | None
+) -> dict[str, Any]:
+    """What a run configuration says of an environment that runs on a target.
+
+    Variables that look secret are hidden.
+    """
+    definition = environment.definition if environment else Definition.user_managed()
+    variables = mask_variables(definition.environment_variables)
+    value = replace(definition, environment_variables=variables).to_json()
+    if definition.is_user_managed:
+        del value["python"]["condaDependencies"]
+        if environment and target:
+            value["python"]["interpreterPath"] = environment.interpreter_on(target)
+    if definition.docker == DockerSection():
+        del value["docker"]
+    if definition.spark == SparkSection():
+        del value["spark"]
+    return {
+        "name": environment.name if environment else "",
+        "version": str(environment.version) if environment else None,
+        **value,
+    }
 
 
 class _Dumper(yaml.SafeDumper):
@@ -127,6 +152,11 @@ def _more_imports(configuration: ScriptRunConfiguration) -> Iterator[str]:
 def _changes_of_environment(configuration: ScriptRunConfiguration) -> Iterator[str]:
     for name, value in configuration.environment_variables.items():
         yield f"environment.environment_variables[{name!r}] = {value!r}"
+    if configuration.secrets:
+        yield "keyvault = workspace.get_default_keyvault()"
+    for name, secret in configuration.secrets.items():
+        value = f"keyvault.get_secret({secret!r})"
+        yield f"environment.environment_variables[{name!r}] = {value}"
     if image := _shape(configuration).image:
         yield f"environment.docker.base_image = {image!r}"
 

@@ -32,6 +32,8 @@ class Followed:
         self._announcer = announcer
         self._noted = noted
         self._rest = b""
+        # What comes from now on, the script may have written.
+        self._has_begun = False
         self._take_events(self.mirror.read(EVENTS))
 
     def watch_command(self) -> dict[str, Any]:
@@ -77,7 +79,13 @@ class Followed:
             event = read_event(line)
             if event is not None:
                 self.events.append(event)
-                progress.apply_event(self.run, event)
+                if not self._is_made_up(event):
+                    progress.apply_event(self.run, event)
+                self._has_begun |= event.event in ("prepared", "started")
+
+    def _is_made_up(self, event: Event) -> bool:
+        """Whether it is told by the script, which others' environments depend on."""
+        return event.event == "environment" and self._has_begun
 
     def _take_output(self, header: dict[str, Any], data: bytes) -> None:
         name = header["output"]

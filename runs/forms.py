@@ -99,6 +99,7 @@ class SubmitForm(forms.Form):
         error_messages={"invalid": "The number of GPUs is no number. Write one."},
     )
     variables = RowsField(what="The environment variable")
+    secrets = RowsField(what="The variable of a secret")
     tags = RowsField(what="The tag")
     max_duration = DurationField(
         initial=format_duration(DEFAULT_MAX_DURATION),
@@ -121,6 +122,11 @@ class SubmitForm(forms.Form):
         variables: dict[str, str] = self.cleaned_data["variables"]
         _check(Configuration(script="-", environment_variables=variables))
         return variables
+
+    def clean_secrets(self) -> dict[str, str]:
+        secrets: dict[str, str] = self.cleaned_data["secrets"]
+        _check(Configuration(script="-", secrets=secrets))
+        return secrets
 
     def clean_max_duration(self) -> int | None:
         seconds: int | None = self.cleaned_data["max_duration"]
@@ -177,6 +183,7 @@ class SubmitForm(forms.Form):
             script=data.get("script", ""),
             arguments=data.get("arguments", ()),
             environment_variables=data.get("variables", {}),
+            secrets=data.get("secrets", {}),
             max_run_duration_seconds=data.get("max_duration", DEFAULT_MAX_DURATION),
             grace_seconds=data.get("grace", DEFAULT_GRACE),
             framework=framework,

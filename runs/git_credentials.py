@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from aml_portal.errors import TargetError, UserError
 from aml_portal.vault import Secret
 from computes.hosts.ssh_connection import host_key_of, read_key, spelled
-from runs.git_networks import addresses_of
+from runs.git_networks import outside
 from runs.git_remotes import Remote, checked_host
 from runs.git_transport import Key, Login
 from runs.models import GitCredential, GitKey
@@ -46,7 +46,7 @@ def keep_key(
     private_key = "".join(f"{line}\n" for line in private_key.splitlines())
     try:
         read_key(private_key, passphrase)
-        address = addresses_of(remote.host, remote.port)[0]
+        address = outside().addresses_of(remote.host, remote.port)[0]
         found = host_key_of(address, remote.port)
     except TargetError as error:
         raise UserError(error.message, error.advice) from error

@@ -27,14 +27,20 @@ def main() -> int:
     except TargetError as error:
         return _tell(error)
     channel.settimeout(_SILENCE)
-    for work in (_send, _complain):
-        threading.Thread(target=work, args=[channel], daemon=True).start()
+    sending, complaining = (
+        threading.Thread(target=work, args=[channel], daemon=True)
+        for work in (_send, _complain)
+    )
+    sending.start()
+    complaining.start()
     try:
         while block := channel.recv(_BLOCK):
             sys.stdout.buffer.write(block)
             sys.stdout.buffer.flush()
     except TimeoutError as error:
         return _tell(error)
+    # Why it failed is said beside.
+    complaining.join(_SILENCE)
     channel.status_event.wait(_SILENCE)
     return channel.exit_status
 

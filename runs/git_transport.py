@@ -9,9 +9,8 @@ from typing import Self
 
 from django.conf import settings
 
-from aml_portal.errors import UserError
 from computes.hosts.ssh_connection import SshAccount
-from runs.git_networks import addresses_of, is_allowed
+from runs.git_networks import outside
 from runs.git_remotes import Remote
 from runs.git_ssh import ACCOUNT
 
@@ -49,7 +48,7 @@ class Transport:
     @classmethod
     def to(cls, remote: Remote, login: Login | Key | None) -> Self:
         """Raises UserError for a remote that git must not talk to."""
-        addresses = addresses_of(remote.host, remote.port)
+        addresses = outside().addresses_of(remote.host, remote.port)
         environment = {"GIT_ALLOW_PROTOCOL": remote.scheme}
         if isinstance(login, Key):
             environment |= _over_ssh(remote, login, addresses[0])
@@ -75,12 +74,8 @@ def _over_ssh(remote: Remote, key: Key, address: str) -> dict[str, str]:
 
 
 def _over_http(remote: Remote, addresses: list[str]) -> dict[str, str]:
-    if remote.scheme == "http" and not is_allowed(remote.host, remote.port, addresses):
-        raise UserError(
-            "Over http:// anybody on the way could change what is fetched.",
-            "Give the https:// address. An administrator can allow the host with"
-            " AML_PORTAL_GIT_HOSTS.",
-        )
+    if remote.scheme == "http":
+        outside().check_plain(remote.host, remote.port, addresses)
     return {
         "http.emptyAuth": "false",
         "http.followRedirects": "false",

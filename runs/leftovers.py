@@ -12,6 +12,7 @@ from django.utils import timezone
 from aml_portal.errors import UserError
 from computes.launchers import Leftover
 from computes.models import ComputeTarget
+from computes.patience import answer_soon
 from computes.targets import host_of, launcher_of
 from runs.models import Run
 from runs.status import TERMINAL
@@ -32,7 +33,7 @@ class LeftBehind:
 
 def left_behind(target: ComputeTarget) -> list[LeftBehind]:
     """What should not be there any more. Raises TargetError."""
-    there = launcher_of(target).leftovers()
+    there = answer_soon(target, launcher_of(target).leftovers)
     known = Run.objects.select_related("experiment").filter(
         run_id__in=[each.job for each in there]
     )
@@ -42,12 +43,20 @@ def left_behind(target: ComputeTarget) -> list[LeftBehind]:
 
 
 def end_left_behind(target: ComputeTarget, job: str, *, by: str) -> None:
-    """End what is left of a job. Raises UserError if it is none of `left_behind`."""
+    """End what is left of a job.
+
+    Raises UserError if it is none of `left_behind`, TargetError if that can't be done.
+    """
     if job not in {each.leftover.job for each in left_behind(target)}:
         raise UserError("Nothing of it is left any more.", "Look at the list anew.")
-    reason = f"Ended by {by}: it was left behind."
-    host_of(target).end_living(job, grace_seconds=_GRACE, reason=reason)
-    launcher_of(target).end(job)
+    host, launcher = host_of(target), launcher_of(target)
+
+    def end() -> None:
+        reason = f"Ended by {by}: it was left behind."
+        host.end_living(job, grace_seconds=_GRACE, reason=reason)
+        launcher.end(job)
+
+    answer_soon(target, end)
 
 
 def _is_over(each: LeftBehind) -> bool:

@@ -16,10 +16,14 @@ from django.http import (
 )
 from django.views.decorators.http import require_GET, require_safe
 
+from aml_portal.durations import short_duration
 from runs.access import get_run
 from runs.byte_ranges import Part, asked_part
+from runs.environment_events import environment_events
 from runs.logs import Line, LogReader, search as search_log
 from runs.mirror import log_path
+from runs.models import Run
+from runs.status import EndReason
 
 _MAX_LINES = 1000
 _PIECE = 1024 * 1024
@@ -27,7 +31,10 @@ _PIECE = 1024 * 1024
 
 @require_GET
 def lines(request: HttpRequest, run_id: str) -> HttpResponse:
-    """`count` lines from line `start` on; a negative `start` counts from the end."""
+    """`count` lines from line `start` on; a negative `start` counts from the end.
+
+    With those at the end it is told what stands above the script's own lines.
+    """
     run = get_run(request, run_id)
     start, count = _number(request, "start", 0), _number(request, "count", _MAX_LINES)
     if start is None or count is None:
@@ -35,8 +42,10 @@ def lines(request: HttpRequest, run_id: str) -> HttpResponse:
     # Asked before the log is read: what is over by now can't grow afterwards.
     final = not run.is_active
     with LogReader(log_path(run_id)) as log:
+        above = {}
         if start < 0:
             start = max(0, log.total + start)
+            above["head"] = _head(run, log)
         found = log.lines(start, max(0, min(count, _MAX_LINES)))
         answer = {
             "start": start,
@@ -44,8 +53,27 @@ def lines(request: HttpRequest, run_id: str) -> HttpResponse:
             "total": log.total,
             "size": log.size,
             "final": final,
+            **above,
         }
     return JsonResponse(answer, json_dumps_params={"ensure_ascii": False})
+
+
+def _head(run: Run, log: LogReader) -> dict[str, Any] | None:
+    """How many lines are of the making of the environment, and what came of that.
+
+    None while that is not known, and where nothing was said of it.
+    """
+    if run.end_reason == EndReason.PREPARE_FAILED:
+        return {"lines": 0, "title": run.error}
+    told = environment_events(run.run_id)
+    # The event may have come before the lines.
+    if not told.log_bytes or told.log_bytes > log.size:
+        return None
+    count = log.mark_at(told.log_bytes).newlines
+    title = "Environment is ready"
+    if told.seconds is not None:
+        title = f"Environment built in {short_duration(told.seconds)}"
+    return {"lines": count, "title": title} if count else None
 
 
 @require_GET

@@ -12,13 +12,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from computes.models import ComputeTarget
-from environments.models import Environment
+from environments.models import Environment, Lock
 from runs.configuration import ScriptRunConfiguration
 from runs.experiment_models import Experiment
 from runs.git_models import GitCredential, GitImport, GitKey
 from runs.lease_models import Lease
 from runs.notices import announce_change, announce_queue, announce_status
 from runs.priority import Priority
+from runs.secret_models import NamedSecret
 from runs.status import (
     ACTIVE,
     END_STATUS,
@@ -37,6 +38,7 @@ __all__ = [
     "GitImport",
     "GitKey",
     "Lease",
+    "NamedSecret",
     "Run",
     "RunEvent",
     "RunQuerySet",
@@ -80,6 +82,10 @@ class Snapshot(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("runs:snapshot-page", args=[self.id])
+
+    @property
+    def title(self) -> str:
+        return f"Snapshot {self}"
 
 
 class RunQuerySet(models.QuerySet["Run"]):
@@ -164,6 +170,14 @@ class Run(models.Model):
     )
     environment = models.ForeignKey(
         Environment, on_delete=models.PROTECT, related_name="runs"
+    )
+    # What its packages came to; None before that is known, and where none were needed.
+    lock = models.ForeignKey(
+        Lock,
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="runs",
     )
     properties = models.JSONField(default=dict, blank=True)
     # What was not committed of the source: the SHA-256 of an object in the store.
@@ -265,7 +279,9 @@ class Run(models.Model):
     @property
     def previous(self) -> "Run | None":
         """The run before this one in its experiment."""
-        runs = Run.objects.select_related("experiment", "snapshot")
+        runs = Run.objects.select_related(
+            "experiment", "snapshot", "environment", "lock"
+        )
         before = runs.filter(experiment_id=self.experiment_id, id__lt=self.pk)
         return before.order_by("-id").first()
 

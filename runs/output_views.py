@@ -1,4 +1,4 @@
-"""The outputs and the snapshot of a run: listed, shown and downloaded."""
+"""Outputs, snapshot and lock of a run: listed, shown and downloaded."""
 
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.views.decorators.http import require_GET, require_safe
@@ -57,3 +57,18 @@ def patch(request: PageRequest, run_id: str) -> HttpResponseBase:
     if not run.git_patch:
         raise Http404("The run has no patch.")
     return send_file(request, store().open(run.git_patch), name=f"{run_id}.patch")
+
+
+@require_GET
+def lock(request: PageRequest, run_id: str, name: str) -> HttpResponse:
+    """The exact packages that the run had, for another tool to install them."""
+    lock = get_run(request, run_id).lock
+    texts = {
+        "requirements.txt": lock and lock.text and lock.as_requirements(),
+        "conda-explicit.txt": lock and lock.conda and lock.as_explicit(),
+    }
+    text = texts.get(name)
+    if not text:
+        raise Http404("The run has no such lock.")
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(text, content_type="text/plain; charset=utf-8", headers=headers)

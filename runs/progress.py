@@ -7,8 +7,10 @@ to by whoever comes first, and for the others nothing happens.
 import signal
 from collections.abc import Iterable
 
-from aml_portal.durations import spell_duration
+from aml_portal.durations import short_duration, spell_duration
+from environments import builds
 from runs.dispatch import dispatch, enqueue_clean
+from runs.environment_events import environment_events
 from runs.giving_up import learn_end
 from runs.models import Run
 from runs.reports import Event, LastWord, moment
@@ -26,6 +28,8 @@ def apply_event(run: Run, event: Event) -> None:
                 time=time,
                 only_from=(RunStatus.STARTING,),
             )
+        case "environment":
+            _take_environment(run, event)
         case "exited":
             run.move(
                 RunStatus.FINALIZING,
@@ -33,6 +37,33 @@ def apply_event(run: Run, event: Event) -> None:
                 time=time,
                 only_from=(RunStatus.STARTING, RunStatus.RUNNING),
             )
+
+
+_ENVIRONMENT = {
+    "building": "Its environment is being built.",
+    "waiting": "Another run builds its environment; this one waits.",
+    "hit": "Its environment was there already.",
+}
+
+
+def _take_environment(run: Run, event: Event) -> None:
+    time = moment(event.time)
+    builds.note(
+        run.target,
+        key=event.key,
+        state=event.state,
+        time=time,
+        seconds=event.seconds,
+        size=event.bytes,
+    )
+    if run.status not in (RunStatus.STARTING, RunStatus.NOT_RESPONDING):
+        # It is told once more, after this process was started anew.
+        return
+    sentence = _ENVIRONMENT.get(event.state, "")
+    if event.state == "built":
+        sentence = f"Its environment was built in {short_duration(event.seconds or 0)}."
+    if sentence and not run.events.filter(detail=sentence).exists():
+        run.note(sentence, time=time)
 
 
 def settle(run: Run, word: LastWord) -> None:
@@ -50,8 +81,7 @@ def settle(run: Run, word: LastWord) -> None:
         only_from=(RunStatus.PREPARING, *FOLLOWED),
     )
     if ended:
-        dispatch(run.target)
-        enqueue_clean(run)
+        _let_go(run)
     else:
         learn_end(run, _end_sentence(run, why, word))
 
@@ -59,10 +89,19 @@ def settle(run: Run, word: LastWord) -> None:
 def lose(run: Run, sentence: str) -> None:
     """End a run of which nothing more can ever be known."""
     if run.end(EndReason.LOST, detail=sentence, only_from=FOLLOWED):
-        dispatch(run.target)
-        enqueue_clean(run)
+        _let_go(run)
     else:
         learn_end(run, sentence)
+
+
+def _let_go(run: Run) -> None:
+    """What the end of a run means to others."""
+    others = Run.objects.active().filter(environment_id=run.environment_id)
+    begun = [each.key for each in environment_events(run.run_id).events]
+    if begun and not others.exists():
+        builds.give_up(run.target, begun)
+    dispatch(run.target)
+    enqueue_clean(run)
 
 
 def stop_responding(run: Run, sentence: str) -> bool:
@@ -93,6 +132,8 @@ _END_REASONS = {
     "max_duration": EndReason.MAX_DURATION,
     "idle": EndReason.IDLE,
     "start_failed": EndReason.START_FAILED,
+    "prepare_failed": EndReason.PREPARE_FAILED,
+    "submit_failed": EndReason.SUBMIT_FAILED,
     "host_signal": EndReason.HOST_SIGNAL,
 }
 
@@ -103,7 +144,7 @@ def _end_reason(run: Run, word: LastWord) -> EndReason:
             failed = word.exit_code != 0
             return EndReason.EXIT_CODE if failed else EndReason.SUCCEEDED
         case "canceled_before_start" if run.cancel_requested_at is None:
-            # Nobody wanted that: a submission that failed has seen to it.
+            # No person wanted that: its launcher saw that it would never begin.
             return EndReason.SUBMIT_FAILED
         case "canceled_before_start":
             return EndReason.CANCELED
@@ -118,6 +159,8 @@ def _end_sentence(run: Run, why: EndReason, word: LastWord) -> str:
             return f"{_limit_sentence(run, why, word)} {_receipt_sentence(word)}"
         case EndReason.SUCCEEDED:
             return str(why.label)
+    if why == EndReason.PREPARE_FAILED:
+        return f"{why.label} {word.detail}".strip()
     return word.detail or str(why.label)
 
 

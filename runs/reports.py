@@ -22,12 +22,22 @@ _T = TypeVar("_T")
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """A line of `events.jsonl`; that of an end has an exit code or a signal."""
+    """A line of `events.jsonl`; that of an end has an exit code or a signal.
+
+    What is told of an environment has a `state`, its `key`, and when it was built the
+    `seconds` that this took; `bytes` are those on the disk. `log_bytes` is where the
+    script's own part of the log begins.
+    """
 
     event: _Text
     time: _Time
     exit_code: _Byte | None = None
     signal: _Byte | None = None
+    state: _Text = ""
+    key: _Text = ""
+    seconds: _Number | None = None
+    bytes: _Count | None = None
+    log_bytes: _Count | None = None
 
 
 class SentSignal(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,8 @@
-"""What changed in the source of a run, against the runs that it follows."""
+"""What changed in source and environment of a run, against those that it follows."""
 
 from dataclasses import dataclass
 
+from environments.package_changes import PackageChange, package_changes
 from runs.diff_address import DiffAddress, address_in
 from runs.models import Run
 from runs.requests import PageRequest
@@ -31,6 +32,8 @@ class RunChanges:
     chosen: Earlier
     at: DiffAddress
     count: int
+    packages: list[PackageChange]
+    has_another_environment: bool
     problem: str = ""
 
 
@@ -48,14 +51,22 @@ def run_changes(request: PageRequest, run: Run) -> RunChanges | None:
     except SnapshotError as error:
         problem = str(error)
     return RunChanges(
-        earlier=earlier, chosen=chosen, at=at, count=count, problem=problem
+        earlier=earlier,
+        chosen=chosen,
+        at=at,
+        count=count,
+        packages=package_changes(chosen.run.lock, run.lock),
+        has_another_environment=chosen.run.environment_id != run.environment_id,
+        problem=problem,
     )
 
 
 def _earlier(run: Run) -> list[Earlier]:
     previous, parent = run.previous, None
     if run.parent_id and (previous is None or run.parent_id != previous.pk):
-        runs = Run.objects.select_related("experiment", "snapshot")
+        runs = Run.objects.select_related(
+            "experiment", "snapshot", "environment", "lock"
+        )
         parent = runs.get(pk=run.parent_id)
     found = {"previous": ("Previous run", previous), "parent": ("Parent run", parent)}
     return [

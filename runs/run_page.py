@@ -9,13 +9,15 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from aml_portal.durations import spell_duration
+from aml_portal.secret_names import looks_secret
 from runs.access import may_change
-from runs.exports import as_python, as_runconfig
+from runs.exports import as_python, as_runconfig, environment_section
 from runs.gpus import gpus_in_words
-from runs.masking import looks_secret, mask_variables, masked
+from runs.masking import mask_variables, masked
 from runs.mirror import RESOURCES, last_word, mirror_folder
 from runs.models import Run, RunEvent
 from runs.requests import PageRequest
+from runs.run_environment import building, run_environment
 from runs.run_git import RunGit
 from runs.sights import JOB_NAME, JOB_URL
 from runs.status import CANCELABLE, WITHOUT_JOB, EndReason, RunStatus
@@ -33,6 +35,8 @@ ADVICE = {
     " with a longer idle limit.",
     EndReason.START_FAILED: "Check the environment's interpreter and the script, then"
     " resubmit.",
+    EndReason.PREPARE_FAILED: "What was printed meanwhile is in the log. Change the"
+    " environment, or submit the run again once the cause is gone.",
     EndReason.SUBMIT_FAILED: "Resubmit the run; its settings are kept.",
     EndReason.HOST_SIGNAL: "The compute target was shut down or the system was stopped."
     " Resubmit the run.",
@@ -65,8 +69,12 @@ class Phase:
 
 def page_context(request: PageRequest, run: Run) -> dict[str, Any]:
     """What every part of the page may use."""
+    built = building(run) if run.status == RunStatus.STARTING else None
     return {
         "run": run,
+        # As Azure ML calls it while an environment is made for the run.
+        "status": RunStatus.PREPARING if built else RunStatus(run.status),
+        "building": built,
         "may_change": may_change(request.user, run),
         # Asked for where they are shown, which is not in every part.
         "why_waiting": SimpleLazyObject(lambda: why_waiting(run)),
@@ -96,7 +104,7 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
         "configuration": configuration,
         "gpus": gpus_in_words(run.gpu_indexes),
         "launch": run.target.launch_in_words(configuration.launch),
-        "interpreter": run.environment.interpreter_on(run.target),
+        "interpreter": _interpreter(run),
         "job_name": run.properties.get(JOB_NAME, ""),
         "job_url": run.properties.get(JOB_URL, ""),
         "max_duration": _max_duration(run),
@@ -104,8 +112,10 @@ def overview_context(request: PageRequest, run: Run) -> dict[str, Any]:
             (name, value, bool(value) and looks_secret(name))
             for name, value in shown.items()
         ],
+        "secrets": configuration.secrets,
         "children": run.children.order_by("id")[:_MOST_CHILDREN],
         "git": RunGit(run=run),
+        "packages": run_environment(run),
         "word": None if run.is_active else last_word(run.run_id),
     }
 
@@ -114,6 +124,13 @@ def _advice(run: Run) -> str:
     if run.end_reason == EndReason.GIVEN_UP and not run.is_left_there:
         return "Its target has answered since: the timeline says what became of it."
     return ADVICE.get(EndReason(run.end_reason), "") if run.end_reason else ""
+
+
+def _interpreter(run: Run) -> str:
+    """Empty for one that is made for the environment, and has no place of its own."""
+    if not run.environment.definition.is_user_managed:
+        return ""
+    return run.environment.interpreter_on(run.target)
 
 
 def _max_duration(run: Run) -> str:
@@ -138,11 +155,8 @@ def configuration_context(run: Run) -> dict[str, Any]:
         "runconfig": as_runconfig(
             shown,
             target=run.target.name,
-            environment=environment.name,
-            version=environment.version,
-            interpreter=environment.interpreter_on(run.target),
+            environment=environment_section(environment, run.target),
             priority=run.priority,
-            environment_variables=mask_variables(environment.environment_variables),
         ),
         "python": as_python(
             shown,

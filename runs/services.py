@@ -11,19 +11,21 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from aml_portal.errors import PortalError, UserError
+from aml_portal.errors import UserError
 from computes.models import ComputeTarget
+from environments.builds import check_target
 from environments.models import Environment
 from runs import mirror
 from runs.configuration import ScriptRunConfiguration
 from runs.dispatch import dispatch
-from runs.execution import remove_job, submission_lease
+from runs.execution import submission_lease
 from runs.git_facts import GitFacts
 from runs.gpus import check_gpus
 from runs.leases import is_held
 from runs.models import Experiment, Run, RunQuerySet, RunTag, Snapshot
 from runs.notices import announce_change, announce_changes
 from runs.priority import Priority
+from runs.secrets import check_secrets
 from runs.snapshots import Manifest
 from runs.status import CANCELABLE, TERMINAL, WITHOUT_JOB, EndReason, RunStatus
 from runs.storage import read_manifest, store
@@ -90,7 +92,7 @@ def submit_run(*, owner: "User", submission: Submission) -> Run:
     existing = _submitted(submission)
     if existing:
         return existing
-    _check(submission)
+    _check(owner, submission)
     if submission.priority > Priority.NORMAL and not owner.is_staff:
         raise UserError(
             "Only administrators submit with a high priority.", "Pick another one."
@@ -116,7 +118,7 @@ def _queue_run(owner: "User", submission: Submission) -> Run:
     return run
 
 
-def _check(submission: Submission) -> None:
+def _check(owner: "User", submission: Submission) -> None:
     configuration = submission.configuration
     configuration.check()
     for name, value in submission.tags.items():
@@ -126,6 +128,8 @@ def _check(submission: Submission) -> None:
             f"The compute target {submission.target.name} is detached.",
             "Pick another one.",
         )
+    check_target(submission.environment, submission.target)
+    check_secrets(owner, configuration)
     check_gpus(submission.target, configuration.gpus)
     if submission.environment.archived_at:
         raise UserError(
@@ -222,6 +226,8 @@ def cancel_run(run: Run, *, by: str) -> bool:
         EndReason.CANCELED,
         detail=f"Canceled by {by} before it began.",
         only_from=WITHOUT_JOB,
+        # It has nothing on its target.
+        cleaned_at=timezone.now(),
     ):
         return True
     return run.move(
@@ -315,32 +321,28 @@ def delete_runs(runs: RunQuerySet) -> Deletion:
                 result.deleted += 1
             else:
                 result.active += 1
-        except (PortalError, OSError) as error:
+        except (UserError, OSError) as error:
             result.failed += 1
             result.why = result.why or str(error)
     return result
 
 
 def delete_run(run: Run) -> bool:
-    """Delete a run with its files; False while it is at work. Raises PortalError.
+    """Delete a run with its files; False while it is at work. Raises UserError.
 
     The snapshot stays, since other runs may have the same; if none has, and nobody
     submits it again, it is swept a day later.
     """
     if run.status not in TERMINAL:
         return False
-    if is_held(submission_lease(run.pk)):
-        # Canceled while its files were laid out, which goes on for a moment.
-        raise UserError(
-            "The run is still being cleared away.", "Try again in a moment."
-        )
     if run.is_left_there:
         raise UserError(
             f"The run was given up, and may still work on {run.target}.",
             "It can be deleted once that has answered.",
         )
-    if run.cleaned_at is None:
-        remove_job(run)
+    if run.cleaned_at is None or is_held(submission_lease(run.pk)):
+        # A worker does that, which can wait for the target; whoever deletes can't.
+        raise UserError("The run is still being cleared away.", _when_cleared(run))
     # The row goes first: a folder without a row is waste, a row without a folder a lie.
     with transaction.atomic():
         # Locked, or somebody might tag it after its tags were looked for.
@@ -349,3 +351,10 @@ def delete_run(run: Run) -> bool:
         Snapshot.objects.filter(pk=run.snapshot_id).touch()
     mirror.remove(run.run_id)
     return True
+
+
+def _when_cleared(run: Run) -> str:
+    target = run.target
+    if target.trouble:
+        return f"That needs {target}, which is in trouble: {target.trouble}"
+    return "Try again in a moment."

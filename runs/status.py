@@ -85,6 +85,7 @@ class EndReason(models.TextChoices):
     MAX_DURATION = "max_duration", "The run reached its maximum duration."
     IDLE = "idle", "The run was idle for too long."
     START_FAILED = "start_failed", "The script could not be started."
+    PREPARE_FAILED = "prepare_failed", "The environment could not be made."
     SUBMIT_FAILED = "submit_failed", "The run could not be submitted."
     HOST_SIGNAL = "host_signal", "The system of the compute target ended the run."
     LOST = "lost", "The run disappeared without an exit code."
@@ -100,6 +101,7 @@ END_STATUS: dict[EndReason, RunStatus] = {
     EndReason.MAX_DURATION: _S.CANCELED,
     EndReason.IDLE: _S.CANCELED,
     EndReason.START_FAILED: _S.FAILED,
+    EndReason.PREPARE_FAILED: _S.FAILED,
     EndReason.SUBMIT_FAILED: _S.FAILED,
     EndReason.HOST_SIGNAL: _S.FAILED,
     EndReason.LOST: _S.FAILED,

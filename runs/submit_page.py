@@ -14,15 +14,17 @@ from django.urls import reverse
 from aml_portal.bodies import largest_upload
 from aml_portal.durations import format_duration, spell_duration
 from aml_portal.errors import UserError
+from aml_portal.secret_names import MASKED_NAMES, secrets_among
 from aml_portal.sizes import spell_size
 from computes.models import ComputeTarget
-from environments.models import Environment
+from environments.builds import outlook
+from environments.models import Environment, EnvironmentQuerySet
 from runs.access import may_change
 from runs.configuration import ScriptRunConfiguration
-from runs.exports import as_python, as_runconfig
+from runs.exports import as_python, as_runconfig, environment_section
 from runs.forms import SubmitForm
-from runs.masking import MASKED_NAMES, looks_secret, mask_variables, masked
-from runs.models import Experiment, Run, Snapshot
+from runs.masking import masked
+from runs.models import Experiment, NamedSecret, Run, Snapshot
 from runs.places import places
 from runs.priority import Priority
 from runs.requests import PageRequest
@@ -44,7 +46,8 @@ _SCRIPT, _EXPERIMENT = "train.py", "my-experiment"
 def initial_values(request: PageRequest, run: Run | None) -> dict[str, Any]:
     """What the form begins with: a run's settings, or those of the last run."""
     if run is not None:
-        return _values_of(run, without=hidden_variables(request, run))
+        values = _values_of(run, without=hidden_variables(request, run))
+        return values | {"secrets": _secrets_for(request.user, run)}
     values = _last_choices(request.user)
     values["experiment"] = request.GET.get("experiment", "")
     if request.GET.get("example") == "digits":
@@ -77,8 +80,13 @@ def hidden_variables(request: PageRequest, run: Run) -> list[str]:
     """The variables of `run` whose values are kept from whoever is not its owner."""
     if may_change(request.user, run):
         return []
-    variables = run.configuration.environment_variables
-    return [name for name, value in variables.items() if value and looks_secret(name)]
+    return secrets_among(run.configuration.environment_variables)
+
+
+def _secrets_for(user: User, run: Run) -> dict[str, str]:
+    """Those of somebody else can't be had; the variables need another's."""
+    secrets = run.configuration.secrets
+    return dict(secrets) if run.owner_id == user.pk else dict.fromkeys(secrets, "")
 
 
 def _values_of(run: Run, *, without: list[str]) -> dict[str, Any]:
@@ -131,9 +139,13 @@ def form_context(form: SubmitForm, user: User) -> dict[str, Any]:
         "source_config": source_config(),
         "source_roots": settings.SOURCE_ROOTS,
         "experiments": experiments[:_MOST_EXPERIMENTS],
+        "environments": _environments(form),
         "targets": targets,
         "has_gpus": any(place.may_have_gpus for place in targets),
         "priorities": _priorities(user),
+        "kept_secrets": NamedSecret.objects.filter(owner=user).values_list(
+            "name", flat=True
+        ),
         "arguments_json": json.dumps(words),
         "command_line": line,
         "masked_names": MASKED_NAMES,
@@ -192,19 +204,22 @@ def preview_context(form: SubmitForm) -> dict[str, Any]:
         "runconfig": as_runconfig(
             shown,
             target=target.name if target else "local",
-            environment=environment.name if environment else "",
-            version=environment.version if environment else None,
-            interpreter=environment.interpreter_on(target)
-            if environment and target
-            else "python",
+            environment=environment_section(environment, target),
             priority=priority,
-            environment_variables=mask_variables(
-                environment.environment_variables if environment else {}
-            ),
+        ),
+        "outlook": (
+            outlook(environment, target, typed.launch)
+            if environment and target
+            else None
         ),
         "targets": places(priority, typed.gpus),
         "readings": _readings(form),
     }
+
+
+def _environments(form: SubmitForm) -> EnvironmentQuerySet:
+    chosen = str(form["environment"].value() or "")
+    return Environment.objects.offered(chosen).prefetch_related("labels")
 
 
 def _paths(snapshot: Snapshot | None) -> list[str]:

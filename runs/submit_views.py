@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
+from django.contrib import messages
 from django.http import Http404, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -12,7 +13,11 @@ from django.views.decorators.http import (
 )
 
 from aml_portal.errors import UserError
+from aml_portal.row_keys import key_in
+from computes.models import ComputeTarget
+from environments.models import Environment
 from runs.access import get_run
+from runs.building_ahead import build_ahead
 from runs.file_names import name_in
 from runs.file_tree import folder_at, tree
 from runs.forms import SubmitForm
@@ -127,3 +132,16 @@ def submit_example(request: PageRequest) -> HttpResponse:
     """Submit the example that comes with the portal, to its first target."""
     run = submit_run(owner=request.user, submission=example_submission())
     return _go_to(request, run)
+
+
+@require_POST
+def build_environment(request: PageRequest, name: str, version: int) -> HttpResponse:
+    """Have an environment built on the `target`, before a run needs it."""
+    environment = get_object_or_404(Environment, name=name, version=version)
+    key = key_in(request.POST.get("target", ""))
+    target = get_object_or_404(ComputeTarget.objects.usable(), pk=key)
+    try:
+        return redirect(build_ahead(environment, target, owner=request.user))
+    except UserError as error:
+        messages.error(request, str(error))
+        return redirect(environment)

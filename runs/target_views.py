@@ -8,6 +8,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from aml_portal.errors import PortalError, UserError
 from computes.models import LOCAL, ComputeTarget
+from environments.idle import idle_builds, remove_build
 from runs.detaching import IfActive, detach as detach_target
 from runs.leftovers import end_left_behind, left_behind
 from runs.requests import PageRequest
@@ -20,6 +21,7 @@ def leftovers(request: PageRequest, name: str) -> HttpResponse:
     context: dict[str, object] = {"target": target}
     try:
         context["found"] = left_behind(target)
+        context["builds"] = idle_builds(target)
     except PortalError as error:
         context["error"] = error
     return render(request, "runs/leftovers.html", context)
@@ -35,6 +37,19 @@ def end_leftover(request: PageRequest, name: str) -> HttpResponse:
         messages.error(request, str(error))
     else:
         messages.success(request, f"What was left of {job} is being ended.")
+    return redirect("runs:leftovers", target.name)
+
+
+@require_POST
+def remove_idle_build(request: PageRequest, name: str) -> HttpResponse:
+    """For administrators: remove a built environment that no run uses."""
+    target = _target(request, name)
+    try:
+        remove_build(target, request.POST.get("key", ""))
+    except PortalError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "The environment was removed.")
     return redirect("runs:leftovers", target.name)
 
 

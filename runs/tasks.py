@@ -2,13 +2,14 @@
 
 import logging
 
-from runs import execution, git_imports, gpu_looks, sweep
+from runs import background, execution, git_imports, gpu_looks, sweep
 
 _log = logging.getLogger(__name__)
 
 
 def start_run(run_pk: int) -> None:
-    execution.start_run(run_pk)
+    if execution.start_run(run_pk):
+        background.carry_out(execution.start_run_slowly, run_pk)
 
 
 def clean_run(run_pk: int) -> None:

@@ -13,6 +13,7 @@ from runs import (
     output_views,
     queue_views,
     run_views,
+    secret_views,
     snapshot_views,
     submit_views,
     target_views,
@@ -66,6 +67,7 @@ _one_run = [
     path("snapshot/", output_views.snapshot, name="snapshot-tree"),
     path("snapshot/file/", output_views.snapshot_file, name="snapshot-file"),
     path("patch/", output_views.patch, name="patch"),
+    path("lock/<str:name>", output_views.lock, name="lock"),
     path("snapshot/zip/", output_views.snapshot_zip, name="snapshot-zip"),
     path("log/lines", log_views.lines, name="log-lines"),
     path("log/search", log_views.search, name="log-search"),
@@ -89,6 +91,11 @@ _git_credentials = [
     path("<int:pk>/remove/", git_credential_views.remove, name="git-credential-remove"),
     path("keys/new/", git_credential_views.new_key, name="git-key-new"),
 ]
+_secrets = [
+    path("", secret_views.secrets, name="secrets"),
+    path("new/", secret_views.new, name="secret-new"),
+    path("<int:pk>/remove/", secret_views.remove, name="secret-remove"),
+]
 _one_git_key = [
     path("confirm/", git_credential_views.confirm, name="git-key-confirm"),
     path("remove/", git_credential_views.remove_key, name="git-key-remove"),
@@ -99,7 +106,13 @@ _runs: list[URLPattern | URLResolver] = [
     path("runs/", include(_submission)),
     path("runs/<str:run_id>/", include(_one_run)),
     path("snapshots/<sha256:sha256>/", include(_one_snapshot)),
+    path(
+        "environments/<str:name>/<int:version>/build/",
+        submit_views.build_environment,
+        name="build-environment",
+    ),
     path("git-credentials/", include(_git_credentials)),
+    path("secrets/", include(_secrets)),
     path("snapshots/<sha256:before>/diff/<sha256:after>/", include(_one_diff)),
     path("git-credentials/keys/<int:pk>/", include(_one_git_key)),
     path("compute/<str:name>/detach/", target_views.detach, name="detach-target"),
@@ -108,6 +121,11 @@ _runs: list[URLPattern | URLResolver] = [
         "compute/<str:name>/leftovers/end/",
         target_views.end_leftover,
         name="end-leftover",
+    ),
+    path(
+        "compute/<str:name>/leftovers/remove/",
+        target_views.remove_idle_build,
+        name="remove-build",
     ),
     path("compute/<str:name>/queue/", queue_views.queue, name="queue"),
     path("compute/<str:name>/queue/change/", queue_views.change, name="change-queue"),

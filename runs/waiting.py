@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from computes.models import ComputeTarget
-from runs.estimate import FEWEST, AtWork, Span, start_spans
+from runs.estimate import FARTHEST, FEWEST, AtWork, Span, start_spans
 from runs.gpus import Pool, why_no_gpus
 from runs.models import Run
 from runs.status import RunStatus
@@ -52,7 +52,7 @@ def estimate_of(run: Run) -> Estimate | None:
     """When it probably begins; None once it has its place."""
     if run.status != RunStatus.QUEUED:
         return None
-    ahead = Run.objects.ahead_of(run).values_list("gpus", flat=True)
+    ahead = Run.objects.ahead_of(run).values_list("gpus", flat=True)[:FARTHEST]
     return estimates(run.target, [*ahead, run.gpus])[-1]
 
 
@@ -85,7 +85,10 @@ def estimates(target: ComputeTarget, waiting: Sequence[int]) -> list[Estimate]:
         # How long others use theirs, nobody can tell.
         gpus=len(pool.usable) + len(held),
     )
-    return [_told(span, now, len(history)) for span in spans]
+    return [
+        _told(span, now, ahead=ahead, runs=len(history))
+        for ahead, span in enumerate(spans)
+    ]
 
 
 def _history(target: ComputeTarget) -> list[float]:
@@ -100,9 +103,11 @@ def _elapsed(run: Run, now: datetime) -> float:
     return max((now - begun).total_seconds(), 0.0)
 
 
-def _told(span: Span | None, now: datetime, runs: int) -> Estimate:
+def _told(span: Span | None, now: datetime, *, ahead: int, runs: int) -> Estimate:
     if runs < FEWEST:
         return Estimate(runs=runs, why_not="too few runs have ended here")
+    if ahead >= FARTHEST:
+        return Estimate(runs=runs, why_not="too many runs are ahead of it")
     if span is None:
         return Estimate(
             runs=runs,

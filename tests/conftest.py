@@ -28,6 +28,7 @@ from tests.services.portal import Portal, prepare_data  # noqa: E402
 from tests.services.redis import RedisServer  # noqa: E402
 from tests.services.slurm import Slurm  # noqa: E402
 from tests.services.spark import SparkCluster  # noqa: E402
+from tests.services.sshd import Sshd  # noqa: E402
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -81,6 +82,20 @@ def settings_of_tests() -> Iterator[None]:
         PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
     ):
         yield
+
+
+@pytest.fixture(scope="module")
+def sshd() -> Iterator[Sshd]:
+    """A server that goes on as long as the tests of a module."""
+    with Sshd() as server:
+        yield server
+
+
+@pytest.fixture
+def own_sshd() -> Iterator[Sshd]:
+    """One that a test may stop and start."""
+    with Sshd() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

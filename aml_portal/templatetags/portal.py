@@ -1,8 +1,10 @@
 """What every template may use: icons, modules, times, sizes, the place in the menu."""
 
 from datetime import datetime
+from typing import Any
 
 from django import template
+from django.shortcuts import resolve_url
 from django.templatetags.static import static
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -67,6 +69,20 @@ def moment(time: datetime | None, empty: str = "") -> SafeString | str:
         f"{exact:%Y-%m-%d %H:%M:%S %Z}",
         f"{exact:%Y-%m-%d %H:%M}",
     )
+
+
+@register.inclusion_tag("components/_crumbs.html")
+def crumbs(*words: Any) -> dict[str, object]:
+    """Where a page is: the text and the place of each page above it, then its own name.
+
+    A place is an address, the name of one, or what has one, such as a target.
+    """
+    *above, here = words
+    texts, places = above[::2], above[1::2]
+    steps = [
+        (text, resolve_url(place)) for text, place in zip(texts, places, strict=True)
+    ]
+    return {"steps": steps, "here": here}
 
 
 @register.simple_tag(takes_context=True)

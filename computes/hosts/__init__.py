@@ -3,6 +3,7 @@
 from computes.hosts.base import (
     DamagedSourceError,
     Host,
+    IdleEnvironment,
     LivingJob,
     LivingProcess,
     Place,
@@ -13,10 +14,13 @@ from computes.hosts.base import (
     TargetAwayError,
 )
 from computes.hosts.plain import plain
+from computes.runner.masking import LEAST as LEAST_SECRET
 
 __all__ = [
+    "LEAST_SECRET",
     "DamagedSourceError",
     "Host",
+    "IdleEnvironment",
     "LivingJob",
     "LivingProcess",
     "Place",

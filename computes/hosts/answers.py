@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from aml_portal.errors import TargetError
-from computes.hosts.base import LivingJob, Place
+from computes.hosts.base import IdleEnvironment, LivingJob, Place
 from computes.hosts.plain import plain
 
 _LONGEST_PATH = 4096
 # More than there are on any machine; the portal has to go through all of them.
 _MOST_GPUS, _MOST_PROCESSES, _MOST_JOBS = 256, 4096, 100_000
+_MOST_ENVIRONMENTS = 10_000
 # The largest number that a database has room for.
 _MOST = 2**63 - 1
 
@@ -30,6 +31,7 @@ def facts_in(said: Answer, name: str) -> dict[str, Any]:
         return {
             **{field: plain(said[field]) for field in texts},
             "executable": plain(said["executable"], _LONGEST_PATH),
+            **{field: plain(said[field]) for field in ("glibc", "cuda")},
             "cpus": _or_none(_whole, said["cpus"]),
             "load": _or_none(_number, said["load"]),
             **{field: _or_none(_whole, said[field]) for field in sizes},
@@ -76,6 +78,19 @@ def living_in(said: Answer, name: str) -> list[LivingJob]:
                 for job, told in list(said.items())[:_MOST_JOBS]
             }
         )
+
+
+def environments_in(said: Answer, name: str) -> list[IdleEnvironment]:
+    """Those that nobody uses. Raises TargetError."""
+    with _understood(name):
+        return [
+            IdleEnvironment(
+                key=plain(each["key"]),
+                bytes=_or_none(_whole, each["bytes"]),
+                used=_number(each["used"]),
+            )
+            for each in said["environments"][:_MOST_ENVIRONMENTS]
+        ]
 
 
 def state_in(said: Answer, name: str) -> dict[str, Any]:

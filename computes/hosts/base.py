@@ -106,6 +106,19 @@ class LivingJob:
         ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class IdleEnvironment:
+    """An environment that no job uses at the moment.
+
+    `used` is when one did last, in seconds since 1970. `bytes` is None of one whose
+    build died.
+    """
+
+    key: str
+    bytes: int | None
+    used: float
+
+
 class Stream(Protocol):
     """Both ends of a `runner follow`."""
 
@@ -145,6 +158,16 @@ class Host(Protocol):
         """
         ...
 
+    def give_secrets(self, job: str, secrets: Mapping[str, Any]) -> None:
+        """Leave for the staged job what is not to stand in its `job.json`.
+
+        Its runner takes that away as the first thing it does; a job that was started,
+        or that ended without, leaves nothing of it. `env` are variables of the script,
+        whose names `job.json` has as `secrets`; `build` is what the making of its
+        environment gets (computes/runner/building.py).
+        """
+        ...
+
     def start(self, job: str) -> dict[str, Any]:
         """Start the staged job, once however often this is called; its handle."""
         ...
@@ -159,6 +182,20 @@ class Host(Protocol):
         """End the job, or see to it that it never starts."""
         ...
 
+    def prevent(self, job: str, *, word: str, reason: str) -> None:
+        """See to it that the job never starts, and that its last word is `word`.
+
+        One that was started, or has a last word, is left alone.
+        """
+        ...
+
+    def lay_out(self, name: str, source: Source) -> str:
+        """Make the folder `name` of files that jobs share, once; where it is there.
+
+        Another content needs another name. Raises DamagedSourceError.
+        """
+        ...
+
     def living(self) -> list[LivingJob]:
         """The jobs of which processes live there in this account, of any portal."""
         ...
@@ -167,8 +204,20 @@ class Host(Protocol):
         """End what lives of a job, also if it ended or its folder is gone; soon."""
         ...
 
+    def environments(self) -> list[IdleEnvironment]:
+        """The environments that were built there and that no job uses or builds now."""
+        ...
+
+    def remove_environment(self, key: str) -> None:
+        """Remove one of these; absent is fine, in use is not."""
+        ...
+
     def write_log(self, job: str, data: bytes) -> None:
         """Add to the log of a job that is staged and has not been started."""
+        ...
+
+    def write_event(self, job: str, event: str, **facts: Any) -> None:
+        """Add to the events of such a job, as its runner will."""
         ...
 
     def place(self, job: str) -> Place:

@@ -6,14 +6,15 @@ import select
 import socket
 import subprocess
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from aml_portal.errors import FULL_DISK, TargetError
-from computes.hosts.answers import facts_in, gpus_in
+from computes.hosts.answers import environments_in, facts_in, gpus_in
 from computes.hosts.base import (
     DamagedSourceError,
+    IdleEnvironment,
     LivingJob,
     Place,
     Ran,
@@ -22,7 +23,7 @@ from computes.hosts.base import (
 )
 from computes.hosts.bridging import open_socket
 from computes.hosts.sending import Sender
-from computes.runner import RUNNER, commands, facts, gpus, staging
+from computes.runner import RUNNER, commands, facts, gpus, runner, staging
 
 # A runner verb takes milliseconds; cleaning a large folder takes its time.
 _VERB_TIMEOUT = 60
@@ -57,6 +58,16 @@ class LocalHost:
             ) from error
         return ()
 
+    def give_secrets(self, job: str, secrets: Mapping[str, Any]) -> None:
+        folder = runner.Job(str(self._jobs / job))
+        try:
+            runner.give_secrets(folder, dict(secrets))
+        except OSError as error:
+            words = error.strerror
+            raise TargetError(
+                f"The job folder can't be written to: {words}."
+            ) from error
+
     def start(self, job: str) -> dict[str, Any]:
         return self._ask("start", job)
 
@@ -66,17 +77,42 @@ class LocalHost:
     def cancel(self, job: str, *, grace_seconds: float, reason: str) -> None:
         self._ask("cancel", job, "--grace", str(grace_seconds), "--reason", reason)
 
+    def prevent(self, job: str, *, word: str, reason: str) -> None:
+        self._ask("prevent", job, f"--word={word}", f"--reason={reason}")
+
+    def lay_out(self, name: str, source: Source) -> str:
+        folder = self._jobs.parent / "tools" / name
+        try:
+            staging.Objects(str(source.objects)).lay_out(source.entries, str(folder))
+        except staging.Lacking as error:
+            raise DamagedSourceError from error
+        except OSError as error:
+            raise TargetError(f"{folder} can't be made: {error.strerror}.") from error
+        return str(folder)
+
     def living(self) -> list[LivingJob]:
         return LivingJob.read_all(self._ask("living", ""))
 
     def end_living(self, job: str, *, grace_seconds: float, reason: str) -> None:
         self._ask("end_living", job, "--grace", str(grace_seconds), "--reason", reason)
 
+    def environments(self) -> list[IdleEnvironment]:
+        return environments_in(self._ask("environments", ""), "This machine")
+
+    def remove_environment(self, key: str) -> None:
+        self._ask("remove_environment", "", key, timeout=_CLEAN_TIMEOUT)
+
     def write_log(self, job: str, data: bytes) -> None:
         try:
             commands.write_log(str(self._jobs / job), data)
         except OSError as error:
             raise TargetError(f"The log can't be written: {error}.") from error
+
+    def write_event(self, job: str, event: str, **facts: Any) -> None:
+        try:
+            commands.write_event(str(self._jobs / job), event, facts)
+        except OSError as error:
+            raise TargetError(f"An event can't be written: {error}.") from error
 
     def place(self, job: str) -> Place:
         return Place(

@@ -93,17 +93,34 @@ class Questions:
 
     def stage(self, job: str, spec: dict[str, Any], source: Source) -> set[str]:
         """As `Host.stage` says."""
+        sent, _ = self._ask_with(source, "stage", job=job, spec=spec)
+        return sent
+
+    def lay_out(self, name: str, source: Source) -> str:
+        """As `Host.lay_out` says."""
+        _, folder = self._ask_with(source, "lay_out", name=name)
+        return str(folder)
+
+    def _ask_with(
+        self, source: Source, verb: str, **fields: Any
+    ) -> tuple[set[str], Any]:
+        """Ask for what needs the files of `source` there; what was sent, the answer."""
+        body = json.dumps(source.entries).encode()
+
+        def ask() -> Any:
+            size = len(body)
+            return self.ask(verb, body=[body], size=size, seconds=_LONG, **fields)
+
         sent = self._send_lacking(source)
         try:
-            self._stage(job, spec, source)
+            return sent, ask()
         except LackingError:
             # It was damaged there, which is found out only when it is read.
             sent |= self._send_lacking(source)
             try:
-                self._stage(job, spec, source)
+                return sent, ask()
             except LackingError as error:
                 raise TargetError(f"{self._name} can't keep files whole.") from error
-        return sent
 
     def close(self) -> None:
         self._is_closed = True
@@ -122,12 +139,6 @@ class Questions:
                 seconds=_LONG,
             )
         return set(lacking)
-
-    def _stage(self, job: str, spec: dict[str, Any], source: Source) -> None:
-        body = json.dumps(source.entries).encode()
-        self.ask(
-            "stage", body=[body], size=len(body), seconds=_LONG, job=job, spec=spec
-        )
 
     def _line(self, seconds: float) -> bytes:
         line, newline, rest = self._rest.partition(b"\n")

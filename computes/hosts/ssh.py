@@ -1,17 +1,32 @@
 """A machine that is reached over SSH."""
 
 import base64
+import json
 import os
 import socket
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import paramiko
 
-from computes.hosts.answers import facts_in, gpus_in, living_in, place_in, state_in
-from computes.hosts.base import LivingJob, Place, Ran, Source, StreamClosed
+from computes.hosts.answers import (
+    environments_in,
+    facts_in,
+    gpus_in,
+    living_in,
+    place_in,
+    state_in,
+)
+from computes.hosts.base import (
+    IdleEnvironment,
+    LivingJob,
+    Place,
+    Ran,
+    Source,
+    StreamClosed,
+)
 from computes.hosts.bootstrap import become_runner, command
 from computes.hosts.bridging import join
 from computes.hosts.questions import Questions
@@ -50,6 +65,10 @@ class SshHost:
     def stage(self, job: str, spec: dict[str, Any], source: Source) -> Collection[str]:
         return self._questions().stage(job, spec, source)
 
+    def give_secrets(self, job: str, secrets: Mapping[str, Any]) -> None:
+        body = json.dumps(secrets).encode()
+        self._questions().ask("secrets", job=job, body=[body], size=len(body))
+
     def start(self, job: str) -> dict[str, Any]:
         handle: dict[str, Any] = self._questions().ask("start", job=job)
         return handle
@@ -62,6 +81,12 @@ class SshHost:
             "cancel", job=job, grace_seconds=grace_seconds, reason=reason
         )
 
+    def prevent(self, job: str, *, word: str, reason: str) -> None:
+        self._questions().ask("prevent", job=job, word=word, reason=reason)
+
+    def lay_out(self, name: str, source: Source) -> str:
+        return self._questions().lay_out(name, source)
+
     def living(self) -> list[LivingJob]:
         return living_in(self._questions().ask("living"), str(self._account))
 
@@ -70,8 +95,18 @@ class SshHost:
             "end_living", job=job, grace_seconds=grace_seconds, reason=reason
         )
 
+    def environments(self) -> list[IdleEnvironment]:
+        found = self._questions().ask("environments")
+        return environments_in(found, str(self._account))
+
+    def remove_environment(self, key: str) -> None:
+        self._questions().ask("remove_environment", key=key, seconds=_CLEAN)
+
     def write_log(self, job: str, data: bytes) -> None:
         self._questions().ask("log", job=job, body=[data], size=len(data))
+
+    def write_event(self, job: str, event: str, **facts: Any) -> None:
+        self._questions().ask("event", job=job, event=event, facts=facts)
 
     def place(self, job: str) -> Place:
         return place_in(self._questions().ask("place", job=job), str(self._account))

@@ -1,5 +1,11 @@
 """How a job is started on a host: as a process, in a container, by a scheduler."""
 
-from computes.launchers.base import Launcher, Leftover, Sight
+from computes.launchers.base import (
+    ImageLauncher,
+    Launcher,
+    Leftover,
+    OverdueError,
+    Sight,
+)
 
-__all__ = ["Launcher", "Leftover", "Sight"]
+__all__ = ["ImageLauncher", "Launcher", "Leftover", "OverdueError", "Sight"]

@@ -3,9 +3,16 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+from aml_portal.errors import TargetError
+from computes.launchers.recipes import PackageSources
 
 Spec = dict[str, Any]
+
+
+class OverdueError(TargetError):
+    """What a job needs was not there within the time that its run may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,5 +84,29 @@ class Launcher(Protocol):
         """What a check of the target asks beside what it asks of the host, in order.
 
         Each answers with a sentence, or raises PortalError.
+        """
+        ...
+
+
+@runtime_checkable
+class ImageLauncher(Launcher, Protocol):
+    """One whose jobs run in images, which have to be there before a job is started."""
+
+    def find_image(self, job: str, spec: Spec) -> bool:
+        """Whether the image of a staged job is there; then its events tell so."""
+        ...
+
+    def bring_image(
+        self,
+        job: str,
+        spec: Spec,
+        sources: PackageSources,
+        is_wanted: Callable[[], bool],
+    ) -> bool:
+        """Pull or build the image; False once it is not wanted any more.
+
+        The one call here that may take hours. What happens goes to the job's log and
+        events. `is_wanted` is asked every second or so, by any thread. Raises
+        PortalError for what can't be had, OverdueError where the run's limit is over.
         """
         ...

@@ -10,6 +10,22 @@ if sys.argv[1:2] == ["serve"]:
     from server import main as serve  # type: ignore[import-not-found]
 
     sys.exit(serve(sys.argv[2]))
+if sys.argv[1:2] == ["follow"]:
+    from following import main as follow  # type: ignore[import-not-found]
+
+    sys.exit(follow(sys.argv[2]))
+if sys.argv[1:2] == ["prepare"]:
+    from building import main as prepare  # type: ignore[import-not-found]
+
+    sys.exit(prepare(sys.argv[2]))
+if sys.argv[1:2] in (["environments"], ["remove_environment"]):
+    from environment import main as keep  # type: ignore[import-not-found]
+
+    sys.exit(keep(*sys.argv[1:]))
+if sys.argv[1:2] == ["resolve"]:
+    from resolving import main as resolve  # type: ignore[import-not-found]
+
+    sys.exit(resolve(sys.argv[2]))
 if sys.argv[1:2] == ["bridge"]:
     from bridge import main as join  # type: ignore[import-not-found]
 

@@ -5,9 +5,12 @@ Shipped to compute targets beside runner.py: standard library only, Python 3.8 o
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import subprocess
-from typing import Mapping, Optional, Sequence, Tuple
+import time
+from typing import Any, Mapping, Optional, Sequence, Tuple
 
 # More than any program has to say that the portal asks.
 _MOST = 16 << 20
@@ -49,7 +52,19 @@ def write_log(folder: str, data: bytes) -> None:
     """Append to the log of the job in `folder`, as its script will."""
     logs = os.path.join(folder, "logs")
     os.makedirs(logs, mode=0o700, exist_ok=True)
+    _append(os.path.join(logs, "std_log.txt"), data)
+
+
+def write_event(folder: str, event: str, facts: Mapping[str, Any]) -> None:
+    """Tell of the job in `folder`, and how long its log is by now."""
+    log_bytes = 0
+    with contextlib.suppress(FileNotFoundError):
+        log_bytes = os.stat(os.path.join(folder, "logs", "std_log.txt")).st_size
+    told = dict(facts, time=time.time(), event=event, log_bytes=log_bytes)
+    _append(os.path.join(folder, "events.jsonl"), json.dumps(told).encode() + b"\n")
+
+
+def _append(path: str, data: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-    log = os.open(os.path.join(logs, "std_log.txt"), flags, 0o600)
-    with os.fdopen(log, "ab") as file:
+    with os.fdopen(os.open(path, flags, 0o600), "ab") as file:
         file.write(data)

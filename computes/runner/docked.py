@@ -4,6 +4,10 @@ Shipped to compute targets beside runner.py: standard library only, Python 3.8 o
 To the runner this is the script of a job: it copies the working folder in, prints what
 the container prints, copies `outputs` and `logs` back, and ends with its exit code. A
 signal to end reaches the container.
+
+Variables that are secrets come on its standard input, and go to that of the container,
+where masking.py runs the script: the engine tells everybody the variables that it was
+told, and keeps what a container prints.
 """
 
 from __future__ import annotations
@@ -19,12 +23,16 @@ import sys
 import tarfile
 import tempfile
 import time
-from typing import IO, Any, Dict, Optional
+from typing import IO, Any, Dict, Iterator, Optional
 from urllib.parse import quote
+
+import masking  # type: ignore[import-not-found]
 
 Json = Dict[str, Any]
 
 _BLOCK = 1 << 18
+# Bytes of an answer: no engine has more to say.
+_MOST = 1 << 24
 _NOT_FOUND = 404
 _BACK = ("outputs", "logs")
 # An engine that is restarted is waited for so long.
@@ -39,7 +47,7 @@ class Refused(Exception):
 def main(folder: str) -> int:
     with open(os.path.join(folder, "job.json"), "rb") as file:
         known = json.load(file)["docker"]
-    container = Container(known)
+    container = Container(known, sys.stdin.buffer.read())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: container.end())
     try:
@@ -56,8 +64,9 @@ def main(folder: str) -> int:
 class Container:
     """One of the engine, by its name."""
 
-    def __init__(self, known: Json) -> None:
+    def __init__(self, known: Json, secrets: bytes) -> None:
         self._known = known
+        self._secrets = secrets
         self._path = "/containers/" + quote(known["name"])
         self._printed = 0
         self._is_unwanted = False
@@ -68,7 +77,24 @@ class Container:
         self._copy_in(work)
         if self._is_unwanted:
             raise Refused("It was canceled before the container was started.")
-        self._ask("POST", self._path + "/start")
+        with self._giving():
+            self._ask("POST", self._path + "/start")
+
+    @contextlib.contextmanager
+    def _giving(self) -> Iterator[None]:
+        """Have what starts meanwhile read the secrets from its standard input."""
+        if not self._secrets:
+            yield
+            return
+        connection = _Connection(self._known["socket"])
+        upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
+        path = self._path + "/attach?stream=1&stdin=1"
+        with contextlib.closing(connection):
+            connection.request("POST", path, headers=upgrade)
+            with contextlib.closing(_whole(connection.getresponse())):
+                yield
+                connection.sock.sendall(self._secrets)
+                connection.sock.shutdown(socket.SHUT_WR)
 
     def end(self) -> None:
         """Have it end; a script that does not is ended by force, by who asks for it."""
@@ -117,10 +143,10 @@ class Container:
                 head = answer.read(8)
                 if len(head) < 8:
                     break
-                data = answer.read(int.from_bytes(head[4:], "big"))
-                _write(data[skip:])
-                self._printed += len(data[skip:])
-                skip = max(skip - len(data), 0)
+                for data in _blocks(answer, int.from_bytes(head[4:], "big")):
+                    _write(data[skip:])
+                    self._printed += len(data[skip:])
+                    skip = max(skip - len(data), 0)
         state = json.loads(self._ask("GET", self._path + "/json"))["State"]
         return not state["Running"]
 
@@ -134,6 +160,9 @@ class Container:
         with tempfile.TemporaryFile(dir=os.path.dirname(work)) as packed:
             with tarfile.open(fileobj=packed, mode="w") as archive:
                 archive.add(work, self._known["work"].lstrip("/"), filter=owned)
+                if self._secrets:
+                    name = self._known["masking"].lstrip("/")
+                    archive.add(masking.__file__, name, filter=owned)
             size = packed.tell()
             packed.seek(0)
             self._ask("PUT", self._path + "/archive?path=/", packed, size)
@@ -142,7 +171,7 @@ class Container:
         self, verb: str, path: str, body: Any = None, size: Optional[int] = None
     ) -> bytes:
         with contextlib.closing(self._open(verb, path, body, size)) as answer:
-            return _whole(answer).read()
+            return _whole(answer).read(_MOST)
 
     def _open(
         self, verb: str, path: str, body: Any = None, size: Optional[int] = None
@@ -176,6 +205,16 @@ def _whole(answer: http.client.HTTPResponse) -> http.client.HTTPResponse:
     except (ValueError, KeyError, TypeError):
         words = said.decode(errors="replace")
     raise Refused(words)
+
+
+def _blocks(answer: http.client.HTTPResponse, size: int) -> Iterator[bytes]:
+    """The next `size` bytes, or all that there is."""
+    while size:
+        data = answer.read(min(size, _BLOCK))
+        if not data:
+            return
+        size -= len(data)
+        yield data
 
 
 def _unpack(packed: IO[bytes], folder: str) -> None:

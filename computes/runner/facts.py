@@ -6,6 +6,7 @@ Shipped to compute targets: standard library only, Python 3.8 or newer.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import platform
 import shutil
@@ -28,6 +29,8 @@ def facts(root: str, gpus: Json) -> Json:
         "python": platform.python_version(),
         "executable": sys.executable,
         "machine": platform.machine(),
+        "glibc": platform.libc_ver()[1],
+        "cuda": _cuda(),
         "cpus": os.cpu_count(),
         "load": _load(),
         "memory": memory.get("MemTotal"),
@@ -39,6 +42,18 @@ def facts(root: str, gpus: Json) -> Json:
         "gpu_error": gpus["error"],
         "gpu_tool": gpus["has_tool"],
     }
+
+
+def _cuda() -> str:
+    """The newest CUDA that the driver knows, such as "12.4"; "" without a driver."""
+    version = ctypes.c_int()
+    try:
+        # Told without waking a GPU.
+        ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(version))
+    except (OSError, AttributeError):
+        return ""
+    # 12.4 is 12040.
+    return "%d.%d" % divmod(version.value // 10, 100) if version.value else ""
 
 
 def _load() -> Optional[float]:

@@ -3,22 +3,23 @@
 Shipped to compute targets beside runner.py: standard library only, Python 3.8 or newer.
 
 A rank finds who it is in the variables that PyTorch and others read, and prints into a
-log of its own, logs/rank_N.txt in the working folder. What the first rank prints goes
-to the log of the run as well; of the others, just how they failed.
+log of its own, logs/rank_N.txt in the working folder, where secrets are masked. What
+the first rank prints goes to the log of the run as well; of the others, just how they
+failed.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from typing import Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 import runner  # type: ignore[import-not-found]
+from masking import copy, write_all  # type: ignore[import-not-found]
 
 # Below the ports that Linux gives to whoever names none.
 FIRST_PORT, PORTS = 20000, 10000
@@ -50,7 +51,9 @@ class Told(Exception):
 def run(folder: str, argv: List[str]) -> int:
     given = {name: os.environ[name] for name in MEETING if name in os.environ}
     env = dict(os.environ, **dict(variables(os.environ), **given))
-    log = Log(folder, env["RANK"])
+    spec = runner.Job(folder).read("job.json") or {}
+    names = spec.get("secrets", ())
+    log = Log(folder, env["RANK"], [env[name] for name in names if name in env])
     runner.become_reaper()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _on_told)
@@ -69,7 +72,7 @@ def run(folder: str, argv: List[str]) -> int:
         told = True
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    _end_all(script, _grace(folder))
+    _end_all(script, _grace(spec))
     log.close()
     if told or script.returncode == -signal.SIGTERM:
         # srun's own exit code is the highest: that is to be of the rank that failed.
@@ -83,8 +86,7 @@ def _on_told(*_: object) -> None:
     raise Told
 
 
-def _grace(folder: str) -> float:
-    spec = runner.Job(folder).read("job.json") or {}
+def _grace(spec: Mapping[str, Any]) -> float:
     grace: Optional[float] = runner.seconds_in(spec.get("grace_seconds"))
     return float(runner.DEFAULT_GRACE) if grace is None else grace
 
@@ -104,7 +106,7 @@ def _end_all(script: "subprocess.Popen[bytes]", grace: float) -> None:
 class Log:
     """The log of a rank; that of the first one is printed, too."""
 
-    def __init__(self, folder: str, rank: str) -> None:
+    def __init__(self, folder: str, rank: str, secrets: List[str]) -> None:
         self.rank = rank
         self.name = "logs/rank_%s.txt" % rank
         self.path = os.path.join(folder, "work", self.name)
@@ -115,9 +117,10 @@ class Log:
         # What the script is to print into.
         self.end = self.file
         self.copying: Optional[threading.Thread] = None
-        if self.is_first:
+        if self.is_first or secrets:
             source, self.end = os.pipe()
-            self.copying = threading.Thread(target=self._copy, args=[source])
+            words = [source, self._write, secrets]
+            self.copying = threading.Thread(target=copy, args=words)
             self.copying.daemon = True
             self.copying.start()
 
@@ -139,17 +142,10 @@ class Log:
         text = "\n".join(told + ["  " + line for line in lines]) + "\n"
         os.write(2, text.encode())
 
-    def _copy(self, source: int) -> None:
-        for data in iter(lambda: os.read(source, 1 << 16), b""):
-            for target in (self.file, 1):
-                _write(target, data)
-
-
-def _write(target: int, data: bytes) -> None:
-    """Write all of it; a full disk, or a reader that has gone, is no reason to end."""
-    with contextlib.suppress(OSError):
-        while data:
-            data = data[os.write(target, data) :]
+    def _write(self, data: bytes) -> None:
+        write_all(self.file, data)
+        if self.is_first:
+            write_all(1, data)
 
 
 def main(words: List[str]) -> int:

@@ -1,9 +1,10 @@
 """Runs one job on the machine that owns it, and tells the portal about it.
 
-The one file that is shipped to compute targets: standard library only, Python 3.8 or
-newer. A job is a folder:
+Shipped to compute targets with the others of this folder: standard library only, Python
+3.8 or newer. A job is a folder:
 
     job.json             what to run, written by the portal
+    secrets.json         what of that nobody else may see; gone once it is read
     work/                the working folder of the script
     logs/std_log.txt     all that the script printed, byte for byte
     events.jsonl         what happened, a JSON object a line
@@ -17,9 +18,12 @@ newer. A job is a folder:
 of the portal any more. `supervise` is the same and does not return before the job has
 ended, for those who start it in a container or on another machine that shares the
 folder: a job with "apart" in its job.json, of whose processes nothing can be seen from
-here, so that the lock tells whether its supervisor lives. `follow` sends what grows in
-any number of job folders. Every verb may be called at any time, by any process, again
-and again.
+here, so that the lock tells whether its supervisor lives. Every verb may be called at
+any time, by any process, again and again.
+
+The portal itself imports this file as well, so the others are imported where they are
+needed: by their own names, since the folder that Python was given is the first in its
+path.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ import argparse
 import contextlib
 import errno
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -38,37 +43,32 @@ import stat
 import sys
 import time
 from typing import (
-    TYPE_CHECKING,
     Any,
-    BinaryIO,
     Callable,
     Dict,
     Iterable,
     Iterator,
     List,
     Optional,
-    Set,
+    Sequence,
     Tuple,
 )
-
-if TYPE_CHECKING:
-    import subprocess
-    import threading
 
 Json = Dict[str, Any]
 # The parent, the session and the start time of a process.
 Process = Tuple[int, int, int]
-# The size of a file, and when it was changed.
-Version = Tuple[int, int]
 
 LOG = "logs/std_log.txt"
 EVENTS = "events.jsonl"
 RESOURCES = "resources.jsonl"
+SECRETS = "secrets.json"
 STREAMS = (LOG, EVENTS, RESOURCES)
 DEFAULT_GRACE = 30.0
 LONGEST_WAIT = 10 * 365 * 86400.0
 # In bytes; more than thousands of processes take in a receipt.
 LARGEST_JSON = 1 << 24
+# In seconds; so long may the last words of a script take to be masked and written.
+LAST_WORDS = 30.0
 # What a last word takes, but for one that tells of thousands of processes.
 RESERVE = 1 << 16
 # What a file can't be opened with in whose place a script has put something else.
@@ -163,6 +163,12 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
+@functools.lru_cache(maxsize=1024)
+def _is_apart(path: str, version: Tuple[int, int, int]) -> bool:
+    """What job.json says of its job; it may be large, and this is asked for often."""
+    return bool((read_json(path) or {}).get("apart"))
+
+
 class Job:
     """The folder of a job, and its files."""
 
@@ -180,6 +186,15 @@ class Job:
 
     def exists(self, name: str = "") -> bool:
         return os.path.lexists(self.path(name))
+
+    @property
+    def was_begun(self) -> bool:
+        return self.exists("runner.json") or self.exists("exit.json")
+
+    def make_folder(self) -> None:
+        """Also that of a job that was never staged."""
+        with contextlib.suppress(FileExistsError):
+            os.makedirs(self.path("logs"), mode=0o700)
 
     def unlock(self) -> None:
         """Let the runner in again, should the script have locked the folder."""
@@ -204,12 +219,26 @@ class Job:
 
     def is_supervised(self) -> bool:
         """Whether the supervisor lives."""
-        who = self.read("runner.json") or {}
-        if not who.get("apart"):
+        who = self.who()
+        if not who["apart"]:
             return lives(who)
         with contextlib.suppress(OSError), self.lock() as lock:
             return lock is None
         return True
+
+    def who(self) -> Json:
+        """Who supervises, as runner.json has it, and whether that is apart.
+
+        The script can write that file as well. Were it believed of a container, it
+        could have processes of this machine ended: so job.json says which ones are
+        apart, and a container sees that one read-only.
+        """
+        apart = False
+        with contextlib.suppress(OSError):
+            facts = os.lstat(self.path("job.json"))
+            version = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+            apart = _is_apart(self.path("job.json"), version)
+        return dict(self.read("runner.json") or {}, apart=apart)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[Optional[int]]:
@@ -245,8 +274,17 @@ class Job:
         with open(self.path("reserve"), "wb", opener=_open_private) as file:
             file.write(os.urandom(RESERVE))
 
+    def forget_secrets(self) -> None:
+        """Also what somebody was about to write who was killed."""
+        with contextlib.suppress(OSError):
+            for name in os.listdir(self.folder):
+                if name.startswith(SECRETS):
+                    with contextlib.suppress(OSError):
+                        os.unlink(self.path(name))
+
     def finish(self, reason: str, **facts: Any) -> None:
         """Write exit.json, however long the disk is full."""
+        self.forget_secrets()
         record = {
             "reason": reason,
             "exit_code": None,
@@ -508,11 +546,20 @@ class Supervisor:
     """Starts the script, waits for the end of it and of all that it left behind."""
 
     def __init__(self, job: Job, spec: Json) -> None:
+        from samples import Samples  # type: ignore[import-not-found]
+
         self.job = job
         self.spec = spec
         self.who: Json = {}
         self.child = 0
+        # The process that masks what that prints, if it knows secrets.
+        self.masker = 0
+        # The variables of the script that are secrets, and what the build is given.
+        self.secrets: Json = {}
+        self.of_build: Json = {}
         self.status: Optional[int] = None
+        # What the environment is held by.
+        self.environment: Optional[int] = None
         self.started = 0.0
         self.begun = 0.0
         self.ending: Optional[Ending] = None
@@ -536,13 +583,20 @@ class Supervisor:
         self.canceled = True
 
     def announce(self) -> None:
-        """Say who supervises; from then on nobody else ever starts the script."""
+        """Say who supervises; from then on nobody else ever starts the script.
+
+        The secrets are read before that: then whoever gives some takes them away.
+        """
+        given = self.job.read(SECRETS) or {}
+        self.secrets = given.get("env") or {}
+        self.of_build = given.get("build") or {}
         portal, name = self.spec.get("portal", ""), os.path.basename(self.job.folder)
         mark = "%s:%s:%s" % (portal, name, os.urandom(16).hex())
         self.who = dict(identity(os.getpid()), mark=mark)
         self.who["apart"] = bool(self.spec.get("apart"))
         self.job.reserve()
         self.job.write("runner.json", self.who)
+        self.job.forget_secrets()
 
     def run(self) -> None:
         job = self.job
@@ -552,8 +606,11 @@ class Supervisor:
             request = job.read("cancel.json") or {}
             job.finish("canceled_before_start", detail=request.get("reason", ""))
             return
+        if not self._prepare():
+            return
+        self.of_build = {}
         try:
-            self.child = self._spawn()
+            self.child = self._spawn_script()
         except OSError as error:
             detail = self._why_not_started(error)
             job.event("start_failed", detail=detail)
@@ -566,34 +623,116 @@ class Supervisor:
         self.begun = time.monotonic()
         self._finish(self._supervise())
 
+    def _prepare(self) -> bool:
+        """See to the environment that the script needs; False if the job is over."""
+        if not self.spec.get("prepare"):
+            return True
+        from environment import Environment  # type: ignore[import-not-found]
+
+        environment = Environment.of(self.job)
+        # Held as long as this process lives, so that nobody removes it.
+        self.environment = environment.hold()
+        if self.environment is not None:
+            environment.note_use(functools.partial(self.job.event, "environment"))
+        while self.environment is None:
+            if not self._build():
+                return False
+            self.environment = environment.hold()
+        self.spec = dict(self.spec, env={**environment.variables, **self.spec["env"]})
+        log_bytes = 0
+        with contextlib.suppress(FileNotFoundError):
+            log_bytes = os.stat(self.job.path(LOG)).st_size
+        self.job.event("prepared", log_bytes=log_bytes)
+        return True
+
+    def _build(self) -> bool:
+        """Have the environment built, or wait for who does; False if the job is over.
+
+        A process of the job does it, under the same limits, and writes into its log.
+        The script never has what that is given. Nor has it the variables of the
+        script: others get what is built, and uv would listen to them.
+        """
+        package = os.path.dirname(os.path.abspath(__file__))
+        command = [sys.executable, "-I", "-S", package, "prepare", self.job.folder]
+        given, hidden = self.of_build or None, self.of_build.get("hidden", ())
+        self.child = self._spawn(command, self.job.folder, given=given, hidden=hidden)
+        self.begun = time.monotonic()
+        status = self._supervise()
+        if self.reason != "exited":
+            self._finish(status)
+            return False
+        if status:
+            answer = self.job.read("prepared.json") or {}
+            detail = answer.get("error") or "The environment could not be made."
+            self.job.finish("prepare_failed", detail=detail, **how_ended(status))
+            return False
+        self.status, self.ending = None, None
+        return True
+
     def _why_not_started(self, error: OSError) -> str:
         if not os.path.isdir(self.job.path(self.spec["cwd"])):
             return "The working folder of the job is missing."
         return "%s can't be started: %s." % (self.spec["argv"][0], error.strerror)
 
-    def _spawn(self) -> int:
-        """Fork and execute the script; raises the OSError of what failed."""
-        spec, job = self.spec, self.job
-        for name in spec.get("collect", ()):
-            with contextlib.suppress(OSError):
-                os.makedirs(os.path.join(job.path(spec["cwd"]), name))
-        env = dict(os.environ)
-        env["PYTHONUNBUFFERED"] = "1"
-        env.update(spec["env"])
-        env[MARK] = self.who["mark"]
-        log = os.open(
-            job.path(LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+    def _spawn_script(self) -> int:
+        """Those variables that are secrets it has in its environment, and nowhere else.
+
+        Or on its standard input, if it only passes them on.
+        """
+        spec, secrets = self.spec, self.secrets
+        if not set(spec.get("secrets", ())) <= set(secrets):
+            raise SecretsGone
+        env, given = dict(spec["env"], **secrets), None
+        if spec.get("passes_secrets_on") and secrets:
+            env, given = spec["env"], {"env": secrets}
+        return self._spawn(
+            spec["argv"], spec["cwd"], env=env, given=given, hidden=[*secrets.values()]
         )
+
+    def _spawn(
+        self,
+        argv: List[str],
+        cwd: str,
+        *,
+        env: Optional[Json] = None,
+        given: Optional[Json] = None,
+        hidden: Sequence[str] = (),
+    ) -> int:
+        """Fork and execute a program; raises the OSError of what failed.
+
+        It can read `given` from its standard input. Of what it prints, `hidden` is
+        masked; without any, it has the log itself.
+        """
+        job = self.job
+        for name in self.spec.get("collect", ()):
+            with contextlib.suppress(OSError):
+                os.makedirs(os.path.join(job.path(self.spec["cwd"]), name))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        log = os.open(job.path(LOG), flags, 0o600)
+        if hidden:
+            log = self._mask(log, hidden)
+        source = _readable(given, job.folder)
+        surroundings = dict(os.environ, PYTHONUNBUFFERED="1")
+        surroundings.update(env or {})
+        surroundings[MARK] = self.who["mark"]
+        try:
+            return self._fork(argv, cwd, source, log, surroundings)
+        finally:
+            os.close(log)
+            os.close(source)
+
+    def _fork(
+        self, argv: List[str], cwd: str, source: int, log: int, env: Dict[str, str]
+    ) -> int:
         said, say = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
-                self._become_script(log, env)
+                self._become(argv, cwd, source, log, env)
             except BaseException as error:
                 os.write(say, b"%d" % (getattr(error, "errno", None) or 22))
             os._exit(127)
         os.close(say)
-        os.close(log)
         trouble = os.read(said, 16)
         os.close(said)
         if trouble:
@@ -601,17 +740,30 @@ class Supervisor:
             raise OSError(int(trouble), os.strerror(int(trouble)))
         return pid
 
-    def _become_script(self, log: int, env: Dict[str, str]) -> None:
+    def _mask(self, log: int, hidden: Sequence[str]) -> int:
+        """Have a process write the log, masked; where to write for that."""
+        from masking import leave_masker  # type: ignore[import-not-found]
+
+        end: int
+        self.masker, end = leave_masker(log, hidden)
+        os.close(log)
+        return end
+
+    def _become(
+        self, argv: List[str], cwd: str, source: int, log: int, env: Dict[str, str]
+    ) -> None:
         os.setsid()
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        if self.environment is not None:
+            # Nobody removes it either if this process is killed and that one is not.
+            os.set_inheritable(self.environment, True)
+        os.dup2(source, 0)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        os.chdir(self.job.path(self.spec["cwd"]))
+        os.chdir(self.job.path(cwd))
         signal.set_wakeup_fd(-1)
         for number in range(1, signal.NSIG):
             with contextlib.suppress(OSError, ValueError):
                 signal.signal(number, signal.SIG_DFL)
-        argv = self.spec["argv"]
         os.execvpe(argv[0], argv, env)
 
     def _supervise(self) -> int:
@@ -627,9 +779,17 @@ class Supervisor:
                 continue
             living = self._living()
             if self.status is not None and not living:
+                self._await_masker()
                 return self.status
             ending = self.ending or self._end("exited")
             ending.step(living)
+
+    def _await_masker(self) -> None:
+        """Until all is in the log: nobody prints any more."""
+        deadline = time.monotonic() + LAST_WORDS
+        while self.masker and time.monotonic() < deadline:
+            self._sleep(0.1)
+            self._reap()
 
     def _idle_seconds(self, limit: Optional[float]) -> float:
         """Until the next sample or the limit; a request to cancel comes by signal.
@@ -637,7 +797,7 @@ class Supervisor:
         Never longer than a second, should that signal be lost.
         """
         now = time.monotonic()
-        waits = [1.0, self.samples.due - now]
+        waits: List[float] = [1.0, self.samples.due - now]
         if limit is not None:
             waits.append(self.begun + limit - now)
         return max(min(waits), 0.01)
@@ -655,10 +815,14 @@ class Supervisor:
                 return
             if pid == 0:
                 return
+            if pid == self.masker:
+                self.masker = 0
+                continue
             self.samples.count_ended(pid, usage.ru_utime + usage.ru_stime)
             if pid == self.child:
                 self.status = status
-                self.job.event("exited", **how_ended(status))
+                if self.started:
+                    self.job.event("exited", **how_ended(status))
 
     def _end_if_due(self, limit: Optional[float]) -> None:
         if self.told:
@@ -673,7 +837,7 @@ class Supervisor:
 
     def _is_idle(self) -> bool:
         limit = seconds_in(self.spec.get("idle_limit_seconds"))
-        return limit is not None and self.samples.idle_seconds() > limit
+        return limit is not None and bool(self.samples.idle_seconds() > limit)
 
     def _end(self, reason: str, grace: Optional[float] = None) -> Ending:
         if grace is None:
@@ -694,170 +858,52 @@ class Supervisor:
         facts = how_ended(status)
         if self.ending:
             self.ending.step({})
-            facts["receipt"] = self.ending.receipt(left=len(self._living()))
+            facts["receipt"] = self._masked(
+                self.ending.receipt(left=len(self._living()))
+            )
         reason = self.reason
         if reason == "exited" and facts["signal"]:
             reason = "signaled"
         if reason == "idle":
             facts["idle_seconds"] = self.spec["idle_limit_seconds"]
-        self.job.finish(reason, started=self.started, **facts)
+        self.job.finish(reason, started=self.started or None, **facts)
+
+    def _masked(self, receipt: Json) -> Json:
+        """Without secrets that a script has given to a program as its argument."""
+        if self.secrets:
+            from masking import cover
+
+            for process in receipt["processes"]:
+                process["name"] = cover(process["name"], self.secrets.values())
+        return receipt
+
+
+class SecretsGone(OSError):
+    strerror = "its secrets are not here any more"
+
+
+def _readable(given: Optional[Json], folder: str) -> int:
+    """A descriptor to read something from that is in no folder."""
+    if given is None:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        descriptor = os.memfd_create(SECRETS)
+    except (AttributeError, OSError):
+        # An older Linux or C library has it in a file for a moment.
+        path = os.path.join(folder, "%s.%s" % (SECRETS, os.urandom(8).hex()))
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o600)
+        os.unlink(path)
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(json.dumps(given).encode())
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 def how_ended(status: int) -> Json:
     if os.WIFSIGNALED(status):
         return {"exit_code": None, "signal": os.WTERMSIG(status)}
     return {"exit_code": os.WEXITSTATUS(status), "signal": None}
-
-
-# Samples of what the processes use
-
-
-class Samples:
-    """Writes resources.jsonl: often in the first minute, rarely in long runs.
-
-    And knows since when the job is idle: it prints nothing, and uses hardly any of a
-    processor and none of the GPUs that `env` lets it see.
-    """
-
-    BUSY_PERCENT = 1.0
-
-    def __init__(self, job: Job, supervisor: int, env: Json) -> None:
-        self.path = job.path(RESOURCES)
-        self.log = job.path(LOG)
-        self.log_size = 0
-        self.visible_gpus: Optional[str] = env.get("CUDA_VISIBLE_DEVICES")
-        self.supervisor = supervisor
-        self.begun = time.monotonic()
-        self.due = self.begun + 0.2
-        self.busy_at = self.begun
-        # CPU seconds used up to the last sample, and when that was taken.
-        self.last: Optional[Tuple[float, float]] = None
-        # CPU seconds of what has ended, which no process that lives accounts for.
-        self.ended = 0.0
-        self.ticks = os.sysconf("SC_CLK_TCK")
-        self.page = os.sysconf("SC_PAGE_SIZE")
-        self.gpus = GpuReader()
-
-    def count_ended(self, pid: int, seconds: float) -> None:
-        """Take the CPU time of a process that has ended, and of its children."""
-        if pid != self.gpus.pid:
-            self.ended += seconds
-
-    def take_if_due(self) -> None:
-        now = time.monotonic()
-        if now < self.due:
-            return
-        age = now - self.begun
-        self.due = now + (1 if age < 60 else 5 if age < 3600 else 15)
-        sample = self._sample(now)
-        if self.gpus.program:
-            sample["gpus"] = self.gpus.latest
-            self.gpus.ask()
-        if self._is_busy(sample):
-            self.busy_at = now
-        append_line(self.path, json.dumps(sample) + "\n")
-
-    def idle_seconds(self) -> float:
-        return time.monotonic() - self.busy_at
-
-    def _is_busy(self, sample: Json) -> bool:
-        before = self.log_size
-        with contextlib.suppress(OSError):
-            self.log_size = os.stat(self.log).st_size
-        return (
-            self.log_size != before
-            or sample["cpu_percent"] >= self.BUSY_PERCENT
-            or any(self._is_busy_gpu(gpu) for gpu in sample.get("gpus", ()))
-        )
-
-    def _is_busy_gpu(self, gpu: Json) -> bool:
-        visible = self.visible_gpus
-        is_seen = visible is None or str(gpu["index"]) in visible.split(",")
-        return is_seen and bool(gpu["util_percent"])
-
-    def _sample(self, now: float) -> Json:
-        memory, count, ticks = 0, 0, 0
-        for pid in of_script(self.supervisor, below(self.supervisor)):
-            fields = stat_fields(pid)
-            if fields:
-                count += 1
-                memory += int(fields[21]) * self.page
-                # Its own, and that of the children that it has waited for.
-                ticks += sum(int(field) for field in fields[11:15])
-        used = self.ended + ticks / self.ticks
-        percent = 0.0
-        if self.last:
-            before, then = self.last
-            percent = 100.0 * (used - before) / max(now - then, 0.001)
-        self.last = (used, now)
-        return {
-            "time": time.time(),
-            "cpu_percent": round(max(percent, 0.0), 1),
-            "memory_bytes": memory,
-            "processes": count,
-        }
-
-
-class GpuReader:
-    """Asks nvidia-smi, if there is one, in a thread that nobody waits for."""
-
-    FIELDS = ("index", "name", "utilization.gpu", "memory.used", "memory.total")
-    PATIENCE = 10.0
-    LONGEST_ANSWER = 1 << 16
-
-    def __init__(self) -> None:
-        self.program = shutil.which("nvidia-smi") or ""
-        self.latest: List[Json] = []
-        # The process that was asked last.
-        self.pid = 0
-        self._asked = 0.0
-        self._process: Optional[subprocess.Popen[bytes]] = None
-        self._thread: Optional[threading.Thread] = None
-
-    def ask(self) -> None:
-        """Ask again, unless the last question is still open."""
-        import threading
-
-        if self._thread and self._thread.is_alive():
-            if self._process and time.monotonic() - self._asked > self.PATIENCE:
-                self._process.kill()
-            return
-        self._asked = time.monotonic()
-        self._thread = threading.Thread(target=self._ask, daemon=True)
-        self._thread.start()
-
-    def _ask(self) -> None:
-        import subprocess
-
-        command = [
-            self.program,
-            "--query-gpu=" + ",".join(self.FIELDS),
-            "--format=csv,noheader,nounits",
-        ]
-        with contextlib.suppress(OSError, ValueError):
-            with subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            ) as process:
-                self._process, self.pid = process, process.pid
-                assert process.stdout
-                answer = process.stdout.read(self.LONGEST_ANSWER)
-                process.kill()
-            lines = answer.decode().splitlines()
-            self.latest = [self._gpu(line) for line in lines if line.strip()]
-
-    @staticmethod
-    def _gpu(line: str) -> Json:
-        index, name, util, used, total = [part.strip() for part in line.split(",")]
-        return {
-            "index": int(index),
-            "name": name,
-            "util_percent": float(util) if util.replace(".", "").isdigit() else None,
-            "memory_used_bytes": int(used) << 20 if used.isdigit() else None,
-            "memory_total_bytes": int(total) << 20 if total.isdigit() else None,
-        }
 
 
 # The verbs
@@ -869,17 +915,13 @@ class Refused(Exception):
 
 def start(job: Job) -> Json:
     """Have the job supervised, once ever; its handle, when it is on the disk."""
-    if not _was_begun(job):
-        spec = job.read("job.json")
-        if spec is None:
-            raise Refused("There is no job.json in %s." % job.folder)
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(job.path("logs"), 0o700)
+    if not job.was_begun:
+        spec = _spec_of(job)
         with job.lock() as lock:
-            if lock is not None and not _was_begun(job):
+            if lock is not None and not job.was_begun:
                 _leave_supervisor(job, spec)
             deadline = time.monotonic() + 30
-            while not _was_begun(job):
+            while not job.was_begun:
                 if time.monotonic() > deadline:
                     raise Refused("The supervisor did not come up.")
                 time.sleep(0.002)
@@ -888,21 +930,40 @@ def start(job: Job) -> Json:
 
 def supervise(job: Job) -> Json:
     """Supervise the job from its start to its end, once ever; how it ended."""
-    spec = job.read("job.json")
-    if spec is None:
-        raise Refused("There is no job.json in %s." % job.folder)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(job.path("logs"), 0o700)
+    spec = _spec_of(job)
     with job.lock() as lock:
-        if lock is not None and not _was_begun(job):
+        if lock is not None and not job.was_begun:
             supervisor = Supervisor(job, spec)
             supervisor.announce()
             supervisor.run()
     return job.read("exit.json") or {}
 
 
-def _was_begun(job: Job) -> bool:
-    return job.exists("runner.json") or job.exists("exit.json")
+def _spec_of(job: Job) -> Json:
+    """What a job that is about to begin is told; its log has a folder then."""
+    spec = job.read("job.json")
+    if spec is None:
+        raise Refused("There is no job.json in %s." % job.folder)
+    job.make_folder()
+    return spec
+
+
+def give_secrets(job: Job, secrets: Json) -> Json:
+    """Leave secrets for the supervisor, which reads them as the first thing.
+
+    A job that was begun gets none: nobody would take them away. Of one that begins at
+    this moment, that is seen after the file is there, or else it removes that.
+    """
+    if not job.was_begun:
+        try:
+            job.write(SECRETS, secrets)
+        except FileNotFoundError:
+            # The supervisor has removed what was not quite written.
+            if not job.was_begun:
+                raise
+    if job.was_begun:
+        job.forget_secrets()
+    return {}
 
 
 def _leave_supervisor(job: Job, spec: Json) -> None:
@@ -919,7 +980,7 @@ def _leave_supervisor(job: Job, spec: Json) -> None:
         os.close(say)
         supervisor.run()
 
-    _in_background(job, supervise)
+    in_background(job, supervise)
     os.close(say)
     with open(said, "rb") as file:
         trouble = file.read().decode()
@@ -927,7 +988,7 @@ def _leave_supervisor(job: Job, spec: Json) -> None:
         raise Refused("The job folder can't be written to: %s." % trouble)
 
 
-def _in_background(job: Job, work: Callable[[], object]) -> None:
+def in_background(job: Job, work: Callable[[], object]) -> None:
     """Do `work` in a process of its own, which outlives this one."""
     pid = os.fork()
     if pid:
@@ -961,9 +1022,7 @@ def cancel(job: Job, grace: Optional[float], reason: str) -> Json:
     job.unlock()
     if job.last_word() is not None:
         return {}
-    # The folder of a job that was never staged, too.
-    with contextlib.suppress(FileExistsError):
-        os.makedirs(job.path("logs"), mode=0o700)
+    job.make_folder()
     with job.lock() as lock:
         if lock is None:
             _ask_supervisor(job, grace, reason)
@@ -971,7 +1030,17 @@ def cancel(job: Job, grace: Optional[float], reason: str) -> Json:
             job.finish("canceled_before_start", detail=reason)
         else:
             # Handed over with the lock.
-            _in_background(job, lambda: _settle(job, grace, "canceled"))
+            in_background(job, lambda: settle(job, grace, "canceled"))
+    return {}
+
+
+def prevent(job: Job, word: str, reason: str) -> Json:
+    """See to it that the job never starts; one that was started is left alone."""
+    job.unlock()
+    job.make_folder()
+    with job.lock() as lock:
+        if lock is not None and not job.was_begun:
+            job.finish(word, detail=reason)
     return {}
 
 
@@ -984,22 +1053,22 @@ def _ask_supervisor(job: Job, grace: Optional[float], reason: str) -> None:
         except OSError as error:
             trouble = error
     # The signal is enough: a run has to be canceled on a full disk, too.
-    who = job.read("runner.json")
+    who = job.who()
     told = False
-    if who and not who.get("apart") and lives(who):
+    if not who["apart"] and lives(who):
         told = send_signal(who["pid"], who["start_time"], signal.SIGUSR1)
     if trouble and not told:
         raise trouble
 
 
-def _settle(job: Job, grace: Optional[float], reason: str) -> None:
+def settle(job: Job, grace: Optional[float], reason: str) -> None:
     """End what lives on of a job that lost its supervisor, and write its last word.
 
     The caller holds the lock.
     """
     if job.last_word() is not None:
         return
-    who = job.read("runner.json") or {}
+    who = job.who()
     if grace is None:
         grace = seconds_in((job.read("job.json") or {}).get("grace_seconds"))
     ending = Ending(DEFAULT_GRACE if grace is None else grace)
@@ -1010,7 +1079,7 @@ def _settle(job: Job, grace: Optional[float], reason: str) -> None:
         living = _orphans(who)
     if not ending.processes:
         # Who canceled it may have had to end what it ran in.
-        wanted = who.get("apart") and job.exists("cancel.json")
+        wanted = who["apart"] and job.exists("cancel.json")
         job.finish("canceled" if wanted else "lost", detail=_why_lost(who))
         return
     receipt = ending.receipt(left=0)
@@ -1019,7 +1088,7 @@ def _settle(job: Job, grace: Optional[float], reason: str) -> None:
 
 
 def _why_lost(who: Json) -> str:
-    if who.get("apart"):
+    if who["apart"]:
         return (
             "The exit code can't be known, since what the script ran in was ended by"
             " something outside the portal."
@@ -1035,7 +1104,7 @@ def _why_lost(who: Json) -> str:
 
 def _orphans(who: Json) -> Dict[int, int]:
     """pid → start time of all of a job that lost its supervisor."""
-    if who.get("apart") or who.get("boot_id") != boot_id():
+    if who["apart"] or who.get("boot_id") != boot_id():
         return {}
     processes = all_processes()
     roots = {pid for pid in processes if _has_mark(pid, who.get("mark"))}
@@ -1047,9 +1116,9 @@ def _orphans(who: Json) -> Dict[int, int]:
     return found
 
 
-def _child_lives(who: Json) -> bool:
+def child_lives(who: Json) -> bool:
     """Whether the script lives on without its supervisor."""
-    return not who.get("apart") and lives(who.get("child"))
+    return not who["apart"] and lives(who.get("child"))
 
 
 def _has_mark(pid: int, mark: Optional[str]) -> bool:
@@ -1079,8 +1148,8 @@ def state(job: Job) -> Json:
         return {"state": "ended", "exit_code": word.get("exit_code")}
     if not job.exists("runner.json"):
         return {"state": "not_started"}
-    who = job.read("runner.json") or {}
-    if job.is_supervised() or _child_lives(who) or _orphans(who):
+    who = job.who()
+    if job.is_supervised() or child_lives(who) or _orphans(who):
         return {"state": "running", "asked_to_end": _asked_to_end(job)}
     # It may have written its last word since the first look, and gone.
     return {"state": "lost" if job.last_word() is None else "ended"}
@@ -1098,6 +1167,14 @@ def clean(job: Job) -> Json:
     if state(job)["state"] == "running":
         raise Refused("The job still runs: cancel it first.")
 
+    if not remove_tree(job.folder):
+        raise Refused("%s could not be removed." % job.folder)
+    return {}
+
+
+def remove_tree(folder: str) -> bool:
+    """Remove a folder whatever scripts have made of it; whether it has gone."""
+
     def make_writable(_function: object, path: str, _error: object) -> None:
         with contextlib.suppress(OSError):
             os.chmod(os.path.dirname(path), 0o700)
@@ -1109,11 +1186,9 @@ def clean(job: Job) -> Json:
                 os.unlink(path)
 
     for _ in range(3):
-        if job.exists():
-            shutil.rmtree(job.folder, onerror=make_writable)
-    if job.exists():
-        raise Refused("%s could not be removed." % job.folder)
-    return {}
+        if os.path.lexists(folder):
+            shutil.rmtree(folder, onerror=make_writable)
+    return not os.path.lexists(folder)
 
 
 # What lives of jobs, whatever became of them otherwise
@@ -1132,9 +1207,8 @@ def living(jobs: Job) -> Json:
         if name in (".", "..") or "/" in name:
             # A script has made it up; it would lead to another folder.
             continue
-        who = read_json(os.path.join(jobs.folder, name, "runner.json")) or {}
         process = _about(pid)
-        if name and process and not who.get("apart"):
+        if name and process and not Job(jobs.path(name)).who()["apart"]:
             job = found.setdefault(name, {"portal": portal, "processes": []})
             job["processes"].append(process)
     return found
@@ -1160,7 +1234,7 @@ def end_living(job: Job, grace: Optional[float], reason: str) -> Json:
     """End whatever lives of a job, also if it was said to have ended; soon."""
     if job.exists("runner.json") and job.last_word() is None:
         return cancel(job, grace, reason)
-    _in_background(job, lambda: _end_marked(job, grace))
+    in_background(job, lambda: _end_marked(job, grace))
     return {}
 
 
@@ -1178,366 +1252,6 @@ def _end_marked(job: Job, grace: Optional[float]) -> None:
             return
         ending.step(marked)
         time.sleep(0.02)
-
-
-# Following
-
-
-class HungUp(Exception):
-    """Nobody reads any more what is sent."""
-
-
-class Follower:
-    """Sends what grows in the watched jobs as frames on standard output."""
-
-    # Seconds from one look to the next: so many for each job, since each look costs
-    # something, within these limits.
-    ROUND_OF_EACH = 0.001
-    SHORTEST_ROUND, LONGEST_ROUND = 0.01, 0.05
-    CHUNK = 1 << 18
-    BEAT = 2.0
-
-    def __init__(self, root: str) -> None:
-        self.root = root
-        self.watched: Dict[str, Watched] = {}
-        self.commands = b""
-        self.beat_due = 0.0
-        # One piece of memory for all that is sent, which is the quickest.
-        self.buffer = memoryview(bytearray(self.CHUNK))
-
-    def run(self) -> None:
-        os.set_blocking(0, False)
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(1, 1031, 4 * self.CHUNK)  # F_SETPIPE_SZ, if it is a pipe
-        while self._take_commands():
-            if time.monotonic() >= self.beat_due:
-                self.beat_due = time.monotonic() + self.BEAT
-                self.send({"beat": time.time()})
-            more = False
-            for watched in list(self.watched.values()):
-                more = self._look(watched) or more
-            select.select([0], [], [], 0 if more else self._pause())
-
-    def _look(self, watched: Watched) -> bool:
-        """Look at a job; whatever is wrong with it, the others are looked at."""
-        try:
-            return watched.look()
-        except HungUp:
-            raise
-        except OSError:
-            # What can't be read now is looked at again.
-            return False
-        except Exception as error:
-            self.forget(watched.name)
-            watched.send({"dropped": repr(error)})
-            return False
-
-    def _pause(self) -> float:
-        if not self.watched:
-            return self.BEAT
-        seconds = len(self.watched) * self.ROUND_OF_EACH
-        return min(max(seconds, self.SHORTEST_ROUND), self.LONGEST_ROUND)
-
-    def _take_commands(self) -> bool:
-        """Carry out what has been asked; False once nobody asks any more."""
-        try:
-            data = os.read(0, 1 << 16)
-        except BlockingIOError:
-            return True
-        if not data:
-            return False
-        lines = (self.commands + data).split(b"\n")
-        self.commands = lines.pop()
-        for line in lines:
-            self._command(json.loads(line))
-        return True
-
-    def _command(self, command: Json) -> None:
-        if "watch" in command:
-            name = command["watch"]
-            self.watched[name] = Watched(self, name, command)
-        elif "forget" in command:
-            self.watched.pop(command["forget"], None)
-        elif "cancel" in command:
-            self._cancel(command)
-
-    def _cancel(self, command: Json) -> None:
-        """In the background, since a full disk may keep it waiting."""
-        job = Job(os.path.join(self.root, command["cancel"]))
-        grace, reason = command.get("grace_seconds"), command.get("reason", "")
-        _in_background(job, lambda: cancel(job, grace, reason))
-
-    def send(self, header: Json, payload: Optional[memoryview] = None) -> None:
-        if payload is not None:
-            header["size"] = len(payload)
-        parts = [memoryview(json.dumps(header).encode() + b"\n")]
-        if payload:
-            parts.append(payload)
-        try:
-            while parts:
-                sent = os.writev(1, parts)
-                while parts and sent >= len(parts[0]):
-                    sent -= len(parts.pop(0))
-                if parts:
-                    parts[0] = parts[0][sent:]
-        except OSError:
-            raise HungUp from None
-
-    def forget(self, name: str) -> None:
-        self.watched.pop(name, None)
-
-
-class Watched:
-    """What of one job was sent."""
-
-    SLOW = 0.25
-    # After news in its events, a job is looked at closely for so many seconds.
-    CLOSELY = 2.0
-
-    def __init__(self, follower: Follower, name: str, command: Json) -> None:
-        self.follower = follower
-        self.name = name
-        self.job = Job(os.path.join(follower.root, name))
-        self.offsets = dict.fromkeys(STREAMS, 0)
-        self.offsets.update(command.get("have", {}))
-        self.outputs = Outputs(self, command.get("files", {}))
-        self.slow_due = 0.0
-        self.closely_until = 0.0
-        self.last_word: Optional[Json] = None
-        self.noted_orphan = False
-
-    def send(self, header: Json, payload: Optional[memoryview] = None) -> None:
-        self.follower.send(dict({"job": self.name}, **header), payload)
-
-    def look(self) -> bool:
-        """Send what grew; whether there is more of it at once."""
-        now = time.monotonic()
-        slow = now >= self.slow_due
-        if slow:
-            self.slow_due = now + self.SLOW
-            self.job.unlock()
-            if not self.job.exists():
-                self.send({"missing": True})
-                self.follower.forget(self.name)
-                return False
-            if self.last_word is None:
-                self._check_supervisor()
-        # Read before the files: once it is there, they are complete.
-        if self.last_word is None and (slow or now < self.closely_until):
-            self.last_word = self.job.last_word()
-        ended = self.last_word
-        more = False
-        for name in STREAMS if slow or ended else (LOG, EVENTS):
-            more = self._send_growth(name) or more
-        if slow or ended or self.outputs.work:
-            more = self.outputs.step(final=ended is not None) or more
-        if ended is not None and not more:
-            self.send({"final": True}, memoryview(json.dumps(ended).encode()))
-            self.follower.forget(self.name)
-        return more
-
-    def _send_growth(self, name: str) -> bool:
-        path, offset = self.job.path(name), self.offsets[name]
-        try:
-            if os.stat(path).st_size <= offset:
-                return False
-            descriptor = open_below(self.job.folder, name, os.O_RDONLY)
-            with open(descriptor, "rb", buffering=0) as file:
-                data = self.read(file, offset, Follower.CHUNK)
-        except OSError:
-            return False
-        if not data:
-            return False
-        self.send({"file": name, "offset": offset}, data)
-        self.offsets[name] += len(data)
-        if name == EVENTS:
-            self.closely_until = time.monotonic() + self.CLOSELY
-        return len(data) == Follower.CHUNK
-
-    def read(self, file: BinaryIO, offset: int, size: int) -> memoryview:
-        """At most `size` bytes of a file, which are good until the next call."""
-        buffer = self.follower.buffer[:size]
-        return buffer[: os.preadv(file.fileno(), [buffer], offset)]
-
-    def _check_supervisor(self) -> None:
-        """See to a job whose supervisor is gone."""
-        who = self.job.read("runner.json") or {}
-        if self.job.is_supervised() or not self.job.exists("runner.json"):
-            return
-        if self.job.last_word() is not None:
-            return
-        with self.job.lock() as lock:
-            if lock is None:
-                return
-            if not _child_lives(who):
-                # In the background, since what the script left takes its time to end.
-                _in_background(self.job, lambda: _settle(self.job, None, "lost"))
-            elif not self.noted_orphan:
-                self.noted_orphan = True
-                self.job.event("note", detail="The runner is gone; the script lives.")
-
-
-class Outputs:
-    """The files that the script leaves, sent as whole versions when they are quiet.
-
-    The work is done a little at a time, so that a large file of one job does not keep
-    the logs of the others waiting.
-    """
-
-    QUIET = 1.0
-    # A file that is never quiet, say a table that grows, is sent every so often if it
-    # is small.
-    PATIENCE, SMALL = 3.0, 1 << 22
-    AT_ONCE = 0.02
-
-    def __init__(self, watched: Watched, have: Dict[str, List[int]]) -> None:
-        self.watched = watched
-        self.sent: Dict[str, Version] = {
-            name: (version[0], version[1]) for name, version in have.items()
-        }
-        # Since when a file is not as it was sent.
-        self.changed: Dict[str, float] = {}
-        # Files and folders that the last look could not look into.
-        self.unseen: Set[str] = set()
-        self.due = 0.0
-        self.work: Optional[Iterator[None]] = None
-        self.is_final = False
-        self.begun = 0.0
-
-    def step(self, *, final: bool) -> bool:
-        """Do a little of what there is to do; whether some of it is left.
-
-        With `final`, all that the job left is sent before this is False.
-        """
-        if self.work is None:
-            if not final and time.monotonic() < self.due:
-                return False
-            self.begun = time.monotonic()
-            self.is_final = final
-            self.work = self._send_changes(final=final)
-        until = time.monotonic() + self.AT_ONCE
-        for _ in self.work:
-            if time.monotonic() > until:
-                return True
-        self.work = None
-        # Looking and sending take at most about a tenth of the time.
-        self.due = time.monotonic() + max(1.0, 10 * (time.monotonic() - self.begun))
-        # A look that began before the end may have missed what came after.
-        return final and not self.is_final
-
-    def _send_changes(self, *, final: bool) -> Iterator[None]:
-        found = {}
-        for name, version in self._walk():
-            found[name] = version
-            yield
-        gone = [
-            name
-            for name in self.sent
-            if name not in found and not self._is_unseen(name)
-        ]
-        for name in gone:
-            del self.sent[name]
-        self.changed = {name: at for name, at in self.changed.items() if name in found}
-        if gone:
-            self.watched.send({"removed": gone})
-        for name, version in found.items():
-            if self.sent.get(name) != version and (
-                final or self._is_ripe(name, version)
-            ):
-                for _ in self._send_file(name, version):
-                    yield
-
-    def _is_unseen(self, name: str) -> bool:
-        """Whether the file may be there, in a folder that can't be looked into."""
-        while name and name not in self.unseen:
-            name = os.path.dirname(name)
-        return bool(name)
-
-    def _is_ripe(self, name: str, version: Version) -> bool:
-        since = self.changed.setdefault(name, time.monotonic())
-        quiet = time.time() - version[1] / 1e9 >= self.QUIET
-        waited = time.monotonic() - since >= self.PATIENCE
-        return quiet or (waited and version[0] <= self.SMALL)
-
-    def _walk(self) -> Iterator[Tuple[str, Version]]:
-        work = self.watched.job.path("work")
-        self.unseen = set()
-        if os.path.islink(work):
-            return
-        for top in ("outputs", "logs"):
-            folder = os.path.join(work, top)
-            if os.path.islink(folder):
-                continue
-            for parent, _, names in os.walk(folder, onerror=self._pass_over):
-                for path in (os.path.join(parent, name) for name in names):
-                    version = self._version_of(path)
-                    if version:
-                        yield os.path.relpath(path, work), version
-
-    def _version_of(self, path: str) -> Optional[Version]:
-        """What version of a file is there; None of what is none, or not seen."""
-        try:
-            facts = os.lstat(path)
-        except OSError as error:
-            self._pass_over(error)
-            return None
-        is_file = stat.S_ISREG(facts.st_mode)
-        return (facts.st_size, facts.st_mtime_ns) if is_file else None
-
-    def _pass_over(self, error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError):
-            work = self.watched.job.path("work")
-            name = os.path.relpath(error.filename, work)
-            self.unseen.add(name)
-            self._give_up(name, error.strerror or str(error))
-
-    def _send_file(self, name: str, version: Version) -> Iterator[None]:
-        try:
-            folder, path = self.watched.job.folder, "work/%s" % name
-            descriptor = open_below(folder, path, os.O_RDONLY)
-        except OSError as error:
-            self._give_up(name, error.strerror or str(error))
-            return
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                for _ in self._send_pieces(name, version, file):
-                    yield
-
-    def _give_up(self, name: str, why: str) -> None:
-        """Say why a file is not sent, once there is no other look at it."""
-        if self.is_final:
-            self.watched.send({"output": name, "left_out": why})
-
-    def _send_pieces(
-        self, name: str, version: Version, file: BinaryIO
-    ) -> Iterator[None]:
-        size, mtime_ns = version
-        header = {"output": name, "total": size, "mtime_ns": mtime_ns}
-        offset, last = 0, False
-        while not last:
-            data = self._read_piece(file, version, offset)
-            if data is None:
-                self.watched.send({"output": name, "torn": True})
-                self._give_up(name, "it still changed when it was read")
-                return
-            last = offset + len(data) >= size
-            self.watched.send(dict(header, offset=offset, last=last), data)
-            offset += len(data)
-            yield
-        self.sent[name] = version
-        self.changed.pop(name, None)
-
-    def _read_piece(
-        self, file: BinaryIO, version: Version, offset: int
-    ) -> Optional[memoryview]:
-        """The next bytes; None if they are no longer those of the version."""
-        try:
-            data = self.watched.read(file, offset, version[0] - offset)
-            facts = os.fstat(file.fileno())
-        except OSError:
-            return None
-        same = (facts.st_size, facts.st_mtime_ns) == version
-        return data if same and (data or not version[0]) else None
 
 
 # The command line
@@ -1558,19 +1272,18 @@ ENDINGS: Dict[str, Callable[[Job, Optional[float], str], Json]] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="runner.py", description=__doc__)
-    parser.add_argument("verb", choices=[*VERBS, *ENDINGS, "follow"])
+    parser.add_argument("verb", choices=[*VERBS, *ENDINGS, "prevent"])
     parser.add_argument("folder")
     parser.add_argument("--grace", type=float)
     parser.add_argument("--reason", default="")
+    parser.add_argument("--word", default="")
     asked = parser.parse_args()
-    if asked.verb == "follow":
-        with contextlib.suppress(HungUp):
-            Follower(asked.folder).run()
-        return 0
     job = Job(asked.folder)
     try:
         if asked.verb in ENDINGS:
             answer = ENDINGS[asked.verb](job, asked.grace, asked.reason)
+        elif asked.verb == "prevent":
+            answer = prevent(job, asked.word, asked.reason)
         else:
             answer = VERBS[asked.verb](job)
     except (Refused, OSError) as error:
@@ -1578,7 +1291,3 @@ def main() -> int:
         return 1
     sys.stdout.write(json.dumps(answer) + "\n")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

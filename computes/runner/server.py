@@ -22,6 +22,7 @@ from typing import IO, Any, Callable, Dict, List, cast
 
 # The folder that Python was given is the first in its path.
 import commands  # type: ignore[import-not-found]
+import environment  # type: ignore[import-not-found]
 import facts  # type: ignore[import-not-found]
 import gpus  # type: ignore[import-not-found]
 import runner  # type: ignore[import-not-found]
@@ -41,15 +42,23 @@ class Server:
         self._objects = staging.Objects(os.path.join(root, "objects"))
         self._verbs: Dict[str, Callable[[Json, Body], Any]] = {
             "start": lambda asked, _: runner.start(self._job(asked)),
+            "secrets": self._give_secrets,
             "state": lambda asked, _: runner.state(self._job(asked)),
             "clean": lambda asked, _: runner.clean(self._job(asked)),
             "cancel": lambda asked, _: self._end(runner.cancel, asked),
+            "prevent": self._prevent,
             "living": lambda *_: runner.living(runner.Job(self._jobs)),
             "end_living": lambda asked, _: self._end(runner.end_living, asked),
             "lacking": self._lacking,
             "receive": self._receive,
             "stage": self._stage,
+            "lay_out": self._lay_out,
+            "environments": lambda *_: environment.answer(self._jobs),
+            "remove_environment": lambda asked, _: environment.answer(
+                self._jobs, remove=asked["key"]
+            ),
             "log": self._write_log,
+            "event": self._write_event,
             "place": self._place,
             "run": self._run,
             "facts": lambda *_: facts.facts(self._root, gpus.look()),
@@ -86,6 +95,14 @@ class Server:
     def _end(self, end: Callable[[Any, Any, str], Json], asked: Json) -> Json:
         return end(self._job(asked), asked["grace_seconds"], asked["reason"])
 
+    def _give_secrets(self, asked: Json, body: Body) -> Json:
+        given: Json = runner.give_secrets(self._job(asked), json.loads(body.read()))
+        return given
+
+    def _prevent(self, asked: Json, _: Body) -> Json:
+        said: Json = runner.prevent(self._job(asked), asked["word"], asked["reason"])
+        return said
+
     def _lacking(self, _: Json, body: Body) -> List[str]:
         wanted = [(sha256, size) for sha256, size in json.loads(body.read())]
         found: List[str] = self._objects.lacking(wanted)
@@ -99,8 +116,18 @@ class Server:
         staging.stage(folder, asked["spec"], json.loads(body.read()), self._objects)
         return {}
 
+    def _lay_out(self, asked: Json, body: Body) -> str:
+        folder = os.path.join(self._root, "tools", asked["name"])
+        self._objects.lay_out(json.loads(body.read()), folder)
+        return folder
+
     def _write_log(self, asked: Json, body: Body) -> Json:
         commands.write_log(self._job(asked).folder, body.read())
+        return {}
+
+    def _write_event(self, asked: Json, _: Body) -> Json:
+        folder = self._job(asked).folder
+        commands.write_event(folder, asked["event"], asked["facts"])
         return {}
 
     def _place(self, asked: Json, _: Body) -> Json:

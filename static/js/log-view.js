@@ -1,5 +1,6 @@
 /**
- * The log of a run, live: folded progress bars, colours, search, links to lines.
+ * The log of a run, live: folded progress bars, colours, search, links to lines. The
+ * lines that tell of the making of its environment are folded into one.
  *
  *   <log-view class="log-view" data-run="digits_1598_ab12" data-active
  *     data-socket="/ws/runs/…/" data-lines="/runs/…/log/lines"
@@ -13,6 +14,7 @@
 import { fetchJson } from "./log/fetch.js";
 import { formatBytes, formatPlural } from "./log/format.js";
 import { hashOf, linesOf } from "./log/address.js";
+import { Head } from "./log/head.js";
 import { actionOf } from "./log/keys.js";
 import { LiveLog } from "./log/live.js";
 import { LogSearch } from "./log/search.js";
@@ -51,7 +53,7 @@ class LogView extends HTMLElement {
       show: (line) => this.#showHit(line),
       query: () => this.#searched(),
       leave: () => this.#part("scroller").focus(),
-      firstLine: () => this.viewport.firstRow,
+      firstLine: () => this.rows.lineOf(this.viewport.firstRow),
     });
     this.#listen();
     this.#setWrap(localStorage.getItem(WRAP_KEY) === "1");
@@ -113,7 +115,10 @@ class LogView extends HTMLElement {
     const on = (type, handle) =>
       this.#live.addEventListener(type, ({ detail }) => handle(detail));
     on("state", () => this.#paint());
-    on("changed", (notice) => this.#send("changed", notice));
+    on("changed", (notice) => {
+      this.#askHead(notice.what);
+      this.#send("changed", notice);
+    });
     on("end", (end) => this.#send("end", end));
     this.#moved();
   }
@@ -139,6 +144,13 @@ class LogView extends HTMLElement {
       this.#part("raw").setAttribute("aria-pressed", String(this.rows.raw));
       this.viewport.refresh();
     },
+    toggleHead: () => {
+      const { head } = this.rows;
+      if (!head?.lines) return;
+      head.isFolded = !head.isFolded;
+      // From the end, nobody would see what was shown.
+      this.viewport.moveToStart();
+    },
     toggleFilling: () => {
       if (document.fullscreenElement) document.exitFullscreen();
       else this.requestFullscreen?.();
@@ -153,6 +165,7 @@ class LogView extends HTMLElement {
   }
 
   #clicked(event) {
+    if (event.target.closest(".log-head")) this.#actions.toggleHead();
     const link = event.target.closest(".log-row__number");
     if (!link) return;
     event.preventDefault();
@@ -172,7 +185,25 @@ class LogView extends HTMLElement {
   }
 
   #show(line) {
-    this.viewport.show(Math.min(line, Math.max(0, this.store.total - 1)));
+    const shown = Math.min(line, Math.max(0, this.store.total - 1));
+    if (this.rows.head?.hides(shown)) this.rows.head.isFolded = false;
+    this.viewport.show(this.rows.rowOf(shown));
+  }
+
+  /** It is known once the script has begun, or never will. */
+  #askHead(what) {
+    if (this.store.head || !what.includes("status")) return;
+    this.store.refresh().catch(() => {});
+  }
+
+  /** Say how the environment was made; the lines of that are folded if it was. */
+  #takeHead() {
+    const { head } = this.store;
+    if (!head || this.rows.head) return;
+    this.rows.head = new Head(head);
+    // Nobody who reads further up is to lose the place.
+    this.rows.head.isFolded = !this.#isLoaded || this.viewport.sticks;
+    if (!head.lines) this.viewport.moveToStart();
   }
 
   #showHit(line) {
@@ -224,6 +255,7 @@ class LogView extends HTMLElement {
 
   #changed() {
     this.#trouble = "";
+    this.#takeHead();
     this.viewport.refresh();
   }
 

@@ -50,6 +50,15 @@ function confirmFirst(event) {
   }
 }
 
+/** While a form is sent, its button says what `data-busy` says; a second press is none. */
+function tellBusy(event) {
+  const button = event.submitter;
+  if (event.defaultPrevented || !button?.dataset.busy) return;
+  if (button.ariaBusy === "true") event.preventDefault();
+  button.ariaBusy = "true";
+  button.textContent = button.dataset.busy;
+}
+
 /** An answer of plain text is the portal's own sentence on why htmx got no part. */
 function tellFailure({ detail: { xhr } }) {
   if (!xhr.getResponseHeader("Content-Type")?.startsWith("text/plain")) return;
@@ -68,6 +77,11 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") closePopovers(event);
 });
 document.addEventListener("submit", confirmFirst, { capture: true });
+document.addEventListener("submit", tellBusy);
+// Whoever comes back finds the page as it was left.
+addEventListener("pageshow", (event) => {
+  if (event.persisted && document.querySelector("[aria-busy=true]")) location.reload();
+});
 document.addEventListener("htmx:responseError", tellFailure);
 document.addEventListener("htmx:afterSettle", showTimes);
 setInterval(showTimes, 1000);

@@ -6,7 +6,6 @@ With `--pictures` it takes those of the README's tour into docs/pictures.
 import csv
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,12 +25,6 @@ _EPOCHS = 3
 _SPARK_DIGITS = ROOT / "examples/spark_digits"
 # How long an epoch took is all that differs.
 _SECONDS = re.compile(r"\(\d+\.\d+ s\)")
-
-
-@pytest.fixture(scope="module")
-def sshd() -> Iterator[Sshd]:
-    with Sshd() as server:
-        yield server
 
 
 @pytest.mark.timeout(300)

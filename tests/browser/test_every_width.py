@@ -37,6 +37,7 @@ _TABS = ("log", "overview", "outputs", "resources", "snapshot", "configuration")
 @pytest.fixture(scope="module")
 def run(portal: Portal) -> SubmittedRun:
     client = portal.sign_in()
+    client.post("/secrets/new/", data={"name": _LONG[:127], "value": "a value"})
     snapshot = upload(client, {"train.py": _SCRIPT, f"{_LONG}/{_LONG}.txt": "x"})
     run = submit(
         portal,
@@ -47,6 +48,7 @@ def run(portal: Portal) -> SubmittedRun:
         display_name=_LONG,
         **{"tags-name": _LONG, "tags-value": _LONG},
         **{"variables-name": "NAME", "variables-value": _LONG},
+        **{"secrets-name": _LONG.upper(), "secrets-value": _LONG[:127]},
     )
     assert run.wait_for_end() == "Completed"
     return run
@@ -57,6 +59,8 @@ def addresses(run: SubmittedRun) -> list[str]:
     return [
         "/",
         "/runs/",
+        "/secrets/",
+        "/secrets/new/",
         f"/runs/?experiment={_LONG}&text=a&tag={_LONG}",
         "/experiments/",
         f"/experiments/{_LONG}/",
@@ -64,6 +68,10 @@ def addresses(run: SubmittedRun) -> list[str]:
         f"/runs/new/?from={run.run_id}",
         "/environments/",
         "/environments/new/",
+        "/environments/new/text/",
+        "/environments/new/import/",
+        "/environments/AzureML-Scikit-learn/1/",
+        "/environments/AzureML-Scikit-learn/1/compare/",
         "/compute/",
         "/compute/local/",
         "/compute/local/queue/",

@@ -14,6 +14,7 @@ from computes.hosts import Host
 from computes.launchers.base import Sight
 from computes.launchers.docker.launcher import DockerLauncher
 from computes.launchers.docker.settings import DockerSettings
+from computes.launchers.recipes import PackageSources
 from tests.computes.objects import source
 from tests.services.docker_engine import DockerEngine
 from tests.services.docker_images import PYTHON
@@ -74,7 +75,10 @@ class DockerJob:
     spec: dict[str, Any]
 
     def start(self) -> dict[str, Any]:
-        return self.launcher.start(self.name, self.spec)
+        launcher, job, spec = self.launcher, self.name, self.spec
+        if not launcher.find_image(job, spec):
+            launcher.bring_image(job, spec, PackageSources(), lambda: True)
+        return launcher.start(job, spec)
 
     @property
     def folder(self) -> Path:

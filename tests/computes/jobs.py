@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from computes.runner import RUNNER
+from computes.runner import RUNNER, runner
 from tests.waiting import eventually
 
-RUNNER_COMMAND = [sys.executable, "-I", "-S", str(RUNNER)]
+RUNNER_COMMAND = [sys.executable, "-I", "-S", str(RUNNER.parent)]
 
 
 class JobFolder:
@@ -34,6 +34,10 @@ class JobFolder:
             **spec,
         }
         (path / "job.json").write_text(json.dumps(self.spec))
+
+    def give_secrets(self, **secrets: Any) -> None:
+        """As a host does just before the start."""
+        runner.give_secrets(runner.Job(str(self.path)), secrets)
 
     def launch(self, verb: str, *options: str, **how: Any) -> "subprocess.Popen[bytes]":
         """Begin a verb of the runner, and don't wait."""

@@ -1,7 +1,6 @@
 """Machines as administrators attach them: the form, the host key, the checks."""
 
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,17 +17,11 @@ from computes.models import ComputeTarget
 from computes.ssh_settings import fingerprint_of
 from computes.targets import host_of
 from runs.monitor import Monitor
-from tests.factories import person, signed_in
+from tests.factories import ended_run, person, signed_in
 from tests.services.sshd import Sshd, make_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_server")]
 FINE = [True] * 6
-
-
-@pytest.fixture(scope="module")
-def sshd() -> Iterator[Sshd]:
-    with Sshd() as server:
-        yield server
 
 
 @pytest.fixture
@@ -173,6 +166,35 @@ def test_a_change_keeps_secrets_and_a_new_address_has_to_be_looked_at(
     assert answer.headers["Location"] == "/compute/gpu-box/host-key/"
     target.refresh_from_db()
     assert not target.is_trusted
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"address": "localhost"}, {"port": 22}, {"user": "eve"}, {"root": "/elsewhere"}],
+)
+def test_it_stays_where_the_jobs_of_runs_are(
+    admin: Client, filled: dict[str, Any], sshd: Sshd, change: dict[str, Any]
+) -> None:
+    target = attached(admin, filled, sshd)
+    cluster = ComputeTarget.objects.create(name="on-it", kind="slurm", machine=target)
+    runs = [
+        ended_run(target=target, status="NotResponding"),
+        ended_run(target=cluster, status="Preparing"),
+    ]
+    ended_run(target=target)
+    ended_run(target=target, status="Queued")
+    answer = admin.post("/compute/gpu-box/edit/", filled | change)
+    assert "2 runs are at work on gpu-box, and would be lost" in answer.content.decode()
+    before = ComputeTarget.objects.get(pk=target.pk)
+    assert (before.settings, before.is_trusted) == (target.settings, True)
+    # What is no matter of where it is can be changed.
+    admin.post("/compute/gpu-box/edit/", filled | {"python": "/usr/bin/python3"})
+    assert ComputeTarget.objects.get(pk=target.pk).python == "/usr/bin/python3"
+    for run in runs:
+        run.delete()
+    admin.post("/compute/gpu-box/edit/", filled | change)
+    after = ComputeTarget.objects.get(pk=target.pk)
+    assert after.settings == target.settings | change
 
 
 def test_a_changed_host_key_is_a_plain_warning(

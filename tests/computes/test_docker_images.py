@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from aml_portal.errors import PortalError
+from computes.hosts import TargetAwayError
 from computes.hosts.local import LocalHost
 from computes.launchers.docker import images
 from computes.launchers.docker.settings import DockerSettings
+from computes.launchers.recipes import PackageSources
 from tests.computes.docker_jobs import WAITS, Dock
 from tests.services.docker_engine import DockerEngine
-from tests.services.docker_images import BARE, load_foreign
+from tests.services.docker_images import BARE, PYTHON, load_foreign
 from tests.services.docker_registry import PASSWORD, USER, DockerRegistry
 from tests.waiting import free_port
 
@@ -145,18 +147,31 @@ def test_what_can_not_be_told_apart_is_given_as_it_was_said() -> None:
         "toomanyrequests: slow down": "can't be had: toomanyrequests: slow down.",
     }
     for words, sentence in said.items():
-        assert sentence in str(images._refusal("i", words))
+        assert sentence in str(images.refusal("i", words))
 
 
 def test_a_canceled_run_brings_no_image(
     dock: Dock, registry: DockerRegistry, image: str
 ) -> None:
     job = dock.job(WAITS, {"image": image}, **sign_in(registry))
-    dock.host.cancel(job.name, grace_seconds=0, reason="Enough.")
-    assert job.start() == {}
+    sources = PackageSources()
+    assert not job.launcher.bring_image(job.name, job.spec, sources, lambda: False)
     assert job.log == ""
     assert not job.is_there()
     assert not dock.client.images.list(image)
+
+
+def test_an_image_that_is_removed_before_the_start_is_brought_anew(dock: Dock) -> None:
+    job = dock.job(WAITS, {"image": "aml-tests/gone:1"})
+    with pytest.raises(TargetAwayError, match="was just removed"):
+        job.launcher.start(job.name, job.spec)
+    dock.client.images.get(PYTHON).tag("aml-tests/gone", "1")
+    try:
+        job.start()
+        job.says("ready")
+    finally:
+        job.launcher.end(job.name)
+        dock.client.images.remove("aml-tests/gone:1")
 
 
 def test_a_check_asks_the_registry(

@@ -21,7 +21,6 @@ from computes.hosts.ssh import SshHost
 from tests.computes.docker_jobs import WAITS, Dock
 from tests.services.docker_engine import DockerEngine
 from tests.services.docker_images import BARE, PYTHON, load_foreign
-from tests.services.sshd import Sshd
 from tests.waiting import eventually
 
 SECOND = """
@@ -31,12 +30,6 @@ subprocess.Popen([sys.executable, "-c", code])
 print("ready", flush=True)
 time.sleep(600)
 """
-
-
-@pytest.fixture(scope="module")
-def sshd() -> Iterator[Sshd]:
-    with Sshd() as server:
-        yield server
 
 
 @pytest.fixture

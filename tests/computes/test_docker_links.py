@@ -1,10 +1,15 @@
 """What a script in a container of a real engine gets at of the host: nothing."""
 
 import json
+import subprocess
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from computes.hosts.local import LocalHost
+from computes.runner.runner import identity
 from tests.computes.docker_jobs import Dock
 from tests.computes.follower import Following
 from tests.services.docker_engine import DockerEngine
@@ -27,17 +32,65 @@ os.mkdir(os.path.join(folder, "led"))
 while True:
     pass
 """
+# Says that a process of the host is the job's own, which is not in a container.
+FORGES = """
+import json, os, time
+os.chdir("..")
+for attempt in (
+    lambda: open("job.json", "w"),
+    lambda: os.unlink("job.json"),
+    lambda: os.replace("events.jsonl", "job.json"),
+):
+    try:
+        attempt()
+        print("it is rewritten")
+    except OSError:
+        pass
+os.unlink("runner.json")
+with open("runner.json", "w") as file:
+    json.dump({victim!r}, file)
+print("ready", flush=True)
+time.sleep(600)
+"""
 
 
-def test_links_that_a_script_leaves_lead_nowhere(
-    docker_engine: DockerEngine, tmp_path: Path
+@pytest.fixture
+def dock(docker_engine: DockerEngine, tmp_path: Path) -> Dock:
+    return Dock(
+        host=LocalHost(tmp_path / "jobs"),
+        jobs=tmp_path / "jobs",
+        store=tmp_path / "store",
+        engine=docker_engine,
+        client=docker_engine.client(),
+    )
+
+
+@pytest.fixture
+def victim() -> Iterator["subprocess.Popen[bytes]"]:
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as process:
+        yield process
+        process.kill()
+
+
+def test_a_script_has_no_process_of_the_host_ended(
+    dock: Dock, victim: "subprocess.Popen[bytes]"
 ) -> None:
-    jobs = tmp_path / "jobs"
+    who = {**identity(victim.pid), "child": identity(victim.pid), "apart": False}
+    job = dock.started(FORGES.replace("{victim!r}", repr(who)))
+    job.says("ready")
+    assert job.log == "ready\n"
+    assert dock.host.state(job.name)["state"] == "running"
+    dock.host.cancel(job.name, grace_seconds=0, reason="Canceled.")
+    job.launcher.end(job.name)
+    dock.host.cancel(job.name, grace_seconds=0, reason="Canceled.")
+    assert job.last_word()["reason"] == "canceled"
+    assert victim.poll() is None
+
+
+def test_links_that_a_script_leaves_lead_nowhere(dock: Dock, tmp_path: Path) -> None:
+    jobs, host = dock.jobs, dock.host
     secret = tmp_path / "vault_keys"
     secret.write_text("what no script may see")
-    host, client = LocalHost(jobs), docker_engine.client()
-    store = tmp_path / "store"
-    dock = Dock(host=host, jobs=jobs, store=store, engine=docker_engine, client=client)
     job = dock.started(LEADS.format(secret=str(secret)))
     with closing(Following(jobs)) as following:
         following.tell(watch=job.name, have={}, files={})

@@ -1,5 +1,6 @@
 """What every host promises, for each kind of them, with its real servers."""
 
+import fcntl
 import json
 import os
 import platform
@@ -8,63 +9,21 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from aml_portal.errors import TargetError
 from computes.frames import Frame, FrameReader
-from computes.hosts import Host, Source
 from computes.hosts.base import DamagedSourceError
 from computes.hosts.local import LocalHost
 from computes.hosts.ssh import SshHost
-from tests.computes.objects import contents, source
+from tests.computes.objects import contents
+from tests.computes.places import Place, spec
 from tests.services.sshd import Sshd
 from tests.waiting import eventually
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """A host, its job folders as the tests may look at them, and the portal's store.
-
-    `keeps` says that it has objects of its own, which it has to be sent.
-    """
-
-    host: Host
-    jobs: Path
-    objects: Path
-    keeps: bool
-
-    def stage(self, files: dict[str, bytes], **changes: Any) -> set[str]:
-        return set(self.host.stage("job", spec(**changes), self.source(files)))
-
-    def source(self, files: dict[str, bytes]) -> Source:
-        return source(self.objects, files)
-
-    def last_word(self) -> dict[str, Any]:
-        path = self.jobs / "job/exit.json"
-        eventually(path.exists, "the job has ended")
-        word: dict[str, Any] = json.loads(path.read_bytes())
-        return word
-
-    def log(self) -> str:
-        path = self.jobs / "job/logs/std_log.txt"
-        return path.read_text() if path.exists() else ""
-
-
-def spec(**changes: Any) -> dict[str, Any]:
-    return {
-        "id": "job",
-        "argv": [sys.executable, "train.py"],
-        "cwd": "work",
-        "env": {},
-        "grace_seconds": 5.0,
-        "max_duration_seconds": None,
-        "collect": ["outputs", "logs"],
-        **changes,
-    }
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +69,16 @@ def test_a_job_is_started_once(place: Place) -> None:
     place.last_word()
     place.host.start("job")
     assert place.log() == "once\n"
+
+
+def test_a_job_that_can_not_be_is_prevented(place: Place) -> None:
+    place.stage({"train.py": b"print('never')"})
+    for reason in ("--first", "second"):
+        place.host.prevent("job", word="prepare_failed", reason=reason)
+    place.host.start("job")
+    word = place.last_word()
+    assert (word["reason"], word["detail"]) == ("prepare_failed", "--first")
+    assert place.log() == ""
 
 
 def test_a_job_is_staged_once(place: Place) -> None:
@@ -175,18 +144,40 @@ def test_a_job_is_canceled_with_a_reason(place: Place) -> None:
 
 def test_what_lives_there_is_told_and_ended(place: Place) -> None:
     code = b"import time; print(1, flush=True); time.sleep(600)"
+    # Other tests have jobs on this machine, too.
+    place = replace(place, job=f"job-{uuid4().hex}")
     place.stage({"train.py": code}, portal="ours")
-    place.host.start("job")
+    place.host.start(place.job)
     eventually(place.log, "the script is at work")
-    (living,) = [each for each in place.host.living() if each.job == "job"]
+    (living,) = [each for each in place.host.living() if each.job == place.job]
     (process,) = living.processes
     assert living.portal == "ours"
     assert process.name.endswith("train.py")
-    place.host.end_living("job", grace_seconds=1.5, reason="Enough.")
+    place.host.end_living(place.job, grace_seconds=1.5, reason="Enough.")
     assert place.last_word()["receipt"]["grace_seconds"] == 1.5
-    assert "job" not in {each.job for each in place.host.living()}
+    assert place.job not in {each.job for each in place.host.living()}
     # Of what is gone there is nothing to be ended.
-    place.host.end_living("job", grace_seconds=0, reason="Enough.")
+    place.host.end_living(place.job, grace_seconds=0, reason="Enough.")
+
+
+def test_environments_that_no_job_uses_are_told_and_removed(place: Place) -> None:
+    root = place.jobs.parent / "environments"
+    for key in ("ready", "half", "used"):
+        (root / key / "bin").mkdir(parents=True)
+    (root / "cache").mkdir()
+    (root / "ready.json").write_text('{"bytes": 3}')
+    os.utime(root / "half", (1, 1))
+    with (root / "used.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        half, ready = place.host.environments()
+        assert (half.key, half.bytes, half.used) == ("half", None, 1)
+        assert (ready.key, ready.bytes) == ("ready", 3)
+        with pytest.raises(TargetError, match="in use"):
+            place.host.remove_environment("used")
+    for key in ("half", "ready", "gone", "../jobs", "cache"):
+        place.host.remove_environment(key)
+    assert [each.key for each in place.host.environments()] == ["used"]
+    assert (root / "cache").exists()
 
 
 def test_what_the_runner_refuses_is_an_error_of_the_target(place: Place) -> None:
@@ -279,6 +270,25 @@ def test_what_is_said_before_the_start_begins_the_log(place: Place) -> None:
     assert word["log"]["bytes"] == len(place.log())
 
 
+def test_what_happens_before_the_start_begins_the_events(place: Place) -> None:
+    place.stage({"train.py": b"print('of the script')"})
+    place.host.write_log("job", b"building\n")
+    place.host.write_event("job", "environment", state="built", key="k", bytes=3)
+    place.host.start("job")
+    place.last_word()
+    lines = (place.jobs / "job/events.jsonl").read_text().splitlines()
+    first, *others = map(json.loads, lines)
+    assert first.pop("time") <= others[0]["time"]
+    assert first == {
+        "event": "environment",
+        "state": "built",
+        "key": "k",
+        "bytes": 3,
+        "log_bytes": len("building\n"),
+    }
+    assert "started" in [each["event"] for each in others]
+
+
 def test_where_a_job_is_can_be_told(place: Place) -> None:
     place.stage({"train.py": b"print('apart')"}, apart=True)
     where = place.host.place("job")
@@ -288,6 +298,17 @@ def test_where_a_job_is_can_be_told(place: Place) -> None:
     assert place.host.run(command).code == 0
     assert place.log() == "apart\n"
     assert place.host.state("job")["state"] == "ended"
+
+
+def test_what_jobs_share_is_laid_out_once(place: Place) -> None:
+    shared = place.source({"tool": b"#!/bin/sh\necho $1\n"})
+    entries = [{**entry, "executable": True} for entry in shared.entries]
+    shared = replace(shared, entries=entries)
+    folder = place.host.lay_out("tool-1", shared)
+    assert place.host.run([f"{folder}/tool", "works"]).out == b"works\n"
+    before = Path(folder, "tool").stat().st_ino
+    assert place.host.lay_out("tool-1", shared) == folder
+    assert Path(folder, "tool").stat().st_ino == before
 
 
 @pytest.fixture
@@ -357,3 +378,14 @@ def test_what_is_wrong_with_a_socket_is_the_error_of_here(
         place.host.connect(str(tmp_path / name))
     assert raised.value.errno
     assert place.host.state("job")["state"] == "absent"
+
+
+def test_secrets_reach_the_script_alone(place: Place) -> None:
+    code, given = b"import os; print(os.environ['A'][::-1])", {"env": {"A": "secret"}}
+    place.stage({"train.py": code}, secrets=["A"])
+    place.host.give_secrets("job", given)
+    assert (place.jobs / "job/secrets.json").stat().st_mode & 0o777 == 0o600
+    place.host.start("job")
+    place.host.give_secrets("job", given)
+    assert (place.last_word()["exit_code"], place.log()) == (0, "terces\n")
+    assert not (place.jobs / "job/secrets.json").exists()

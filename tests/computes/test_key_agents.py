@@ -21,12 +21,6 @@ from tests.services.sshd import Sshd, make_key
 from tests.waiting import eventually
 
 
-@pytest.fixture(scope="module")
-def sshd() -> Iterator[Sshd]:
-    with Sshd() as server:
-        yield server
-
-
 @pytest.fixture
 def agent(monkeypatch: pytest.MonkeyPatch) -> Iterator[SshAgent]:
     with SshAgent() as agent:

@@ -42,12 +42,6 @@ NO_GPUS: list[Any] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def sshd() -> Iterator[Sshd]:
-    with Sshd() as server:
-        yield server
-
-
 # Says what is in a file, whatever it is asked.
 LIAR = """
 import sys

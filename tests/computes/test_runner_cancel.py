@@ -186,7 +186,7 @@ def test_a_python_without_pidfd_cancels_as_well(make_job: MakeJob) -> None:
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
     job = make_job(IGNORES_SIGTERM)
-    command = [sys.executable, "-I", "-S", "-c", code, str(RUNNER), "start"]
+    command = [sys.executable, "-I", "-S", "-c", code, str(RUNNER.parent), "start"]
     subprocess.run([*command, str(job.path)], check=True, capture_output=True)
     job.says("ready")
     job.ask("cancel", "--grace", "0.2")
@@ -219,6 +219,13 @@ def test_a_cancel_before_the_start_prevents_it(make_job: MakeJob) -> None:
     assert job.read("exit.json") == word
     assert not (job.path / "ran").exists()
     assert job.events() == []
+
+
+def test_a_job_that_was_started_is_not_prevented(make_job: MakeJob) -> None:
+    job = make_job("print('done')")
+    job.start()
+    job.ask("prevent", "--word", "prepare_failed")
+    assert job.last_word()["reason"] == "exited"
 
 
 def test_a_cancel_before_the_job_is_staged_prevents_its_start(

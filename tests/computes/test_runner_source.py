@@ -27,7 +27,9 @@ def test_it_imports_the_standard_library_and_its_own_only(path: Path) -> None:
             imported |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             imported.add(str(node.module).partition(".")[0])
-    assert imported - {"__future__"} <= sys.stdlib_module_names | OWN
+    # It is run by a Python that is there for that alone.
+    others = {"rattler"} if path.name == "conda.py" else set()
+    assert imported - {"__future__"} <= sys.stdlib_module_names | OWN | others
 
 
 @FILES

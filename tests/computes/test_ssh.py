@@ -5,7 +5,6 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -24,19 +23,6 @@ from computes.hosts.ssh_connection import (
 from computes.launchers.process import ProcessLauncher
 from tests.services.sshd import Sshd, make_key
 from tests.waiting import eventually, free_port
-
-
-@pytest.fixture(scope="module")
-def sshd() -> Iterator[Sshd]:
-    with Sshd() as server:
-        yield server
-
-
-@pytest.fixture
-def own_sshd() -> Iterator[Sshd]:
-    """One to be killed."""
-    with Sshd() as server:
-        yield server
 
 
 def host(account: SshAccount, root: Path, python: str = sys.executable) -> SshHost:

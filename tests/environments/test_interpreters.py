@@ -1,14 +1,19 @@
 """Which interpreters an environment may name."""
 
+import json
 import os
+import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from aml_portal.errors import UserError
-from environments import services
-from environments.services import check_interpreter
+from environments import interpreters
+from environments.interpreters import capture, check_interpreter
+from environments.uv import program as uv_program
+from tests.environments.wheels import Wheels
 from tests.waiting import eventually
 
 
@@ -67,7 +72,7 @@ def test_a_program_that_never_answers_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its child holds the pipe open longer than anybody wants to wait."""
-    monkeypatch.setattr(services, "_TIMEOUT", 0.5)
+    monkeypatch.setattr(interpreters, "_TIMEOUT", 0.5)
     pid = tmp_path / "pid"
     hanging = program(tmp_path, f"#!/bin/sh\nsleep 600 &\necho $! >{pid}\nwait\n")
     with pytest.raises(UserError, match=r"did not answer within 0\.5 seconds"):
@@ -83,3 +88,39 @@ def is_running(pid: int) -> bool:
     except (ProcessLookupError, FileNotFoundError):
         return False
     return state != "Z"
+
+
+def test_the_packages_of_an_interpreter_are_captured(tmp_path: Path) -> None:
+    wheels = Wheels(tmp_path / "wheels")
+    plain, local = wheels.add("plain", "1.5"), wheels.add("local")
+    make_venv(tmp_path / "venv", [f"--find-links={wheels.folder}", "plain", str(local)])
+    site = next((tmp_path / "venv/lib").glob("python*/site-packages"))
+    direct = {"url": "https://h/far", "vcs_info": {"vcs": "git", "commit_id": "abc"}}
+    add_package(site, "far", direct)
+    add_package(site, "archive", {"url": "https://h/archive.zip"})
+    read = capture(str(tmp_path / "venv/bin/python"))
+    conda = read.definition.python.conda_dependencies
+    assert conda.python == f"{sys.version_info[0]}.{sys.version_info[1]}"
+    assert conda.pip == (
+        "archive @ https://h/archive.zip",
+        "far @ git+https://h/far@abc",
+        "plain==1.5",
+    )
+    assert read.notes == ("local was installed from a folder, and is left out.",)
+    assert plain.exists()
+
+
+def make_venv(folder: Path, packages: list[str]) -> None:
+    uv = [str(uv_program()), "--quiet", "--offline"]
+    subprocess.run([*uv, "venv", "--python", sys.executable, folder], check=True)
+    install = [*uv, "pip", "install", "--no-index", f"--python={folder}/bin/python"]
+    subprocess.run([*install, *packages], check=True)
+
+
+def add_package(site: Path, name: str, direct: Mapping[str, object]) -> None:
+    info = site / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+    )
+    (info / "direct_url.json").write_text(json.dumps(direct))

@@ -1,5 +1,6 @@
 """A machine that is cut off while runs are on it: they go on, and nothing is lost."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Iterator
@@ -8,17 +9,24 @@ from pathlib import Path
 
 import httpx
 import pytest
+from django.test import override_settings
 
 from computes.hosts import ssh_connection
 from computes.models import ComputeTarget
 from computes.targets import host_of
+from environments import locks
+from environments.definition import Definition
+from environments.models import Environment, Lock
+from environments.services import save_environment
 from runs import execution, follower, services
 from runs.mirror import last_word, log_path
 from runs.models import Run
 from runs.status import RunStatus
 from tests import factories
+from tests.environments.sources import source
+from tests.environments.wheels import Wheels
 from tests.services.machine import Machine
-from tests.services.monitor import Monitor, placed, started, states
+from tests.services.monitor import Monitor, following, placed, started, states
 from tests.services.portal import Portal
 from tests.services.runs import SubmittedRun, submit
 from tests.waiting import eventually
@@ -57,6 +65,28 @@ try:
             file.write(bytes(4096))
 except OSError as error:
     sys.exit(error.errno)
+"""
+
+
+# A package whose build waits for the test.
+BUILDS_SLOWLY = """
+import os, time, zipfile
+
+def build_wheel(folder, *_):
+    open("/home/ada/building", "w").close()
+    while not os.path.exists("/home/ada/go"):
+        time.sleep(0.05)
+    name, info = "slow-1.0-py3-none-any.whl", "slow-1.0.dist-info"
+    files = {
+        "slow.py": [],
+        info + "/METADATA": ["Metadata-Version: 2.1", "Name: slow", "Version: 1.0"],
+        info + "/WHEEL": ["Wheel-Version: 1.0", "Tag: py3-none-any"],
+        info + "/RECORD": [],
+    }
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
+        for path, lines in files.items():
+            wheel.writestr(path, chr(10).join([*lines, ""]))
+    return name
 """
 
 
@@ -127,10 +157,8 @@ def target(machine: Machine, impatient: None) -> Iterator[ComputeTarget]:
 
 @pytest.fixture
 def monitor(target: ComputeTarget) -> Iterator[Monitor]:
-    monitor = Monitor()
-    monitor.begin(host_of(target))
-    yield monitor
-    monitor.stop()
+    with following(host_of(target)) as monitor:
+        yield monitor
 
 
 def far_folder(machine: Machine, run: Run | SubmittedRun) -> Path:
@@ -200,6 +228,39 @@ def test_a_run_that_ends_meanwhile_is_whole(
     monitor.wait_for_end(run)
     assert run.status == RunStatus.COMPLETED
     assert log_path(run.run_id).read_bytes() == far_log(machine, run)
+
+
+def test_a_cut_in_the_middle_of_a_build_does_not_end_it(
+    machine: Machine, monitor: Monitor, target: ComputeTarget
+) -> None:
+    wheels = Wheels(machine.path("/home/ada/wheels"))
+    archive = source(wheels.folder, "slow", BUILDS_SLOWLY)
+    needed = save_environment(name="slow", definition=Definition.of_packages("slow"))
+    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    lock = lock_of_lines(needed, f"slow==1.0 --hash=sha256:{sha256}\n")
+    with override_settings(
+        PYTHON_INDEX="file:///home/ada", PYTHON_FIND_LINKS=["/home/ada/wheels"]
+    ):
+        run = started("import slow", target=target, environment=needed)
+    building = machine.path("/home/ada/building")
+    monitor.wait(building.exists, "it is being built")
+    machine.pull_cable()
+    monitor.wait_for(run, RunStatus.NOT_RESPONDING)
+    machine.path("/home/ada/go").touch()
+    far = machine.path(f"/home/ada/.aml-portal/environments/{lock.key}.json")
+    eventually(far.exists, "it is built")
+    machine.plug_cable()
+    monitor.wait_for_end(run)
+    assert run.status == RunStatus.COMPLETED, run.error
+    assert "Its environment was built in" in str([*run.events.values_list("detail")])
+    assert log_path(run.run_id).read_bytes() == far_log(machine, run)
+
+
+def lock_of_lines(environment: Environment, text: str) -> Lock:
+    """As if uv had resolved it to that, which does not build what it resolves."""
+    platform = locks.platform_of(environment, {"machine": "x86_64"})
+    facts = {"platform": platform, "python": "3.11", "text": text}
+    return Lock.objects.create(environment=environment, **facts)
 
 
 def test_a_cancel_waits_for_the_machine_and_leaves_nothing_there(
@@ -274,11 +335,9 @@ def test_a_script_that_fills_the_disk_comes_to_its_end(
     target = factories.machine(
         machine, "~/.aml-portal", python="python3", user="narrow"
     )
-    monitor = Monitor()
-    monitor.begin(host_of(target))
-    run = started(FILLS_THE_DISK, target=target)
-    monitor.wait_for_end(run)
-    monitor.stop()
+    with following(host_of(target)) as monitor:
+        run = started(FILLS_THE_DISK, target=target)
+        monitor.wait_for_end(run)
     assert run.status == RunStatus.FAILED
     assert run.error == "The script ended with exit code 28."
     assert log_path(run.run_id).read_text() == "before\n"

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import pytest
 import redis
 
 from aml_portal.broker import broker_url
@@ -26,13 +25,6 @@ pathlib.Path("outputs/large").write_bytes(data)
 while data:
     data = data[os.write(1, data) :]
 """
-
-
-@pytest.fixture(scope="module")
-def client(portal: Portal) -> Iterator[httpx.Client]:
-    client = portal.sign_in()
-    yield client
-    client.close()
 
 
 def test_a_full_disk_delays_the_mirror_and_loses_nothing(

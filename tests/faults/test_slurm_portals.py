@@ -1,29 +1,19 @@
 """A real portal with a real Slurm cluster: the same script, whatever is restarted."""
 
-import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.services.portal import ROOT, Portal
-from tests.services.runs import SubmittedRun, submit, upload
+from tests.faults.digits import results, train
+from tests.services.portal import Portal
+from tests.services.runs import submit
 from tests.services.slurm import Slurm
 from tests.services.slurm_targets import attach
 from tests.waiting import eventually
 
-DIGITS = ROOT / "examples/digits"
 CHATTY = Path(__file__).with_name("chatty.py").read_text()
-ARGUMENTS = ("--epochs", "2")
-
-
-@pytest.fixture(scope="module")
-def client(portal: Portal) -> Iterator[httpx.Client]:
-    client = portal.sign_in()
-    yield client
-    client.close()
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +24,7 @@ def cluster(client: httpx.Client, slurm_of_all: Slurm) -> str:
 def test_the_example_has_the_same_results_as_on_this_machine(
     portal: Portal, client: httpx.Client, cluster: str, slurm: Slurm
 ) -> None:
-    files = {path.name: path.read_bytes() for path in DIGITS.iterdir()}
-    snapshot = upload(client, files)
-    here, there = (
-        submit(portal, client, snapshot=snapshot, arguments=ARGUMENTS, target=target)
-        for target in ("1", cluster)
-    )
-    assert (here.wait_for_end(), there.wait_for_end()) == ("Completed", "Completed")
+    here, there = train(portal, client, "1", cluster)
     assert results(here) == results(there)
     assert len(slurm.ids(f"aml-{there.run_id}")) == 1
 
@@ -69,9 +53,3 @@ def test_a_portal_that_is_killed_loses_no_byte_and_starts_nothing_twice(
     assert run.wait_for_end() in ("Completed", "Failed")
     assert run.log_digest() == run.output("outputs/printed.txt")
     assert len(slurm.ids(f"aml-{run.run_id}")) == 1
-
-
-def results(run: SubmittedRun) -> dict[str, object]:
-    """What the script says it has reached, but for how long that took."""
-    found = json.loads(run.output("outputs/metrics.json"))
-    return {name: value for name, value in found.items() if "second" not in name}

@@ -10,15 +10,13 @@ django.setup()
 
 from runs import services  # noqa: E402
 from runs.models import Run  # noqa: E402
-from tests.services.monitor import Monitor  # noqa: E402
+from tests.services.monitor import Monitor, following as following_here  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def following() -> Iterator[Monitor]:
-    monitor = Monitor()
-    monitor.begin()
-    yield monitor
-    monitor.stop()
+    with following_here() as monitor:
+        yield monitor
 
 
 @pytest.fixture

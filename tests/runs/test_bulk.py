@@ -1,7 +1,6 @@
 """What is done to several runs at once, and what is said about it."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -12,10 +11,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from computes.models import ComputeTarget
 from runs.models import Run, RunTag
-from tests.computes.jobs import JobFolder
 from tests.factories import ended_run, person, signed_in
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db
 ACTIONS = ["cancel", "tag", "untag", "archive", "restore", "delete"]
@@ -122,37 +120,25 @@ def test_runs_at_work_are_not_deleted(client: Client, status: str) -> None:
 
 
 def test_the_files_go_with_their_run(client: Client) -> None:
-    run = ended_run()
-    folders = [Path(settings.DATA) / name / run.run_id for name in ("jobs", "runs")]
-    for folder in folders:
-        (folder / "logs").mkdir(parents=True)
+    (run,) = some_runs(1)
+    folder = Path(settings.DATA) / "runs" / run.run_id
+    (folder / "logs").mkdir(parents=True)
     assert "1 run deleted." in do(client, "delete", [run])
-    assert not any(folder.exists() for folder in folders)
+    assert not folder.exists()
 
 
-@pytest.fixture
-def lingering() -> Iterator[Run]:
-    """A run that counts as ended, with a job on the target that still runs."""
+def test_a_run_that_is_still_on_its_target_is_kept(client: Client) -> None:
+    """Nobody who looks at a page waits until that answers."""
     run = ended_run(status="Failed")
-    job = JobFolder(
-        Path(settings.DATA) / "jobs" / run.run_id, "import time; time.sleep(600)"
-    )
-    job.ask("start")
-    yield run
-    job.ask("cancel")
-    eventually(lambda: job.ask("state")["state"] == "ended", "the job has ended")
-
-
-def test_a_run_whose_job_can_not_be_removed_is_kept(
-    client: Client, lingering: Run
-) -> None:
-    said = do(client, "delete", [*some_runs(2), lingering])
-    assert "2 runs deleted. 1 run could not be deleted: The runner could not" in said
-    assert "The job still runs: cancel it first." in said
-    alone = client.post(f"{lingering.get_absolute_url()}delete/")
-    assert alone.status_code == 502
-    assert "The job still runs: cancel it first." in alone.content.decode()
-    assert Run.objects.get() == lingering
+    said = do(client, "delete", [*some_runs(2), run])
+    assert "2 runs deleted. 1 run could not be deleted: The run is still being" in said
+    assert "cleared away. Try again in a moment." in said
+    trouble = "It does not answer."
+    ComputeTarget.objects.filter(pk=run.target_id).update(trouble=trouble)
+    alone = client.post(f"{run.get_absolute_url()}delete/")
+    assert alone.status_code == 400
+    assert f"local, which is in trouble: {trouble}" in alone.content.decode()
+    assert Run.objects.get() == run
 
 
 # Which ones.
@@ -215,7 +201,7 @@ def test_runs_of_others_are_left_alone(
 ) -> None:
     archived_at = timezone.now() if action == "restore" else None
     status = "Failed" if action == "delete" else "Queued"
-    other = ended_run(owner=person("bob"), status=status, archived_at=archived_at)
+    (other,) = some_runs(1, owner=person("bob"), status=status, archived_at=archived_at)
     RunTag.objects.create(run=other, name="a", value="b")
     before = rows()
     query = "archived=1" if archived_at else ""

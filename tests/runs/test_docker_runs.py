@@ -198,9 +198,13 @@ def test_an_image_that_can_not_be_had_is_told(
     image = f"127.0.0.1:{free_port()}/team/image:1"
     run = started(WAITS, target=target, launch={"image": image})
     monitor.wait_for_end(run)
-    assert run.status == RunStatus.FAILED
-    assert f"The registry of the image {image} can't be reached" in run.error
-    assert log_path(run.run_id).read_text() == f"Pulling the image {image}\n"
+    assert (run.status, run.end_reason) == ("Failed", EndReason.PREPARE_FAILED)
+    words = f"The registry of the image {image} can't be reached"
+    assert run.error.startswith(f"The environment could not be made. {words}")
+    log = log_path(run.run_id).read_text()
+    first, second, *_ = log.splitlines()
+    assert first == f"Pulling the image {image}"
+    assert second.startswith(f"The environment can't be made: {words}")
     cleaned(run)
 
 

@@ -1,8 +1,10 @@
 """When those who wait will probably begin, whatever the queue looks like."""
 
+import time
+
 from hypothesis import given, strategies as st
 
-from runs.estimate import FEWEST, AtWork, start_spans
+from runs.estimate import FARTHEST, FEWEST, AtWork, start_spans
 
 seconds = st.floats(min_value=0.01, max_value=1e6)
 histories = st.lists(seconds, min_size=FEWEST, max_size=30)
@@ -139,3 +141,13 @@ def test_more_gpus_than_there_are_come_never() -> None:
         history=[10.0] * 20, at_work=[], waiting=[3, 1, 0], places=1, gpus=2
     )
     assert spans == [None, None, (0, 0)]
+
+
+def test_a_long_queue_is_played_through_no_further_than_a_page_can_wait() -> None:
+    count = 50 * FARTHEST
+    begin = time.process_time()
+    spans = start_spans(history=[10.0] * 20, at_work=[], waiting=[0] * count, places=8)
+    assert time.process_time() - begin < 2
+    assert len(spans) == count
+    assert None not in spans[:FARTHEST]
+    assert set(spans[FARTHEST:]) == {None}

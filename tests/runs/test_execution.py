@@ -15,7 +15,14 @@ from runs.models import Run
 from runs.status import EndReason, RunStatus
 from runs.storage import read_manifest, source_of, store
 from tests import factories
-from tests.services.monitor import Monitor, job_folder, placed, started, states
+from tests.services.monitor import (
+    Monitor,
+    job_folder,
+    placed,
+    spec_of,
+    started,
+    states,
+)
 from tests.waiting import eventually
 
 pytestmark = [
@@ -88,7 +95,7 @@ def _laid_out(run: Run) -> None:
 
 def _staged(run: Run) -> None:
     host = host_of(run.target)
-    spec = execution.job_spec(run)
+    spec = spec_of(run)
     host.stage(run.run_id, spec, source_of(run.snapshot))
 
 

@@ -6,9 +6,17 @@ from typing import Any
 import yaml
 from hypothesis import example, given, settings, strategies
 
+from computes.models import ComputeTarget
+from environments.definition import Definition
+from environments.models import Environment
 from runs.configuration import ScriptRunConfiguration
-from runs.exports import as_python, as_runconfig
+from runs.exports import as_python, as_runconfig, environment_section
 
+_ENVIRONMENT = Environment(
+    name="python",
+    version=2,
+    content=Definition.user_managed("/usr/bin/python3", {"A": "1"}).to_json(),
+)
 _words = strategies.text(
     strategies.characters(exclude_categories=["Cs"]), max_size=30
 ).filter(lambda text: "\0" not in text)
@@ -118,14 +126,8 @@ def test_the_code_submits_the_same(
 @settings(max_examples=40)
 @given(configurations)
 def test_the_runconfig_says_the_same(typed: ScriptRunConfiguration) -> None:
-    text = as_runconfig(
-        typed,
-        target="box",
-        environment="python",
-        version=2,
-        interpreter="/usr/bin/python3",
-        environment_variables={"A": "1"},
-    )
+    section = environment_section(_ENVIRONMENT, ComputeTarget(kind="local"))
+    text = as_runconfig(typed, target="box", environment=section)
     read = yaml.safe_load(text)
     assert read["script"] == typed.script
     assert read["arguments"] == [*typed.arguments]
@@ -138,6 +140,23 @@ def test_the_runconfig_says_the_same(typed: ScriptRunConfiguration) -> None:
         "userManagedDependencies": True,
         "interpreterPath": "/usr/bin/python3",
     }
+
+
+def test_the_section_on_an_environment_has_its_packages() -> None:
+    definition = Definition.from_json(
+        {
+            "environmentVariables": {"API_TOKEN": "s3cret"},
+            "python": {"condaDependencies": {"dependencies": ["python=3.10"]}},
+            "docker": {"enabled": True, "baseImage": "ubuntu"},
+        }
+    )
+    environment = Environment(name="mine", content=definition.to_json())
+    section = environment_section(environment, None)
+    assert section["python"]["condaDependencies"]["dependencies"] == ["python=3.10"]
+    assert section["docker"]["baseImage"] == "ubuntu"
+    assert "spark" not in section
+    assert "s3cret" not in str(section)
+    assert environment_section(None, None)["python"]["interpreterPath"] == "python"
 
 
 def test_a_docker_run_names_its_image_and_gpus() -> None:
@@ -180,10 +199,7 @@ def runconfig_of(configuration: ScriptRunConfiguration, priority: int = 0) -> st
     return as_runconfig(
         configuration,
         target="box",
-        environment="python",
-        version=2,
-        interpreter="python",
-        environment_variables={},
+        environment=environment_section(None, None),
         priority=priority,
     )
 

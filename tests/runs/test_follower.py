@@ -9,16 +9,26 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.utils import timezone
 
 from computes.frames import Frame
 from computes.hosts.local import LocalHost, PipeStream
+from environments.models import Build
 from runs import execution, follower
 from runs.followed import Followed
 from runs.mirror import last_word, log_path, mirror_folder
 from runs.notices import Announcer
 from runs.status import EndReason, RunStatus
+from tests import factories
 from tests.computes.jobs import RUNNER_COMMAND
-from tests.services.monitor import Monitor, job_folder, placed, started, states
+from tests.services.monitor import (
+    Monitor,
+    following,
+    job_folder,
+    placed,
+    started,
+    states,
+)
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -237,10 +247,8 @@ class DroppingHost(LocalHost):
 
 def test_a_run_that_the_runner_drops_is_followed_anew() -> None:
     run = started("print('all of it')")
-    monitor = Monitor()
-    monitor.begin(DroppingHost(settings.JOBS_FOLDER))
-    monitor.wait_for_end(run)
-    monitor.stop()
+    with following(DroppingHost(settings.JOBS_FOLDER)) as monitor:
+        monitor.wait_for_end(run)
     assert run.status == RunStatus.COMPLETED
     assert log_path(run.run_id).read_text() == "all of it\n"
     assert run.events.filter(detail__contains="the portal keeps trying").exists()
@@ -288,3 +296,24 @@ def test_a_script_that_spoils_its_events_harms_nobody(monitor: Monitor) -> None:
     monitor.wait_for_end(spoilt)
     monitor.wait_for_end(other)
     assert (spoilt.status, other.status) == ("Completed", "Completed")
+
+
+def test_a_script_makes_up_nothing_of_what_is_built_on_its_machine(
+    monitor: Monitor,
+) -> None:
+    ready = Build.objects.create(
+        machine=factories.target().its_machine,
+        key="k",
+        state=Build.State.READY,
+        used_at=timezone.now(),
+    )
+    run = started(
+        "import json, time\n"
+        "with open('../events.jsonl', 'a') as file:\n"
+        "    for key in ('k', *map(str, range(100))):\n"
+        "        event = {'event': 'environment', 'state': 'failed', 'key': key}\n"
+        "        file.write(json.dumps({**event, 'time': time.time()}) + '\\n')\n"
+    )
+    monitor.wait_for_end(run)
+    assert [*Build.objects.values_list("key", "state")] == [("k", "ready")]
+    assert run.target.its_machine == ready.machine

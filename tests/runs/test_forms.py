@@ -14,8 +14,9 @@ from aml_portal.durations import (
 )
 from aml_portal.errors import UserError
 from aml_portal.node import find_node
+from aml_portal.secret_names import MASKED_NAMES, looks_secret
 from runs.configuration import ScriptRunConfiguration
-from runs.masking import HIDDEN, MASKED_NAMES, looks_secret, masked
+from runs.masking import HIDDEN, masked
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from aml_portal.errors import UserError
-from runs.git_networks import addresses_of, is_allowed
+from runs.git_networks import outside
 from runs.git_remotes import Remote, checked_folder, checked_reference
 
 
@@ -152,13 +152,13 @@ def test_folders() -> None:
 def test_addresses_of_no_public_network(host: str, settings: Settings) -> None:
     settings.GIT_HOSTS = []
     with pytest.raises(UserError, match="in the portal's own or in a private network"):
-        addresses_of(host, 443)
+        outside().addresses_of(host, 443)
 
 
 @pytest.mark.parametrize("host", ["140.82.121.4", "2606:50c0:8000::153"])
 def test_public_addresses(host: str, settings: Settings) -> None:
     settings.GIT_HOSTS = []
-    assert addresses_of(host, 443) == [host]
+    assert outside().addresses_of(host, 443) == [host]
 
 
 def test_an_address_of_this_machine(
@@ -169,7 +169,7 @@ def test_an_address_of_this_machine(
     monkeypatch.setattr("ipaddress.IPv4Address.is_global", True)
     monkeypatch.setattr("ipaddress.IPv4Address.is_reserved", False)
     with pytest.raises(UserError, match="in the portal's own"):
-        addresses_of("127.0.0.1", 443)
+        outside().addresses_of("127.0.0.1", 443)
 
 
 def test_one_private_address_is_enough(
@@ -185,12 +185,12 @@ def test_one_private_address_is_enough(
         ],
     )
     with pytest.raises(UserError, match="in the portal's own or in a private network"):
-        addresses_of("git.example.org", 443)
+        outside().addresses_of("git.example.org", 443)
 
 
 def test_a_host_that_is_not_there(settings: Settings) -> None:
     with pytest.raises(UserError, match=r"There is no host nowhere\.invalid"):
-        addresses_of("nowhere.invalid", 443)
+        outside().addresses_of("nowhere.invalid", 443)
 
 
 @pytest.mark.parametrize(
@@ -215,6 +215,6 @@ def test_what_the_administrator_allows(
     settings.GIT_HOSTS = [allowed]
     if not is_right:
         with pytest.raises(UserError):
-            addresses_of(host, port)
+            outside().addresses_of(host, port)
         return
-    assert is_allowed(host, port, addresses_of(host, port))
+    outside().check_plain(host, port, outside().addresses_of(host, port))

@@ -19,7 +19,7 @@ from runs.reconcile import Reconciler
 from runs.status import EndReason, RunStatus
 from runs.storage import source_of
 from tests import factories
-from tests.services.monitor import Monitor, placed, started
+from tests.services.monitor import Monitor, following, placed, spec_of, started
 from tests.services.sshd import Sshd
 from tests.waiting import eventually
 
@@ -53,34 +53,26 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def sshd() -> Iterator[Sshd]:
-    with Sshd() as server:
-        yield server
-
-
-@pytest.fixture
-def target(sshd: Sshd, tmp_path: Path) -> ComputeTarget:
-    return factories.machine(sshd, tmp_path / "far", max_runs=1)
+def target(own_sshd: Sshd, tmp_path: Path) -> ComputeTarget:
+    return factories.machine(own_sshd, tmp_path / "far", max_runs=1)
 
 
 @pytest.fixture
 def monitor(target: ComputeTarget) -> Iterator[Monitor]:
-    monitor = Monitor()
-    monitor.begin(host_of(target))
-    yield monitor
-    monitor.stop()
+    with following(host_of(target)) as monitor:
+        yield monitor
 
 
 @pytest.fixture
-def lost(monitor: Monitor, target: ComputeTarget, sshd: Sshd) -> Run:
+def lost(monitor: Monitor, target: ComputeTarget, own_sshd: Sshd) -> Run:
     """A run that waits, and whose machine does not answer."""
-    return silenced(WAITS, monitor, target, sshd)
+    return silenced(WAITS, monitor, target, own_sshd)
 
 
-def silenced(code: str, monitor: Monitor, target: ComputeTarget, sshd: Sshd) -> Run:
+def silenced(code: str, monitor: Monitor, target: ComputeTarget, own_sshd: Sshd) -> Run:
     run = started(code, target=target)
     monitor.wait(log_path(run.run_id).exists, "the script prints")
-    sshd.stop()
+    own_sshd.stop()
     monitor.wait_for(run, RunStatus.NOT_RESPONDING)
     return run
 
@@ -111,11 +103,11 @@ def test_it_ends_here_at_once_and_its_place_is_free(
 
 
 def test_what_lives_is_ended_when_the_machine_comes_back(
-    monitor: Monitor, target: ComputeTarget, sshd: Sshd
+    monitor: Monitor, target: ComputeTarget, own_sshd: Sshd
 ) -> None:
-    run = silenced(LEAVES_A_CHILD, monitor, target, sshd)
+    run = silenced(LEAVES_A_CHILD, monitor, target, own_sshd)
     give_up_run(run, by="ada")
-    sshd.start()
+    own_sshd.start()
     monitor.wait(lambda: is_told(run), "its end is told")
     assert run.status == RunStatus.FAILED
     word = last_word(run.run_id)
@@ -130,14 +122,16 @@ def test_what_lives_is_ended_when_the_machine_comes_back(
     assert not far_folder(run).exists()
 
 
-def test_what_it_did_meanwhile_is_kept(monitor: Monitor, lost: Run, sshd: Sshd) -> None:
+def test_what_it_did_meanwhile_is_kept(
+    monitor: Monitor, lost: Run, own_sshd: Sshd
+) -> None:
     """The log to its end and the outputs, though nobody waited for them any more."""
     give_up_run(lost, by="ada")
     far = far_folder(lost)
     (far / "work/outputs/go").touch()
     eventually((far / "exit.json").exists, "the script ends")
     whole = (far / "logs/std_log.txt").read_bytes()
-    sshd.start()
+    own_sshd.start()
     monitor.wait(lambda: is_told(lost), "its end is told")
     assert log_path(lost.run_id).read_bytes() == whole
     output = log_path(lost.run_id).parent.parent / "files/outputs/result.txt"
@@ -176,18 +170,18 @@ def test_a_limit_that_a_person_has_set_gives_up(
 
 
 def test_one_that_was_about_to_start_never_will(
-    monitor: Monitor, target: ComputeTarget, sshd: Sshd
+    monitor: Monitor, target: ComputeTarget, own_sshd: Sshd
 ) -> None:
     """It was laid out when the machine went away, and nobody knows more than that."""
     run = placed(WAITS, target=target)
-    spec, source = execution.job_spec(run), source_of(run.snapshot)
+    spec, source = spec_of(run), source_of(run.snapshot)
     host_of(target).stage(run.run_id, spec, source)
     run.move(RunStatus.STARTING)
     monitor.wait(lambda: True, "it is followed")
-    sshd.stop()
+    own_sshd.stop()
     monitor.wait_for(run, RunStatus.NOT_RESPONDING)
     give_up_run(run, by="ada")
-    sshd.start()
+    own_sshd.start()
     monitor.wait(lambda: is_told(run), "its end is told")
     execution.start_run(run.pk)
     assert not log_path(run.run_id).exists()

@@ -16,12 +16,12 @@ from aml_portal.queues import runs_queue
 from computes.models import ComputeTarget
 from runs import tasks
 from runs.dispatch import dispatch
-from runs.execution import job_spec
 from runs.gpus import FRESH, Pool, gpus_in_words
 from runs.models import Run
 from runs.status import EndReason, RunStatus
 from runs.waiting import estimate_of, why_waiting
 from tests import factories
+from tests.services.monitor import spec_of
 from tests.services.nvidia_smi import NvidiaSmi, uuid
 from tests.services.redis import RedisServer
 
@@ -262,14 +262,14 @@ def test_a_machine_that_does_not_answer_is_noted(smi: NvidiaSmi) -> None:
 def test_the_job_is_told_which_it_has(smi: NvidiaSmi) -> None:
     target = machine(smi, 2)
     with_gpus, without = submit(target, 2), submit(target, 0)
-    spec, plain = job_spec(with_gpus), job_spec(without)
+    spec, plain = spec_of(with_gpus), spec_of(without)
     assert (spec["gpus"], spec["gpu_count"]) == ([0, 1], 2)
     # On a shared machine, who asks for none is to see none.
     assert (plain["gpus"], plain["gpu_count"]) == ([], 0)
 
 
 def test_on_a_machine_without_gpus_nothing_is_said_of_them() -> None:
-    assert "gpus" not in job_spec(submit(factories.target(), 0))
+    assert "gpus" not in spec_of(submit(factories.target(), 0))
 
 
 def test_policy_and_use_make_a_pool() -> None:

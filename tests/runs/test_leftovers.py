@@ -1,9 +1,11 @@
 """What lives on targets of runs that have ended, as administrators see and end it."""
 
 import os
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
@@ -17,7 +19,8 @@ from runs import leftovers
 from runs.status import EndReason, RunStatus
 from tests import factories
 from tests.services.docker_engine import DockerEngine
-from tests.services.monitor import Monitor, started
+from tests.services.monitor import Monitor, following, started
+from tests.services.sshd import Sshd
 from tests.waiting import eventually
 
 pytestmark = [
@@ -60,10 +63,8 @@ def stray() -> Iterator[Strays]:
 
 @pytest.fixture
 def monitor() -> Iterator[Monitor]:
-    monitor = Monitor()
-    monitor.begin()
-    yield monitor
-    monitor.stop()
+    with following() as monitor:
+        yield monitor
 
 
 def page(client: Client) -> str:
@@ -161,3 +162,19 @@ def test_a_machine_that_is_away_is_told(admin: Client) -> None:
     ComputeTarget.objects.create(name="gpu-box", kind="ssh", host_key="")
     answer = admin.get("/compute/gpu-box/leftovers/").content.decode()
     assert "The host key of gpu-box is not confirmed." in answer
+
+
+def test_a_machine_that_does_not_answer_is_waited_for_a_moment(
+    admin: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("computes.patience._SECONDS", 0.2)
+    with Sshd() as sshd:
+        factories.machine(sshd, tmp_path)
+    # It takes the connection, and says nothing.
+    with socket.create_server(("127.0.0.1", sshd.port)):
+        for answer in (
+            admin.get("/compute/gpu-box/leftovers/"),
+            admin.post("/compute/gpu-box/leftovers/end/", {"job": "x"}, follow=True),
+        ):
+            text = answer.content.decode()
+            assert "gpu-box has not answered within 0.2 seconds." in text

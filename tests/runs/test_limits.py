@@ -7,11 +7,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from computes.models import ComputeTarget
-from runs.execution import job_spec
 from runs.models import Run
 from runs.status import EndReason, RunStatus
 from tests import factories
-from tests.services.monitor import Monitor, placed, started
+from tests.services.monitor import Monitor, placed, spec_of, started
 
 HOUR, DAY = 3600, 86400
 
@@ -74,8 +73,8 @@ def test_the_shorter_limit_counts(
 ) -> None:
     target = limit(longest_run=of_target, idle_limit=600)
     run = placed("print(1)", target=target, max_run_duration_seconds=own)
-    assert job_spec(run)["max_duration_seconds"] == effective
-    assert job_spec(run)["idle_limit_seconds"] == 600
+    assert spec_of(run)["max_duration_seconds"] == effective
+    assert spec_of(run)["idle_limit_seconds"] == 600
     page = factories.signed_in(factories.person()).get(
         f"/runs/{run.run_id}/?tab=overview"
     )

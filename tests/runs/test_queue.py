@@ -239,6 +239,24 @@ def test_the_estimate_goes_by_the_last_runs_of_the_target(
     assert estimate_of(Run.objects.placed().get()) is None
 
 
+def test_who_is_far_behind_is_told_so(
+    target: ComputeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = timezone.now()
+    for _ in range(5):
+        factories.ended_run(
+            experiment="before", target=target, ended_at=now, duration=60.0
+        )
+    Run.objects.placed().update(started_at=now)
+    for module in ("estimate", "waiting"):
+        monkeypatch.setattr(f"runs.{module}.FARTHEST", 2)
+    estimates = [estimate_of(run) for run in waiting(target, *[NORMAL] * 4)]
+    assert [each and each.why_not for each in estimates] == [
+        *["", ""],
+        *["too many runs are ahead of it"] * 2,
+    ]
+
+
 def test_only_administrators_submit_with_a_high_priority(boss: User) -> None:
     with pytest.raises(UserError, match="Only administrators"):
         factories.submit(priority=HIGH)

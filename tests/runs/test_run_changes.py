@@ -73,7 +73,7 @@ def test_a_run_is_compared_with_its_parent_as_well(
     [run] = runs(new, experiment="one", parent=parent)
     panel = snapshot_panel(client, run)
     assert "the same as of #2" in plain(panel)
-    assert "#2 has the same snapshot: nothing changed." in plain(panel)
+    assert "#2 has the same snapshot: no file changed." in plain(panel)
     panel = snapshot_panel(client, run, "?since=parent")
     assert "2 files changed since ancestor" in plain(panel)
     assert diff_of(old, new) in panel

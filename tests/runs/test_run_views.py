@@ -37,7 +37,8 @@ _CAPTURED = {
     "content_type_id": "1",
     "extra_context": "",
     "url": "x/",
-    "pk": 1,
+    "key": "json",
+    **dict.fromkeys(("pk", "version"), 1),
     **dict.fromkeys(("sha256", "before", "after"), "0" * 64),
 }
 _CHANGES = {

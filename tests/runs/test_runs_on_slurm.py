@@ -18,7 +18,7 @@ from runs.mirror import last_word, log_path
 from runs.models import Run
 from runs.status import EndReason, RunStatus
 from tests import factories
-from tests.services.monitor import Monitor, job_folder, started, states
+from tests.services.monitor import Monitor, following, job_folder, started, states
 from tests.services.slurm import Slurm
 from tests.services.sshd import Sshd
 from tests.waiting import eventually
@@ -255,9 +255,7 @@ def test_a_login_node_over_ssh_serves_as_well(
     slurm: Slurm, login_node: ComputeTarget
 ) -> None:
     target = factories.cluster(slurm, machine=login_node)
-    monitor = Monitor()
-    monitor.begin(host_of(target))
-    try:
+    with following(host_of(target)) as monitor:
         run = started(SHOW, target=target)
         monitor.wait_for_end(run)
         assert log_path(run.run_id).read_text() == f"aml-{run.run_id} cpu\nno GPU\n"
@@ -266,8 +264,6 @@ def test_a_login_node_over_ssh_serves_as_well(
         services.cancel_run(canceled, by="ada")
         monitor.wait_for_end(canceled)
         assert canceled.status == RunStatus.CANCELED
-    finally:
-        monitor.stop()
 
 
 def log_of(run: Run) -> bytes:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
 
 from computes.checks import Checks
 from computes.hosts.local import LocalHost
@@ -23,6 +22,7 @@ from tests.computes.jobs import is_alive
 from tests.computes.objects import source
 from tests.services.monitor import Monitor, job_folder, placed, started
 from tests.services.spark import CONF, SparkCluster
+from tests.services.spark_targets import PATIENCE, attach
 from tests.services.sshd import Sshd
 from tests.waiting import eventually, free_port
 
@@ -32,8 +32,6 @@ pytestmark = [
     pytest.mark.timeout(240),
 ]
 EXAMPLE = Path(__file__).parents[2] / "examples/spark_digits"
-# Several JVMs have to start for a run.
-PATIENCE = 90
 SECRET = "open-sesame-of-the-cluster"
 # Tells all that it was given; a module that is sent along does the work.
 TELLS = """
@@ -82,25 +80,6 @@ SAYS_HELLO = """
 from pyspark.sql import SparkSession
 SparkSession.builder.getOrCreate()
 """
-
-
-def attach(
-    cluster: SparkCluster, name: str = "spark", **changes: object
-) -> ComputeTarget:
-    """Attach a target through the form, as an administrator would."""
-    boss = User.objects.get_or_create(username="boss", is_staff=True)[0]
-    fields = {
-        "name": name,
-        "machine": factories.target().pk,
-        "master": cluster.master,
-        "web_ui": cluster.web_ui,
-        "conf": "\n".join(f"{key}={value}" for key, value in CONF.items()),
-        "max_runs": 9,
-        **changes,
-    }
-    answer = factories.signed_in(boss).post("/compute/new/spark/", fields)
-    assert answer.status_code == 302, answer.content.decode()
-    return ComputeTarget.objects.get(name=name)
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ import pytest
 
 from computes.models import ComputeTarget
 from computes.targets import host_of
+from environments.definition import Definition
 from runs import execution, follower, services
 from runs.mirror import last_word, log_path
 from runs.models import Run
 from runs.status import RunStatus
 from tests import factories
-from tests.services.monitor import Monitor, placed, started, states
+from tests.services.monitor import Monitor, following, placed, started, states
 from tests.services.sshd import Sshd
 from tests.waiting import eventually
 
@@ -33,22 +34,14 @@ print("done")
 
 
 @pytest.fixture
-def sshd() -> Iterator[Sshd]:
-    with Sshd() as server:
-        yield server
-
-
-@pytest.fixture
-def target(sshd: Sshd, tmp_path: Path) -> ComputeTarget:
-    return factories.machine(sshd, tmp_path / "far", max_runs=50)
+def target(own_sshd: Sshd, tmp_path: Path) -> ComputeTarget:
+    return factories.machine(own_sshd, tmp_path / "far", max_runs=50)
 
 
 @pytest.fixture
 def monitor(target: ComputeTarget) -> Iterator[Monitor]:
-    monitor = Monitor()
-    monitor.begin(host_of(target))
-    yield monitor
-    monitor.stop()
+    with following(host_of(target)) as monitor:
+        yield monitor
 
 
 def far_folder(run: Run, target: ComputeTarget) -> Path:
@@ -96,19 +89,19 @@ def test_the_second_time_nothing_travels(
 def test_a_killed_server_ends_no_run_and_loses_no_byte(
     monitor: Monitor,
     target: ComputeTarget,
-    sshd: Sshd,
+    own_sshd: Sshd,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(follower, "_NOT_RESPONDING_AFTER", 1.0)
     run = started(WAITS, target=target)
     monitor.wait(log_path(run.run_id).exists, "the script prints")
-    sshd.stop()
+    own_sshd.stop()
     monitor.wait_for(run, RunStatus.NOT_RESPONDING)
     told = run.events.get(status=RunStatus.NOT_RESPONDING).detail
     assert "can't be reached" in told
     assert "The run may still be working" in told
     assert Run.objects.placed().filter(pk=run.pk).exists()
-    sshd.start()
+    own_sshd.start()
     monitor.wait_for(run, RunStatus.RUNNING)
     let_go(run, target)
     monitor.wait_for_end(run)
@@ -118,23 +111,23 @@ def test_a_killed_server_ends_no_run_and_loses_no_byte(
 
 
 def test_a_run_that_ended_while_nobody_could_look_is_whole(
-    monitor: Monitor, target: ComputeTarget, sshd: Sshd
+    monitor: Monitor, target: ComputeTarget, own_sshd: Sshd
 ) -> None:
     run = started(WAITS, target=target)
     monitor.wait(log_path(run.run_id).exists, "the script prints")
-    sshd.stop()
+    own_sshd.stop()
     let_go(run, target)
     eventually(lambda: far_log(run, target).endswith(b"done\n"), "the script ends")
-    sshd.start()
+    own_sshd.start()
     monitor.wait_for_end(run)
     assert run.status == RunStatus.COMPLETED
     assert log_path(run.run_id).read_bytes() == far_log(run, target)
 
 
 def test_a_submission_waits_for_a_target_that_is_away(
-    monitor: Monitor, target: ComputeTarget, sshd: Sshd
+    monitor: Monitor, target: ComputeTarget, own_sshd: Sshd
 ) -> None:
-    sshd.stop()
+    own_sshd.stop()
     run = placed("print('fine')", target=target)
     execution.start_run(run.pk)
     run.refresh_from_db()
@@ -145,7 +138,7 @@ def test_a_submission_waits_for_a_target_that_is_away(
     target.refresh_from_db()
     assert "can't be reached" in target.trouble
     assert target.leave_alone_until is not None
-    sshd.start()
+    own_sshd.start()
     execution.start_run(run.pk)
     monitor.wait_for_end(run)
     assert run.status == RunStatus.COMPLETED
@@ -171,7 +164,7 @@ def test_an_interpreter_that_is_not_there_is_told(
     monitor: Monitor, target: ComputeTarget
 ) -> None:
     environment = factories.this_python()
-    environment.interpreter_path = "/no/such/python"
+    environment.content = Definition.user_managed("/no/such/python").to_json()
     environment.save()
     run = started("print(1)", target=target)
     monitor.wait_for_end(run)

@@ -175,7 +175,7 @@ def test_cancel_of_a_finished_run_changes_nothing() -> None:
 
 def test_only_ended_runs_are_deleted() -> None:
     ended, waiting = factories.submit(), factories.submit()
-    ended.end(EndReason.CANCELED)
+    ended.end(EndReason.CANCELED, cleaned_at=timezone.now())
     assert services.delete_runs(Run.objects.all()) == Deletion(deleted=1, active=1)
     assert list(Run.objects.all()) == [waiting]
 
@@ -183,7 +183,7 @@ def test_only_ended_runs_are_deleted() -> None:
 def test_a_run_whose_submission_is_still_at_work_is_not_deleted() -> None:
     """It lays out files yet, though the run was canceled meanwhile."""
     run = factories.submit()
-    run.end(EndReason.CANCELED)
+    run.end(EndReason.CANCELED, cleaned_at=timezone.now())
     assert acquire(submission_lease(run.pk), "elsewhere/1/1/x", 60)
     with pytest.raises(UserError, match="still being cleared away"):
         services.delete_run(run)
@@ -213,7 +213,7 @@ def test_an_experiment_that_is_made_twice_at_once_is_made_once() -> None:
 def test_runs_are_tagged_while_others_go() -> None:
     runs = [factories.submit() for _ in range(40)]
     for run in runs:
-        run.end(EndReason.LOST)
+        run.end(EndReason.LOST, cleaned_at=timezone.now())
     together = threading.Barrier(2)
 
     def delete() -> None:

@@ -15,7 +15,14 @@ from runs.models import Run
 from runs.status import EndReason, RunStatus
 from runs.storage import source_of
 from tests import factories
-from tests.services.monitor import Monitor, job_folder, placed, started
+from tests.services.monitor import (
+    Monitor,
+    following,
+    job_folder,
+    placed,
+    spec_of,
+    started,
+)
 from tests.services.slurm import NODES, Slurm
 from tests.waiting import eventually
 
@@ -63,9 +70,9 @@ def ready(monitor: Monitor, run: Run) -> None:
     monitor.wait(lambda: b"ready" in log_of(run), "the script prints")
 
 
-def spec_of(run: Run) -> dict[str, Any]:
+def whole_spec(run: Run) -> dict[str, Any]:
     launcher = launcher_of(run.target)
-    return launcher.spec(execution.job_spec(run), run.configuration.launch)
+    return launcher.spec(spec_of(run), run.configuration.launch)
 
 
 def log_of(run: Run) -> bytes:
@@ -150,7 +157,7 @@ def test_a_job_that_has_ended_is_not_submitted_again_once_slurm_forgot_it(
     monitor.wait_for_end(run)
     (job_folder(run) / "slurm.json").unlink()
     launcher = launcher_of(target)
-    assert launcher.start(run.run_id, spec_of(run)) == {"slurm_job": None}
+    assert launcher.start(run.run_id, whole_spec(run)) == {"slurm_job": None}
     assert len(slurm.ids(job_name(run))) == 1
 
 
@@ -158,7 +165,7 @@ def test_submissions_at_the_same_time_make_one_job(
     target: ComputeTarget, slurm: Slurm
 ) -> None:
     run = placed(WAITS, target=target, launch=HUGE)
-    launcher, spec = launcher_of(target), spec_of(run)
+    launcher, spec = launcher_of(target), whole_spec(run)
     host_of(target).stage(run.run_id, spec, source_of(run.snapshot))
     with ThreadPoolExecutor(4) as pool:
         starts = pool.map(lambda _: launcher.start(run.run_id, spec), range(4))
@@ -301,16 +308,12 @@ def test_a_job_that_slurm_forgot_is_over(target: ComputeTarget) -> None:
 def test_the_runs_go_on_while_the_portal_is_away(
     target: ComputeTarget, slurm: Slurm
 ) -> None:
-    first = Monitor()
-    first.begin()
-    run = started(WAITS, target=target)
-    ready(first, run)
-    first.stop()
+    with following() as first:
+        run = started(WAITS, target=target)
+        ready(first, run)
     let_go(run)
     eventually(lambda: slurm.jobs(job_name(run)) == ["COMPLETED"], "it has ended")
-    second = Monitor()
-    second.begin()
-    second.wait_for_end(run)
-    second.stop()
+    with following() as second:
+        second.wait_for_end(run)
     assert run.status == RunStatus.COMPLETED
     assert log_of(run) == b"ready\ndone\n"

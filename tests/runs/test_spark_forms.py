@@ -52,6 +52,26 @@ def test_secrets_are_kept_apart_and_never_shown(admin: Client) -> None:
     assert target.reveal_secrets() == {"secret_conf": "spark.x.password=sesame"}
 
 
+def test_secrets_that_are_kept_can_be_forgotten_and_replaced(admin: Client) -> None:
+    target = attached(admin)
+    forget = {"machine": target.machine_id, "master": "local[2]", "max_runs": 3}
+    forget |= {"forget_secrets": "on"}
+    invalid = admin.post("/compute/spark/edit/", forget | {"master": "no"})
+    assert invalid.status_code == 200
+    target.refresh_from_db()
+    assert target.reveal_secrets()
+    new = {"secret_conf": "spark.x.token=open"}
+    assert admin.post("/compute/spark/edit/", forget | new).status_code == 302
+    target.refresh_from_db()
+    assert target.reveal_secrets() == new
+    assert admin.post("/compute/spark/edit/", forget).status_code == 302
+    target.refresh_from_db()
+    assert target.reveal_secrets() == {}
+    assert "forget_secrets" not in target.settings
+    page = admin.get("/compute/spark/edit/").content.decode()
+    assert "forget_secrets" not in page
+
+
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -135,14 +155,8 @@ def test_a_submission_is_written_as_azure_ml_has_it() -> None:
         script="train.py", framework="PySpark", launch=LAUNCH
     )
     given = {**CONF, "spark.submit.pyFiles": "lib/a.py,b.zip"}
-    text = as_runconfig(
-        configuration,
-        target="spark",
-        environment="e",
-        version=1,
-        interpreter="python",
-        environment_variables={},
-    )
+    section = {"name": "e", "version": "1"}
+    text = as_runconfig(configuration, target="spark", environment=section)
     content = yaml.safe_load(text)
     assert content["framework"] == "PySpark"
     assert content["spark"] == {"configuration": given}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from aml_portal.errors import PortalError, UserError
@@ -40,6 +41,7 @@ from runs.sweep import Report, sweep_snapshots
 from tests import factories
 from tests.runs.sources import LIMITS, lay_out, read, tarred, zipped
 from tests.runs.test_submit_views import typed
+from tests.services.monitor import spec_of
 from tests.services.redis import RedisServer
 from tests.waiting import eventually
 
@@ -60,7 +62,9 @@ def own_store(tmp_path: Path, settings: Settings) -> Store:
 
 def ended(files: dict[str, bytes]) -> Run:
     run = factories.submit(snapshot=factories.snapshot(files))
-    Run.objects.filter(pk=run.pk).update(status=RunStatus.COMPLETED)
+    Run.objects.filter(pk=run.pk).update(
+        status=RunStatus.COMPLETED, cleaned_at=timezone.now()
+    )
     run.refresh_from_db()
     return run
 
@@ -181,7 +185,7 @@ def test_what_a_row_names_by_now_comes_back_unasked() -> None:
 def test_what_is_laid_out_comes_back_too(tmp_path: Path) -> None:
     run = ended(_FILES)
     set_all_aside(store())
-    assert execution._stage(run, LocalHost(tmp_path), execution.job_spec(run)) == ()
+    assert execution._stage(run, LocalHost(tmp_path), spec_of(run)) == ()
     work = tmp_path / run.run_id / "work"
     assert (work / "train.py").read_bytes() == b"print(1)"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from computes.hosts.local import LocalHost
@@ -23,6 +24,7 @@ from tests import factories
 from tests.runs.sources import zipped
 from tests.runs.test_submit_views import typed
 from tests.runs.test_upload_views import offer, send, sha256
+from tests.services.monitor import spec_of
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -83,7 +85,7 @@ def sent(client: Client, files: dict[str, bytes]) -> str:
 
 def check(run: Run, jobs: Path) -> None:
     """What a worker does with the snapshot of a run."""
-    execution._stage(run, LocalHost(jobs), execution.job_spec(run))
+    execution._stage(run, LocalHost(jobs), spec_of(run))
     work = jobs / run.run_id / "work"
     assert (work / "train.py").read_bytes() == (work / "0.txt").read_bytes()
 
@@ -107,7 +109,9 @@ def test_nothing_that_a_run_has_is_lost(settings: Settings, tmp_path: Path) -> N
         check(run, tmp_path / "jobs")
         meanwhile.submitted += 1
         if chance.random() < 0.9:
-            Run.objects.filter(pk=run.pk).update(status=RunStatus.COMPLETED)
+            Run.objects.filter(pk=run.pk).update(
+                status=RunStatus.COMPLETED, cleaned_at=timezone.now()
+            )
             run.refresh_from_db()
             services.delete_run(run)
 

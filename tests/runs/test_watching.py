@@ -19,7 +19,7 @@ from runs.status import RunStatus
 from runs.watching import Watcher
 from tests import factories
 from tests.computes.another_kind import GateLauncher
-from tests.services.monitor import Monitor, placed, started
+from tests.services.monitor import Monitor, following, placed, started
 from tests.waiting import eventually
 
 pytestmark = [
@@ -63,10 +63,8 @@ def watcher(target: ComputeTarget) -> Iterator[Watcher]:
 
 @pytest.fixture
 def monitor() -> Iterator[Monitor]:
-    monitor = Monitor()
-    monitor.begin()
-    yield monitor
-    monitor.stop()
+    with following() as monitor:
+        yield monitor
 
 
 def end(run: Run) -> None:

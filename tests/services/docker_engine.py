@@ -25,14 +25,22 @@ class DockerEngine(Service):
     It leaves the machine's network alone: containers have the host's, or none.
     """
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, disk_bytes: int | None = None) -> None:
         assert os.geteuid() == 0, "Only root can start a Docker engine."
         assert _DOCKERD, "The tests of Docker need dockerd: run make test-install."
         self.folder = Path(tempfile.mkdtemp(prefix="aml-docker-"))
         self.socket = self.folder / "docker.sock"
         self._options = options
+        if disk_bytes is not None:
+            self._make_disk(disk_bytes)
         self._process: subprocess.Popen[bytes] | None = None
         self._containerd: subprocess.Popen[bytes] | None = None
+
+    def _make_disk(self, size: int) -> None:
+        data = self.folder / "data"
+        data.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(data)]
+        subprocess.run(command, check=True)
 
     @property
     def url(self) -> str:

@@ -16,6 +16,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import docker
 
@@ -37,6 +38,13 @@ def load_images(client: docker.DockerClient, *names: str) -> None:
         client.api.import_image_from_data(
             _MADE[name](), repository, tag, changes=settings
         )
+
+
+def build(client: docker.DockerClient, dockerfile: str, **options: Any) -> str:
+    """Have an image built, as anybody may; its id."""
+    file = io.BytesIO(dockerfile.encode())
+    image, _ = client.images.build(fileobj=file, rm=True, **options)
+    return str(image.id)
 
 
 def load_foreign(client: docker.DockerClient, processor: str) -> str:

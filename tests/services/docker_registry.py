@@ -4,13 +4,12 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import bcrypt
 import docker
 import httpx
 
+from tests.services.service import Service
 from tests.waiting import eventually, free_port
 
 USER, PASSWORD = "ada", "the registry's password"
@@ -23,8 +22,8 @@ auth: {{htpasswd: {{realm: tests, path: {folder}/accounts}}}}
 """
 
 
-class DockerRegistry:
-    """Runs for the length of a `with` block; wants `USER` and `PASSWORD`."""
+class DockerRegistry(Service):
+    """Wants `USER` and `PASSWORD`."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="aml-registry-"))
@@ -42,7 +41,7 @@ class DockerRegistry:
         client.images.remove(f"{there}:{tag}")
         return f"{there}:{tag}"
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         secret = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
         (self.folder / "accounts").write_text(f"{USER}:{secret}\n")
         settings = _SETTINGS.format(folder=self.folder, address=self.address)
@@ -51,16 +50,13 @@ class DockerRegistry:
             command = ["docker-registry", "serve", str(self.folder / "settings.yml")]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         eventually(self._answers, "the registry answers")
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         self._process.kill()
         self._process.wait()
+
+    def close(self) -> None:
+        self.stop()
         shutil.rmtree(self.folder)
 
     def _answers(self) -> bool:

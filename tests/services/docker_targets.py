@@ -1,6 +1,5 @@
 """Compute targets on Docker engines, attached as the form attaches them."""
 
-import re
 import sys
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import httpx
 
 from tests.services.docker_engine import DockerEngine
 from tests.services.docker_images import PYTHON
-from tests.waiting import eventually
+from tests.services.targets import ready_key
 
 NAME = "whale"
 
@@ -19,11 +18,7 @@ def attach(client: httpx.Client, engine: DockerEngine, **fields: object) -> str:
     form = {name: str(value) for name, value in given.items()}
     page = client.post("/compute/new/docker/", data=form)
     assert page.url.path == f"/compute/{NAME}/", page.text
-    eventually(lambda: "Ready" in client.get(f"/compute/{NAME}/").text, "it is ready")
-    submit = client.get("/runs/new/").text
-    before = submit.partition(f"<strong>{NAME}</strong>")[0]
-    keys: list[str] = re.findall(r'name="target"\s+value="(\d+)"', before)
-    return keys[-1]
+    return ready_key(client, NAME)
 
 
 def fields_of(engine: DockerEngine) -> dict[str, object]:

@@ -1,12 +1,15 @@
 """Does what worker and monitor do, in the test process: for runs with real jobs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
 from computes.hosts import Host
 from computes.hosts.local import LocalHost
+from environments.preparing import Preparation
 from runs import execution
 from runs.follower import Follower
 from runs.models import Run
@@ -51,6 +54,23 @@ class Monitor:
             self._followers.pop().stop()
 
 
+@contextmanager
+def following(host: Host | None = None) -> Iterator[Monitor]:
+    """A monitor that has begun with a host, or with this machine."""
+    monitor = Monitor()
+    monitor.begin(host)
+    try:
+        yield monitor
+    finally:
+        monitor.stop()
+
+
+def spec_of(run: Run) -> dict[str, Any]:
+    """What its job.json says, with the Python of its target."""
+    prepared = Preparation(python=run.environment.interpreter_on(run.target))
+    return execution.job_spec(run, prepared)
+
+
 def placed(code: str = "", **changes: object) -> Run:
     """A run that has its place, and that no worker has taken up yet."""
     run = factories.submit(code, **{"target": factories.target(max_runs=50), **changes})
@@ -60,8 +80,14 @@ def placed(code: str = "", **changes: object) -> Run:
 
 def started(code: str = "", **changes: object) -> Run:
     run = placed(code, **changes)
-    execution.start_run(run.pk)
+    take_up(run)
     return run
+
+
+def take_up(run: Run) -> None:
+    """Submit a run to its end, with what that takes of packages and images."""
+    if execution.start_run(run.pk):
+        execution.start_run_slowly(run.pk)
 
 
 def states(run: Run) -> list[str]:

@@ -5,14 +5,13 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from tests.services.service import Service
 from tests.waiting import eventually
 
 
-class SshAgent:
-    """Runs for the length of a `with` block, and is named to no one by itself."""
+class SshAgent(Service):
+    """It is named to no one by itself."""
 
     def __init__(self) -> None:
         # Short, since a socket's path has to be.
@@ -25,18 +24,15 @@ class SshAgent:
         env = {**os.environ, "SSH_AUTH_SOCK": str(self.socket)}
         subprocess.run(command, input=key.encode(), env=env, check=True)
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         self._process = subprocess.Popen(["ssh-agent", "-D", "-a", str(self.socket)])
         eventually(self.socket.exists, "the agent is there")
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         assert self._process
         self._process.kill()
         self._process.wait()
+
+    def close(self) -> None:
+        self.stop()
         shutil.rmtree(self.folder)

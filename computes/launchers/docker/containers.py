@@ -21,8 +21,8 @@ _NANO = 1_000_000_000
 _MARGIN = 10
 # The runner writes the log of the script; this is for what keeps the runner from it.
 _SHORT_LOG = {"max-size": "64k", "max-file": "1"}
-# Where the working folder is that was copied into a container.
-_COPIED = "/aml-portal/work"
+# Where the working folder is that was copied into a container, and what masks there.
+_COPIED, _MASKING = "/aml-portal/work", "/aml-portal/masking.py"
 
 
 def name_of(place: Place) -> str:
@@ -39,11 +39,12 @@ def with_folder(
     """What `create_container` is told where the job folder is mounted.
 
     The runner in it belongs to the account that owns the folder, and so do the files
-    that it writes.
+    that it writes. What the job is, the script can't rewrite: the host goes by that.
     """
+    fixed = (place.runner, f"{place.folder}/job.json")
     mounts = [
         *mounts_of([place.folder], settings),
-        Mount(place.runner, place.runner, type="bind", read_only=True),
+        *(Mount(path, path, type="bind", read_only=True) for path in fixed),
     ]
     return {
         **_plain(spec, place, settings, home=f"{place.folder}/work"),
@@ -63,11 +64,14 @@ def with_copies(
     """What computes/runner/docked.py tells the engine of a container of a script."""
     plain = _plain(spec, place, settings, home=_COPIED)
     environment = {"PYTHONUNBUFFERED": "1", **plain.pop("environment"), **spec["env"]}
+    has_secrets = bool(spec.get("secrets"))
+    masking = [spec["argv"][0], "-I", "-S", _MASKING]
     body = ContainerConfig(
         version=API_VERSION,
         **plain,
         environment=environment,
-        entrypoint=[],
+        entrypoint=masking if has_secrets else [],
+        stdin_open=has_secrets,
         command=spec["argv"],
         user=f"{place.user}:{place.group}",
         host_config=_host_config(spec, settings, mounts_of([], settings), log={}),
@@ -77,6 +81,7 @@ def with_copies(
         "socket": settings.socket,
         "name": name_of(place),
         "work": _COPIED,
+        "masking": _MASKING,
         "user": [place.user, place.group],
         "body": body,
     }

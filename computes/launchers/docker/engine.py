@@ -1,15 +1,18 @@
 """The Docker engine behind a Unix socket of a host, reached as the host is."""
 
 import errno
+import json
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import docker
 import requests
+import urllib3
+from docker.auth import AuthConfig
 from docker.errors import APIError, DockerException
 from docker.transport.basehttpadapter import BaseHTTPAdapter
 from urllib3.connection import HTTPConnection
@@ -20,6 +23,9 @@ from computes.hosts import Host, TargetAwayError, plain
 from computes.launchers.docker.containers import API_VERSION
 
 _SECONDS = 60
+# Bytes of an answer, and of a message of one that goes on; an engine may be anybody's.
+_LARGEST, _LONGEST = 64 << 20, 1 << 20
+_BLOCK = 1 << 16
 # Of as many engines a process keeps the connection.
 _MOST_KEPT = 32
 
@@ -40,6 +46,38 @@ def asking(host: Host, path: str) -> Iterator[docker.APIClient]:
         raise TargetError(f"The Docker engine refuses: {words_of(error)}.") from error
     except (DockerException, requests.RequestException) as error:
         raise _why_away(error, path) from error
+
+
+@contextmanager
+def asking_alone(
+    host: Host, path: str, registries: Mapping[str, Mapping[str, str]]
+) -> Iterator[tuple[docker.APIClient, Callable[[], None]]]:
+    """As `asking`, with connections of its own, and what breaks them off at any time.
+
+    `registries` are the sign-ins that the engine may use for what is asked.
+    """
+    opened: list[socket.socket] = []
+
+    def connect() -> socket.socket:
+        opened.append(host.connect(path))
+        return opened[-1]
+
+    def break_off() -> None:
+        for each in opened:
+            # One that is closed already can't be shut down.
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    with asking(host, path) as known:
+        client = _connected(_Adapter(connect), known.api_version)
+        # Else those of the portal's account would be told.
+        client._auth_configs = AuthConfig({"auths": dict(registries)})  # type: ignore[attr-defined]
+        try:
+            yield client, break_off
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise _why_away(error, path) from error
+        finally:
+            client.close()
 
 
 def words_of(error: APIError) -> str:
@@ -66,11 +104,42 @@ def _client(host: Host, path: str) -> docker.APIClient:
 
 def _connected(adapter: "_Adapter", version: str) -> docker.APIClient:
     # The path is not used: what is mounted here opens the connections.
-    client = docker.APIClient("unix:///socket", version=version, timeout=_SECONDS)
+    client = _Client("unix:///socket", version=version, timeout=_SECONDS)
     client.mount("http+docker://", adapter)
     # Neither a proxy nor a .netrc of the portal's account is meant for it.
     client.trust_env = False
     return client
+
+
+class _Client(docker.APIClient):
+    def _stream_helper(
+        self, response: requests.Response, **_: Any
+    ) -> Iterator[dict[str, Any]]:
+        """As the library's own, which takes messages and pieces of any size."""
+        self._raise_for_status(response)  # type: ignore[attr-defined]
+        return _messages(response.iter_content(_BLOCK))
+
+
+def _messages(pieces: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """The messages of a pull or a build, one a line."""
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        if len(rest) > _LONGEST:
+            raise DockerException("it says too much at once")
+        yield from (_message(line) for line in lines if line.strip())
+    if rest.strip():
+        yield _message(rest)
+
+
+def _message(line: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise DockerException("what it says is no message")
+    return said
 
 
 class _Adapter(BaseHTTPAdapter):
@@ -87,8 +156,27 @@ class _Adapter(BaseHTTPAdapter):
     def request_url(self, request: Any, proxies: Any) -> str:
         return str(request.path_url)
 
+    def send(  # type: ignore[override]
+        self, request: requests.PreparedRequest, *, stream: bool, **options: Any
+    ) -> requests.Response:
+        answer = super().send(request, stream=True, **options)
+        if not stream:
+            # Else the library would read it whole, however large it is.
+            answer._content = _bounded(answer)
+        return answer
+
     def close(self) -> None:
         self._pool.close()
+
+
+def _bounded(answer: requests.Response) -> bytes:
+    content = bytearray()
+    for piece in answer.iter_content(_BLOCK):
+        content += piece
+        if len(content) > _LARGEST:
+            answer.close()
+            raise DockerException("its answer is too large")
+    return bytes(content)
 
 
 class _Connection(HTTPConnection):

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import docker
-from docker.auth import resolve_repository_name
+from docker.auth import INDEX_NAME, resolve_repository_name
 from docker.errors import APIError, DockerException, NotFound
 
 from aml_portal.errors import TargetError, UserError
@@ -15,7 +16,8 @@ from computes.launchers.docker.settings import DockerSettings
 
 # Seconds from one piece of the progress to the next.
 _BEAT = 0.5
-_DOCKER_HUB = "docker.io"
+# No image has as many, but an engine may say anything.
+_MOST_LAYERS = 1000
 # What layers say that nobody needs to know.
 _UNSAID = {"Pulling fs layer", "Waiting", "Verifying Checksum", "Download complete"}
 # What registries say, in parts, to what is meant by it.
@@ -33,14 +35,20 @@ _AWAY = ("dial tcp", "timeout", "no such host", "tls:", "x509", "connection rese
 Tell = Callable[[bytes], None]
 
 
+def facts_of(client: docker.APIClient, image: str) -> dict[str, Any] | None:
+    """What the engine knows of an image, by its name or id; None if it is not there."""
+    try:
+        facts: dict[str, Any] = client.inspect_image(image)  # type: ignore[no-untyped-call]
+    except NotFound:
+        return None
+    return facts
+
+
 def is_there(client: docker.APIClient, image: str) -> bool:
     try:
-        client.inspect_image(image)  # type: ignore[no-untyped-call]
-    except NotFound:
-        return False
+        return facts_of(client, image) is not None
     except APIError as error:
-        raise _refusal(image, words_of(error)) from error
-    return True
+        raise refusal(image, words_of(error)) from error
 
 
 def is_foreign(client: docker.APIClient, image: str) -> bool:
@@ -48,11 +56,8 @@ def is_foreign(client: docker.APIClient, image: str) -> bool:
 
     It may work all the same, where the machine emulates that one.
     """
-    try:
-        facts = client.inspect_image(image)  # type: ignore[no-untyped-call]
-    except NotFound:
-        return False
-    return bool(facts["Architecture"] != client.version()["Arch"])
+    facts = facts_of(client, image)
+    return bool(facts and facts["Architecture"] != client.version()["Arch"])
 
 
 def pull(
@@ -67,7 +72,7 @@ def pull(
         for lines in _in_pieces(_lines(client, image, login)):
             tell(lines)
     except APIError as error:
-        raise _refusal(image, words_of(error)) from error
+        raise refusal(image, words_of(error)) from error
 
 
 def check_can_be_pulled(
@@ -78,7 +83,7 @@ def check_can_be_pulled(
         login = _login(image, settings)
         client.inspect_distribution(image, login)  # type: ignore[no-untyped-call]
     except APIError as error:
-        raise _refusal(image, words_of(error)) from error
+        raise refusal(image, words_of(error)) from error
 
 
 def _login(image: str, settings: DockerSettings) -> dict[str, str]:
@@ -91,13 +96,9 @@ def _login(image: str, settings: DockerSettings) -> dict[str, str]:
         registry, _ = resolve_repository_name(image)
     except DockerException as error:
         raise UserError(f"“{image}” is no name of an image: {error}.") from error
-    if not settings.registry_user or registry != (settings.registry or _DOCKER_HUB):
+    if registry != (settings.registry or INDEX_NAME):
         return {}
-    return {
-        "username": settings.registry_user,
-        "password": settings.registry_password,
-        "serveraddress": registry,
-    }
+    return settings.sign_in_to(registry)
 
 
 def _lines(
@@ -108,11 +109,13 @@ def _lines(
     yield f"Pulling the image {image}"
     for each in client.pull(image, stream=True, decode=True, auth_config=login):
         if "error" in each:
-            raise _refusal(image, str(each["error"]))
+            raise refusal(image, str(each["error"]))
         layer, status = each.get("id", ""), each.get("status", "")
         # Without this it is about the image, whose name was said.
         is_layer = "progressDetail" in each
         if is_layer and status not in _UNSAID and known.get(layer) != status:
+            if len(known) >= _MOST_LAYERS:
+                known.clear()
             known[layer] = status
             total = each["progressDetail"].get("total")
             yield f"{layer}: {status}" + (f" {spell_size(total)}" if total else "")
@@ -131,7 +134,7 @@ def _in_pieces(lines: Iterator[str]) -> Iterator[bytes]:
         yield piece
 
 
-def _refusal(image: str, said: str) -> UserError | TargetError:
+def refusal(image: str, said: str) -> UserError | TargetError:
     """What the engine or the registry said, in a sentence."""
     said = plain(said)
     words = said.lower()

@@ -14,6 +14,8 @@ from docker.errors import APIError, NotFound
 from aml_portal.errors import TargetError
 from computes.hosts import Host, Place, TargetAwayError
 from computes.launchers.base import Leftover, Sight, Spec
+from computes.launchers.docker.bringing import ImageBringer, UnwantedError
+from computes.launchers.docker.clearing import remove_stages
 from computes.launchers.docker.containers import (
     FOLDER,
     JOB,
@@ -27,17 +29,14 @@ from computes.launchers.docker.images import (
     check_can_be_pulled,
     is_foreign,
     is_there,
-    pull,
 )
-from computes.launchers.docker.settings import DockerSettings, check_image
+from computes.launchers.docker.recipes import Image
+from computes.launchers.docker.settings import DockerSettings
 from computes.launchers.docker.sights import GONE, sight_of
+from computes.launchers.recipes import ImageRecipe, PackageSources
 
 _LAST_LINES = 5
 _SOON, _BEAT = 10.0, 0.02
-
-
-class CanceledError(Exception):
-    """Nobody wants the image any more that is being brought."""
 
 
 class DockerLauncher:
@@ -50,8 +49,7 @@ class DockerLauncher:
         self._settings = settings
 
     def spec(self, spec: Spec, options: Mapping[str, Any]) -> Spec:
-        image = options.get("image") or self._settings.image
-        check_image(image)
+        image = self._image(spec, options.get("image") or "")
         program, *arguments = spec["argv"]
         if program == self._host.place(spec["id"]).python:
             # The Python of the host is not in the image, which has its own.
@@ -60,18 +58,36 @@ class DockerLauncher:
             **spec,
             "argv": [program, *arguments],
             "apart": True,
-            "docker": {"image": image},
+            "docker": {"image": image.name, "chosen": options.get("image") or ""},
         }
+
+    def find_image(self, job: str, spec: Spec) -> bool:
+        with self._asking() as client:
+            if self._find(client, self._host.place(job)):
+                return True
+            bringer = ImageBringer(self._host, self._settings, client, spec)
+            return bringer.find(self._image_of(spec))
+
+    def bring_image(
+        self,
+        job: str,
+        spec: Spec,
+        sources: PackageSources,
+        is_wanted: Callable[[], bool],
+    ) -> bool:
+        with self._asking() as client, suppress(UnwantedError):
+            bringer = ImageBringer(
+                self._host, self._settings, client, spec, is_wanted=is_wanted
+            )
+            bringer.bring(self._image_of(spec), sources)
+            return True
+        return False
 
     def start(self, job: str, spec: Spec) -> dict[str, Any]:
         place = self._host.place(job)
         with self._asking() as client:
             container = self._find(client, place)
             if container is None:
-                try:
-                    self._bring_image(client, job, spec["docker"]["image"])
-                except CanceledError:
-                    return {}
                 container = self._make(client, spec, place)
             # One that has ended is not started again: it was started already.
             if container["State"]["Status"] == "created":
@@ -88,14 +104,10 @@ class DockerLauncher:
 
     def end(self, job: str) -> None:
         with self._asking() as client:
-            container = self._find(client, self._host.place(job))
-            if container is None:
-                return
-            if container["State"]["Paused"]:
-                # What is frozen can't be killed.
-                with suppress(APIError):
-                    client.unpause(container["Id"])
-            _remove(client, container["Id"])
+            if container := self._find(client, self._host.place(job)):
+                _end(client, container)
+            # What a build that was killed has left goes with the run that needed it.
+            remove_stages(client)
 
     def leftovers(self) -> list[Leftover]:
         with self._asking() as client:
@@ -123,16 +135,14 @@ class DockerLauncher:
             if PurePosixPath(each["Labels"][FOLDER]).parent == jobs:
                 yield each
 
-    def _bring_image(self, client: docker.APIClient, job: str, image: str) -> None:
-        if is_there(client, image):
-            return
+    def _image(self, spec: Spec, chosen: str) -> Image:
+        """The image of a job; `chosen` is the one that the run names, if it does."""
+        recipe = ImageRecipe.from_json(spec.get("image") or {})
+        return Image.of(recipe, chosen=chosen, default=self._settings.image)
 
-        def tell(lines: bytes) -> None:
-            if self._host.state(job)["state"] != "not_started":
-                raise CanceledError
-            self._host.write_log(job, lines)
-
-        pull(client, image, self._settings, tell)
+    def _image_of(self, spec: Spec) -> Image:
+        """The image of a staged job."""
+        return self._image(spec, spec["docker"]["chosen"])
 
     def _make(
         self, client: docker.APIClient, spec: Spec, place: Place
@@ -145,6 +155,8 @@ class DockerLauncher:
         try:
             client.create_container(**config)
         except APIError as error:
+            if "no such image" in words_of(error).lower():
+                raise TargetAwayError("The image was just removed.") from error
             if error.status_code != HTTPStatus.CONFLICT:
                 raise _refusal(error, place) from error
         # Its name is taken a moment before it can be found.
@@ -216,6 +228,14 @@ def _start(client: docker.APIClient, container: str) -> None:
     except APIError as error:
         _remove(client, container)
         raise _refusal(error) from error
+
+
+def _end(client: docker.APIClient, container: dict[str, Any]) -> None:
+    if container["State"]["Paused"]:
+        # What is frozen can't be killed.
+        with suppress(APIError):
+            client.unpause(container["Id"])
+    _remove(client, container["Id"])
 
 
 def _remove(client: docker.APIClient, container: str) -> None:

@@ -38,6 +38,16 @@ class DockerSettings:
         given = {name: each for value in values for name, each in value.items()}
         return cls(**{name: each for name, each in given.items() if name in known})
 
+    def sign_in_to(self, registry: str) -> dict[str, str]:
+        """What the engine is to sign in with; empty where nobody has an account."""
+        if not self.registry_user:
+            return {}
+        return {
+            "username": self.registry_user,
+            "password": self.registry_password,
+            "serveraddress": registry,
+        }
+
     @property
     def memory_bytes(self) -> int | None:
         return None if self.memory is None else round(self.memory * _GIB)

@@ -6,6 +6,7 @@ gone, the master ends its executors.
 """
 
 import json
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,6 +21,8 @@ from computes.models import ComputeTarget
 _THERE = Path(__file__).with_name("there.py").read_text(encoding="utf-8")
 # Beside the working folder of the job, readable for its account alone.
 _PROPERTIES = "spark.conf"
+# Its line in a lock of pip.
+_PYSPARK = re.compile(r"^pyspark(?:\[[^\]]*\])?(?:==| @ )", re.MULTILINE)
 # What an application waits for, as there.py tells it, in words.
 _WAITS = {
     "": "",
@@ -42,7 +45,7 @@ class SparkLauncher:
         if script == "-c":
             # The job of a check. It tells of the runner; Spark has checks of its own.
             return spec
-        found = self._find(interpreter, spec["env"])
+        found = self._find(spec)
         argv = [
             *(
                 f"{found['home']}/bin/spark-submit",
@@ -62,7 +65,10 @@ class SparkLauncher:
             **spec,
             "argv": [*argv, script, *arguments],
             "env": {**pythons, **spec["env"], **homes},
-            "spark": {"conf": dict(options.get("conf", {}))},
+            # That of the run wins over that of its environment.
+            "spark": {
+                "conf": {**spec.get("spark_conf", {}), **options.get("conf", {})}
+            },
         }
 
     def start(self, job: str, spec: Spec) -> dict[str, Any]:
@@ -98,13 +104,15 @@ class SparkLauncher:
             "Spark master": self._check_master,
         }
 
-    def _find(self, interpreter: str, env: Mapping[str, str]) -> dict[str, str]:
+    def _find(self, spec: Spec) -> dict[str, str]:
         """Where Spark and Java are; the variables of a run win over the settings."""
+        env = spec["env"]
         found: dict[str, str] = self._ask(
             "find",
-            interpreter=interpreter,
+            interpreter=spec["argv"][0],
             spark_home=env.get("SPARK_HOME") or self._settings["spark_home"],
             java_home=env.get("JAVA_HOME") or self._settings["java_home"],
+            future_home=_future_home(spec),
         )
         return found
 
@@ -156,6 +164,21 @@ class SparkLauncher:
         if "error" in said:
             raise TargetError(said["error"], said.get("advice", ""))
         return said["answer"]
+
+
+def _future_home(spec: Spec) -> str:
+    """Where pyspark, a whole Spark, will be in the environment that is still to be
+    built; empty if it is none of its packages.
+    """
+    prepare = spec.get("prepare")
+    if not prepare:
+        return ""
+    of_conda = {each["name"] for each in (prepare["conda"] or {}).get("records", ())}
+    if "pyspark" not in of_conda and not _PYSPARK.search(prepare["lock"]):
+        return ""
+    python = ".".join(prepare["python"].split(".")[:2])
+    folder = PurePosixPath(spec["argv"][0]).parent.parent
+    return f"{folder}/lib/python{python}/site-packages/pyspark"
 
 
 def check_run(script: str, options: Mapping[str, Any], has_file: HasFile) -> None:

@@ -67,14 +67,18 @@ class Trouble(Exception):
 # Where Spark is
 
 
-def find(*, interpreter: str, spark_home: str, java_home: str) -> Json:
+def find(
+    *, interpreter: str, spark_home: str, java_home: str, future_home: str = ""
+) -> Json:
     """The folder of Spark: the named one, or the one that the interpreter knows.
 
     Else the account's, from its SPARK_HOME or its PATH. Without Java it is of no use.
+    An interpreter that is still to be built knows the one at `future_home`, if any.
     """
     _java(java_home)
     java_home = str(Path(java_home).expanduser()) if java_home else ""
-    home = _home(interpreter, spark_home)
+    is_ahead = future_home and not spark_home
+    home = future_home if is_ahead else _home(interpreter, spark_home)
     return {"home": str(home), "java_home": java_home}
 
 
@@ -88,8 +92,8 @@ def _home(interpreter: str, spark_home: str) -> Path:
         if _is_home(home):
             return home
     raise Trouble(
-        f"No Spark was found: {interpreter} has no pyspark, and there is no"
-        " spark-submit in the PATH.",
+        "No Spark was found: the environment of the run has no pyspark, and there is"
+        " no spark-submit in the PATH.",
         "Use an environment with pyspark, or give the folder of Spark in the settings"
         " of the compute target.",
     )

@@ -10,6 +10,7 @@ const KEYS = {
   Home: "toStart",
   End: "toEnd",
   "/": "search",
+  e: "toggleHead",
   f: "toggleFollowing",
   w: "toggleWrap",
   r: "toggleRaw",
@@ -24,9 +25,11 @@ const KEYS = {
  */
 export function actionOf(event) {
   const { key, shiftKey, altKey, ctrlKey, metaKey, target } = event;
-  if (altKey || ctrlKey || metaKey || target.closest("input, button, a, select")) {
+  if (altKey || ctrlKey || metaKey || target.closest("input, select")) {
     return undefined;
   }
+  // It presses a button, and so does Enter, which is none of these keys.
+  if (key === " " && target.closest("button, a")) return undefined;
   if (key === " ") return shiftKey ? "pageUp" : "pageDown";
   return Object.hasOwn(KEYS, key) ? KEYS[key] : undefined;
 }

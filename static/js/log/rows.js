@@ -1,11 +1,12 @@
 /**
- * Builds the row of a line: its number and its styled text.
+ * Builds the row of a line: its number and its styled text. Above all there may be a
+ * head, which hides or shows some of them (head.js).
  *
  * Everything from the log becomes text nodes; nothing of it is ever parsed as HTML.
  */
 
 import { PLAIN, resetsStyle, styleAfter } from "./ansi.js";
-import { formatBytes } from "./format.js";
+import { formatBytes, formatPlural } from "./format.js";
 import { shownSpans } from "./lines.js";
 import { withMatches } from "./matches.js";
 import { styled } from "./paint.js";
@@ -26,6 +27,8 @@ export class Rows {
   selected = null;
   /** The line of the hit that was jumped to. */
   current = -1;
+  /** @type {import("./head.js").Head | null} */
+  head = null;
 
   /** @param {LogStore} store @param {string} rawAddress  Where the download is. */
   constructor(store, rawAddress) {
@@ -34,17 +37,51 @@ export class Rows {
   }
 
   count() {
-    return this.store.count;
+    return this.head?.rows(this.store.count) ?? this.store.count;
+  }
+
+  lineOf(row) {
+    return this.head?.lineOf(row) ?? row;
+  }
+
+  rowOf(line) {
+    return this.head?.rowOf(line) ?? line;
   }
 
   begin(first, last) {
     const margin = last - first;
-    this.store.want(first - margin, last + margin);
-    this.#style = styleBefore(this.store, first);
+    const begin = this.lineOf(this.head ? Math.max(first, 1) : first);
+    this.store.want(begin - margin, this.lineOf(last) + margin);
+    this.#style = styleBefore(this.store, begin);
   }
 
   /** Fill `element`, unless it shows just that already. */
-  paint(element, number) {
+  paint(element, row) {
+    const number = this.lineOf(row);
+    element.classList.toggle("log-row--head", number < 0);
+    if (number < 0) this.#paintHead(element);
+    else this.#paintLine(element, number);
+  }
+
+  #paintHead(element) {
+    const { title, lines, isFolded } = this.head;
+    let piece = element.querySelector(".log-head");
+    if (!piece) {
+      piece = document.createElement(lines ? "button" : "strong");
+      piece.className = "log-head";
+      element.replaceChildren(piece);
+      element.classList.remove("log-row--missing", "log-row--selected", "log-row--current");
+      this.#painted.delete(element);
+    }
+    const text = lines ? `${title} — ${formatPlural(lines, "line")}` : title;
+    if (piece.textContent !== text) piece.textContent = text;
+    if (!lines) return;
+    Object.assign(piece, { type: "button", title: "Show or hide these lines (e)" });
+    piece.setAttribute("aria-expanded", String(!isFolded));
+    piece.setAttribute("aria-keyshortcuts", "e");
+  }
+
+  #paintLine(element, number) {
     const line = this.store.get(number);
     const before = this.#style;
     const look = `${this.raw}|${this.query}|${this.matchCase}|${JSON.stringify(before)}`;

@@ -28,6 +28,8 @@ export class LogStore extends EventTarget {
   total = 0;
   /** Whether the log is complete. */
   final = false;
+  /** What stands above the script's own lines, once that is known: see head.js. */
+  head = null;
   /** Whether bytes behind the tail are about to come by themselves. */
   isStreaming = false;
   tail = new Tail();
@@ -179,13 +181,14 @@ export class LogStore extends EventTarget {
     this.#resting.set(page, setTimeout(wake, milliseconds));
   }
 
-  #take({ start, lines, size, total, final }) {
+  #take({ start, lines, size, total, final, head }) {
     lines.forEach((line, index) => {
       const number = start + index;
       const open = line.o + line.n >= size;
       this.#put({ ...line, number, open });
     });
     this.final ||= final;
+    this.head ??= head ?? null;
     this.grow(size, total);
   }
 

@@ -21,7 +21,7 @@ const SHOWN_IN = {
   place: ["status"],
   files: ["outputs"],
   resources: ["resources"],
-  notes: ["overview"],
+  notes: ["status", "overview"],
   tags: ["overview"],
 };
 

@@ -33,7 +33,7 @@ class PairRows extends HTMLElement {
       this.#tell(row, name, this.#problemOf(name, value, seen));
       seen.add(name.value.trim());
       row.querySelector("[data-act=remove]").hidden = false;
-      value.rows = Math.min(Math.max(value.value.split("\n").length, 1), 12);
+      if (value.matches("textarea")) value.rows = Math.min(Math.max(value.value.split("\n").length, 1), 12);
       if (this.secret) this.#cover(row, name, value);
     }
     this.rows.hidden = this.rows.children.length === 0;
@@ -42,6 +42,7 @@ class PairRows extends HTMLElement {
   #problemOf(name, value, seen) {
     const text = name.value.trim();
     if (!text) return value.value ? `${this.dataset.what} has a value and no name.` : "";
+    if (value.matches("select") && !value.value) return `Choose a secret for ${text}.`;
     if (name.pattern && !new RegExp(`^(?:${name.pattern})$`).test(text)) {
       return `“${text}” is not a name: ${this.dataset.rule}`;
     }
@@ -77,7 +78,7 @@ class PairRows extends HTMLElement {
 
   #key(event) {
     if (event.key !== "Enter" || event.shiftKey || event.ctrlKey || event.metaKey) return;
-    if (event.isComposing || !event.target.matches("input, textarea")) return;
+    if (event.isComposing || !event.target.matches("input, textarea, select")) return;
     event.preventDefault();
     const [name, value] = fields(event.target.closest("[data-row]"));
     if (event.target === name) value.focus();
@@ -102,7 +103,7 @@ class PairRows extends HTMLElement {
 }
 
 function fields(row) {
-  return [row.querySelector("input"), row.querySelector("textarea")];
+  return [row.querySelector("input"), row.querySelector("textarea, select")];
 }
 
 customElements.define("pair-rows", PairRows);
