@@ -102,7 +102,7 @@ def test_a_home_without_room_takes_no_files_and_then_does(
     machine: Machine, tmp_path: Path
 ) -> None:
     far = host(machine.account("narrow"))
-    large = source(tmp_path, {"train.py": bytes(600_000)})
+    large = source(tmp_path, {"train.py": bytes(1_200_000)})
     with pytest.raises(TargetError, match=r"disk is full\. Free some space there\."):
         far.stage("job", {}, large)
     assert far.state("job")["state"] == "absent"

@@ -77,12 +77,17 @@ def add_environment(portal: Portal) -> str:
     return portal.manage("shell", "-c", _ADD).rpartition("is ")[2].strip()
 
 
-def kill_with_horse(portal: Portal) -> None:
-    """Kill the worker and the process that it has at work."""
-    children = Path("/proc/{0}/task/{0}/children".format(portal.pids()["worker"]))
-    (horse,) = map(int, children.read_text().split())
+def kill_with_what_it_started(portal: Portal) -> None:
+    """Kill the worker and the program that it has at work."""
+    # Of each thread the system knows the children.
+    threads = Path(f"/proc/{portal.pids()['worker']}/task").iterdir()
+    (at_work,) = [
+        int(child)
+        for each in threads
+        for child in (each / "children").read_text().split()
+    ]
     portal.kill("worker")
-    os.kill(horse, signal.SIGKILL)
+    os.kill(at_work, signal.SIGKILL)
 
 
 def test_a_worker_that_is_killed_while_it_resolves_is_made_up_for(
@@ -91,7 +96,7 @@ def test_a_worker_that_is_killed_while_it_resolves_is_made_up_for(
     client = portal.sign_in()
     run = submit(portal, client, script=SHOW, environment=add_environment(portal))
     assert index.asked.wait(30)
-    kill_with_horse(portal)
+    kill_with_what_it_started(portal)
     index.opened.set()
     assert run.wait_for_end() == "Completed", run.column("error")
     assert run.log().endswith(b"1.5\n")

@@ -91,7 +91,7 @@ ACCOUNTS = (
     Account(name="readonly", home_size="1m", is_read_only=True),
     Account(name="packed", home_size="16k"),
     # The runner fits in, and not much else.
-    Account(name="narrow", home_size="512k"),
+    Account(name="narrow", home_size="1m"),
 )
 
 
