@@ -7,7 +7,16 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+# A machine that has much else to do is no failure.
+hypothesis.settings.register_profile(
+    "unhurried",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("unhurried")
 
 # Before anything reads the settings. Short, since a socket's path has to be.
 _DATA = Path(tempfile.mkdtemp(prefix="aml-tests-"))
