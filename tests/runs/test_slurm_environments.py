@@ -25,7 +25,8 @@ SHOW = "import os, tiny; print(os.environ['SLURMD_NODENAME'], tiny.VERSION)"
 @pytest.fixture
 def wheels(tmp_path: Path) -> Iterator[Wheels]:
     wheels = Wheels(tmp_path / "wheels")
-    wheels.add("tiny", "1.5")
+    # Packages of its own, since all tests build into one folder.
+    wheels.add("tiny", "1.5", code=f"PLACE = {str(tmp_path)!r}")
     with override_settings(
         PYTHON_INDEX=f"file://{tmp_path}/none", PYTHON_FIND_LINKS=[str(wheels.folder)]
     ):
