@@ -5,12 +5,13 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import docker
 from docker.models.containers import Container
 
 from computes.hosts import Host
+from computes.hosts.local import LocalHost
 from computes.launchers.base import Sight
 from computes.launchers.docker.launcher import DockerLauncher
 from computes.launchers.docker.settings import DockerSettings
@@ -32,6 +33,17 @@ class Dock:
     store: Path
     engine: DockerEngine
     client: docker.DockerClient
+
+    @classmethod
+    def here(cls, engine: DockerEngine, folder: Path) -> Self:
+        """This machine, which has all below `folder`."""
+        return cls(
+            host=LocalHost(folder / "jobs"),
+            jobs=folder / "jobs",
+            store=folder / "store",
+            engine=engine,
+            client=engine.client(),
+        )
 
     def launcher(self, **settings: Any) -> DockerLauncher:
         own = {"image": PYTHON, "network": "none", "socket": str(self.engine.socket)}

@@ -12,7 +12,6 @@ import pytest
 
 from aml_portal.errors import PortalError
 from computes.hosts import TargetAwayError
-from computes.hosts.local import LocalHost
 from computes.launchers.docker import images
 from computes.launchers.docker.settings import DockerSettings
 from computes.launchers.recipes import PackageSources
@@ -48,13 +47,7 @@ def image(registry: DockerRegistry, docker_engine: DockerEngine) -> Iterator[str
 
 @pytest.fixture
 def dock(docker_engine: DockerEngine, tmp_path: Path) -> Dock:
-    return Dock(
-        host=LocalHost(tmp_path / "jobs"),
-        jobs=tmp_path / "jobs",
-        store=tmp_path / "store",
-        engine=docker_engine,
-        client=docker_engine.client(),
-    )
+    return Dock.here(docker_engine, tmp_path)
 
 
 def sign_in(registry: DockerRegistry, /, **changes: str) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from computes.hosts.local import LocalHost
 from computes.runner.runner import identity
 from tests.computes.docker_jobs import Dock
 from tests.computes.follower import Following
@@ -56,13 +55,7 @@ time.sleep(600)
 
 @pytest.fixture
 def dock(docker_engine: DockerEngine, tmp_path: Path) -> Dock:
-    return Dock(
-        host=LocalHost(tmp_path / "jobs"),
-        jobs=tmp_path / "jobs",
-        store=tmp_path / "store",
-        engine=docker_engine,
-        client=docker_engine.client(),
-    )
+    return Dock.here(docker_engine, tmp_path)
 
 
 @pytest.fixture
